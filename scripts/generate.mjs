@@ -1,0 +1,79 @@
+// Generates src/discovery/gen from the .proto files that come inside devDependencies.
+// `npm run generate` runs it; scripts/run.mjs runs it when its inputs have changed.
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const require = createRequire(import.meta.url)
+const packageRoot = name => dirname(require.resolve(`${name}/package.json`))
+
+const staging = join(root, 'node_modules/.cache/inmesh-proto')
+const out = join(root, 'src/discovery/gen')
+
+/** The entry points; buf adds what they import. */
+const entries = [
+  'envoy/service/discovery/v3/ads.proto',
+  'envoy/service/discovery/v3/discovery.proto',
+  'envoy/service/load_stats/v3/lrs.proto',
+  'envoy/service/status/v3/csds.proto',
+  'envoy/config/bootstrap/v3/bootstrap.proto',
+  'envoy/config/listener/v3/listener.proto',
+  'envoy/config/route/v3/route.proto',
+  'envoy/config/cluster/v3/cluster.proto',
+  'envoy/config/endpoint/v3/endpoint.proto',
+  'envoy/extensions/clusters/aggregate/v3/cluster.proto',
+  'envoy/extensions/filters/http/cors/v3/cors.proto',
+  'envoy/extensions/filters/http/fault/v3/fault.proto',
+  'envoy/extensions/filters/http/rbac/v3/rbac.proto',
+  'envoy/extensions/filters/http/router/v3/router.proto',
+  'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
+  'envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin.proto',
+  'envoy/extensions/load_balancing_policies/least_request/v3/least_request.proto',
+  'envoy/extensions/load_balancing_policies/maglev/v3/maglev.proto',
+  'envoy/extensions/load_balancing_policies/pick_first/v3/pick_first.proto',
+  'envoy/extensions/load_balancing_policies/random/v3/random.proto',
+  'envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash.proto',
+  'envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.proto',
+  'envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality.proto',
+  'envoy/extensions/path/match/uri_template/v3/uri_template_match.proto',
+  'envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite.proto',
+  'envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto',
+  'envoy/extensions/transport_sockets/tls/v3/tls.proto',
+  'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
+  'udpa/type/v1/typed_struct.proto',
+  'xds/type/v3/typed_struct.proto',
+]
+
+rmSync(staging, { recursive: true, force: true })
+mkdirSync(staging, { recursive: true })
+const deps = join(packageRoot('@grpc/grpc-js-xds'), 'deps')
+cpSync(join(deps, 'envoy-api'), staging, { recursive: true })
+cpSync(join(deps, 'xds'), staging, { recursive: true })
+cpSync(join(deps, 'googleapis'), staging, { recursive: true })
+// The copy inside grpc-js-xds is older than the files that import it.
+mkdirSync(join(staging, 'validate'))
+cpSync(join(packageRoot('protoc-gen-validate'), 'src/proto/validate.proto'), join(staging, 'validate/validate.proto'))
+writeFileSync(join(staging, 'buf.yaml'), 'version: v2\n')
+
+const template = {
+  version: 'v2',
+  plugins: [
+    {
+      local: [process.execPath, require.resolve('@bufbuild/protoc-gen-es/bin/protoc-gen-es')],
+      out,
+      opt: ['target=ts', 'import_extension=ts', 'erasable_syntax=true'],
+      include_imports: true,
+    },
+  ],
+}
+
+rmSync(out, { recursive: true, force: true })
+const buf = join(packageRoot('@bufbuild/buf'), 'bin/buf')
+execFileSync(
+  process.execPath,
+  [buf, 'generate', staging, '--template', JSON.stringify(template), ...entries.flatMap(path => ['--path', join(staging, path)])],
+  { cwd: root, stdio: 'inherit' },
+)

@@ -1,0 +1,67 @@
+/** A pending timer. */
+export interface Timer {
+  /** Stops the timer; harmless when it has fired. */
+  cancel(): void
+}
+
+/** Every source of time. Nothing in this project reads `Date`, `performance` or `setTimeout` except through it. */
+export interface Clock {
+  /** Monotonic time in milliseconds, with a fraction. */
+  now(): number
+  /** Wall-clock time in milliseconds since the epoch. */
+  wallNow(): number
+  /** Calls `callback` once after `delayMs`. The timer does not keep the process alive. */
+  setTimeout(callback: () => void, delayMs: number): Timer
+}
+
+/** A source of uniform random numbers in `[0, 1)`. */
+export type Random = () => number
+
+/** Where a component reports what an operator must know. Structured fields stay out of the message. */
+export interface Logger {
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void
+}
+
+/** What every component gets from outside instead of reaching for it. */
+export interface Runtime {
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** The real clock. Delays are capped at 2^31 - 1 ms, beyond which Node fires at once. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  setTimeout(callback, delayMs) {
+    const handle = setTimeout(callback, Math.min(delayMs, 0x7fffffff))
+    handle.unref()
+    return { cancel: () => clearTimeout(handle) }
+  },
+}
+
+/** Drops everything. */
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+const severities = ['debug', 'info', 'warn', 'error'] as const
+type Severity = (typeof severities)[number]
+
+/**
+ * One JSON object a line on standard error.
+ *
+ * @param minimum lowest severity written; default `warn`
+ */
+export function stderrLogger(minimum: Severity = 'warn', clock: Clock = systemClock): Logger {
+  const write = (severity: Severity) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
+    if (severities.indexOf(severity) < severities.indexOf(minimum)) return
+    const time = new Date(clock.wallNow()).toISOString()
+    process.stderr.write(`${JSON.stringify({ time, severity, logger: 'inmesh', message, ...fields })}\n`)
+  }
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+}
+
+/** The real clock, `Math.random` and warnings on standard error. */
+export const systemRuntime: Runtime = { clock: systemClock, random: Math.random, logger: stderrLogger() }

@@ -1,0 +1,52 @@
+import type { Destination, Outcome } from './outcome.ts'
+
+/** What all calls of one (authority, route, cluster) have in common; bound once, when a snapshot is compiled. */
+export interface CallLabels {
+  /** `http` or `https`. */
+  readonly scheme: string
+  readonly authority: string
+  readonly virtualHost: string
+  readonly routeName: string
+  readonly urlTemplate: string
+  readonly clusterName: string
+  readonly destination: Destination
+}
+
+/** Counters of one {@link CallLabels}, as the implementation keeps them. Opaque to everybody else. */
+export interface CallSeries {
+  readonly labels: CallLabels
+}
+
+/** The start of an outbound call, as far as a span needs it. */
+export interface CallStart {
+  readonly method: string
+  readonly scheme: string
+  readonly authority: string
+  readonly path: string
+  /** Wall-clock start in milliseconds since the epoch. */
+  readonly startedAtWall: number
+}
+
+/** The span of one outbound call. Attempts are events on it. */
+export interface CallSpan {
+  /** Header values to send; they replace what the caller sent. `tracestate` and `baggage` may be empty. */
+  readonly traceparent: string
+  readonly tracestate: string
+  readonly baggage: string
+  /** An attempt begins. `attempt` counts from 1. */
+  attempt(attempt: number, endpointAddress: string): void
+  /** An attempt failed or was answered in a way that is retried. */
+  retry(attempt: number, statusCode: number, reason: string, delayMs: number): void
+}
+
+/**
+ * What the data path tells. One instance a process; the implementation decides what becomes of it.
+ * Nothing here may throw, and on the path without a sampled span nothing here allocates.
+ */
+export interface Telemetry {
+  bind(labels: CallLabels): CallSeries
+  /** `null` when there is neither a trace to continue nor one to begin. */
+  startSpan(call: CallStart): CallSpan | null
+  /** Called exactly once for an exchange: counts it, ends the span, writes the access log. */
+  finish(series: CallSeries, outcome: Outcome, span: CallSpan | null): void
+}
