@@ -1,0 +1,138 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { OtlpReceiver } from './otlp-receiver.ts'
+import { freePort, type Running, type Surroundings, startControlPlane, startService } from './processes.ts'
+
+type Counts = Readonly<Record<string, number>>
+
+/** What the traffic process saw since it was last reset. Instances and versions are counted by name. */
+export interface Seen {
+  readonly calls: number
+  readonly failed: number
+  readonly failures: Counts
+  readonly productpage: Counts
+  readonly details: Counts
+  readonly reviews: Counts
+  readonly versions: Counts
+  readonly byUser: Readonly<Record<string, Counts>>
+  readonly latencies: readonly number[]
+  /** Wall-clock time of the newest answer, by version of reviews. */
+  readonly lastSeen: Counts
+}
+
+const shippedConfig = join(dirname(fileURLToPath(import.meta.url)), 'mesh')
+const retries = '      retries: { attempts: 3, perTryTimeout: 3s, retryOn: "5xx,reset,connect-failure,refused-stream" }\n'
+
+/** A rule that splits callers between subsets of reviews. */
+export const splitReviews = (weights: Counts, match = '') =>
+  `    - ${match}route:\n${Object.entries(weights)
+    .map(([subset, weight]) => `        - { destination: { host: reviews, subset: ${subset} }, weight: ${weight} }\n`)
+    .join('')}${retries}`
+
+/** The running application: a control plane, twelve instances of four services, and steady traffic to the product page. */
+export class Bookinfo {
+  readonly receiver: OtlpReceiver
+  readonly configDir: string
+  readonly #scratch: string
+  readonly #surroundings: Surroundings
+  readonly #instances = new Map<string, Running>()
+  readonly #traffic: Running
+  #controlPlane: Running
+
+  private constructor(scratch: string, receiver: OtlpReceiver, surroundings: Surroundings) {
+    this.#scratch = scratch
+    this.receiver = receiver
+    this.configDir = surroundings.configDir
+    this.#surroundings = surroundings
+    this.#controlPlane = startControlPlane(surroundings)
+    for (const instance of ['a', 'b']) {
+      for (const service of ['productpage', 'details', 'ratings']) this.#start(service, `${service}-${instance}`, 'v1')
+      for (const version of ['v1', 'v2', 'v3']) this.#start('reviews', `reviews-${version}-${instance}`, version)
+    }
+    this.#traffic = startService('traffic', surroundings, { RATE: '60' })
+  }
+
+  static async start(): Promise<Bookinfo> {
+    const scratch = mkdtempSync(join(tmpdir(), 'inmesh-bookinfo-'))
+    const configDir = join(scratch, 'mesh')
+    cpSync(shippedConfig, configDir, { recursive: true })
+    const receiver = await OtlpReceiver.start()
+    const surroundings = { xdsPort: await freePort(), otlpEndpoint: receiver.endpoint, configDir, dataDir: join(scratch, 'data') }
+    return new Bookinfo(scratch, receiver, surroundings)
+  }
+
+  /** What was seen so far. */
+  look(): Promise<Seen> {
+    return this.#traffic.ask('look')
+  }
+
+  /** Begins to count anew. */
+  async reset(): Promise<void> {
+    await this.#traffic.ask('reset')
+  }
+
+  /** What is seen in the next `ms`. */
+  async measure(ms: number): Promise<Seen> {
+    await this.reset()
+    await wait(ms)
+    return this.look()
+  }
+
+  /** Replaces the routes of reviews in the file that the control plane follows. `http` is the YAML below `http:`. */
+  writeReviews(http: string): void {
+    const [rules = ''] = readFileSync(join(shippedConfig, 'reviews.yaml'), 'utf8').split(/^ {2}http:$/m)
+    writeFileSync(join(this.configDir, 'reviews.yaml'), `${rules}  http:\n${http}`)
+  }
+
+  async killInstance(name: string): Promise<void> {
+    await this.#instance(name).kill('SIGKILL')
+  }
+
+  async setPace(name: string, pace: 'slow' | 'fast'): Promise<void> {
+    await this.#instance(name).ask(pace)
+  }
+
+  async killControlPlane(): Promise<void> {
+    await this.#controlPlane.kill('SIGKILL')
+  }
+
+  restartControlPlane(): void {
+    this.#controlPlane = startControlPlane(this.#surroundings)
+  }
+
+  /** What the control plane wrote lately. */
+  get controlPlaneLines(): readonly string[] {
+    return this.#controlPlane.lines
+  }
+
+  /** Waits until `condition` holds; throws with the last words of every process when it takes longer than `timeoutMs`. */
+  async until(what: string, condition: () => Promise<boolean> | boolean, timeoutMs = 30_000): Promise<void> {
+    for (const end = Date.now() + timeoutMs; Date.now() < end; await wait(50)) if (await condition()) return
+    const last = this.#processes().map(({ name, lines }) => `${name}: ${lines.slice(-3).join(' | ')}`)
+    throw new Error(`waited ${timeoutMs / 1000} s for ${what}\n${last.join('\n')}`)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#processes().map(process => process.kill()))
+    this.receiver.close()
+    rmSync(this.#scratch, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  #start(service: string, instance: string, version: string): void {
+    const environment = { INSTANCE: instance, VERSION: version, INMESH_LABELS: `version=${version}` }
+    this.#instances.set(instance, startService(service, this.#surroundings, environment))
+  }
+
+  #instance(name: string): Running {
+    const instance = this.#instances.get(name)
+    if (!instance) throw new Error(`there is no instance ${name}`)
+    return instance
+  }
+
+  #processes(): Running[] {
+    return [this.#controlPlane, this.#traffic, ...this.#instances.values()]
+  }
+}

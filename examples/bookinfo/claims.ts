@@ -1,0 +1,165 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { type Bookinfo, type Seen, splitReviews } from './bookinfo.ts'
+
+/** Whether what a mesh promises was seen, and the figures that say so. */
+export interface Verdict {
+  readonly held: boolean
+  readonly figures: string
+}
+
+/** One promise, shown on the running application. Each leaves it healthy for the next. */
+export interface Claim {
+  readonly name: string
+  show(app: Bookinfo): Promise<Verdict>
+}
+
+const count = (counts: Readonly<Record<string, number>>, name: string) => counts[name] ?? 0
+const percent = (part: number, whole: number) => `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`
+const quantile = (values: readonly number[], q: number) =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length * q)] ?? Number.NaN
+const failures = ({ failed, calls, failures }: Seen) =>
+  `${failed} of ${calls} calls failed${failed > 0 ? ` (${spread(failures)})` : ''}`
+const spread = (counts: Readonly<Record<string, number>>) =>
+  Object.entries(counts)
+    .sort()
+    .map(([name, times]) => `${name} ${times}`)
+    .join(', ')
+const names = (counts: Readonly<Record<string, number>> | undefined) => Object.keys(counts ?? {}).join()
+
+const discovery: Claim = {
+  name: 'discovery',
+  async show(app) {
+    const everybody = (seen: Seen) =>
+      [seen.productpage, seen.details, seen.reviews].map(counts => Object.keys(counts).length).join() === '2,2,6'
+    await app.until('an answer of every instance', async () => everybody(await app.look()), 60_000)
+    const seen = await app.measure(4000)
+    return {
+      held: seen.failed === 0 && everybody(seen),
+      figures: `12 instances registered themselves; ${spread(seen.productpage)}; ${spread(seen.reviews)}; ${failures(seen)}`,
+    }
+  },
+}
+
+const canary: Claim = {
+  name: 'canary 90/10',
+  async show(app) {
+    app.writeReviews(splitReviews({ v1: 90, v3: 10 }))
+    await app.until('the canary', async () => count((await app.measure(500)).versions, 'v2') === 0)
+    const seen = await app.measure(10_000)
+    const share = count(seen.versions, 'v3') / seen.calls
+    const figures = `v1 ${percent(count(seen.versions, 'v1'), seen.calls)}, v3 ${percent(count(seen.versions, 'v3'), seen.calls)}; ${failures(seen)}`
+    return { held: seen.failed === 0 && share > 0.05 && share < 0.15, figures }
+  },
+}
+
+const abTest: Claim = {
+  name: 'A/B for end-user: jason',
+  async show(app) {
+    const match = 'match: [{ headers: { end-user: { exact: jason } } }]\n      '
+    app.writeReviews(splitReviews({ v2: 100 }, match) + splitReviews({ v1: 100 }))
+    await app.until('the A/B route', async () => names((await app.measure(500)).byUser.jason) === 'v2')
+    const seen = await app.measure(3000)
+    const { jason = {}, others = {} } = seen.byUser
+    const held = seen.failed === 0 && names(jason) === 'v2' && names(others) === 'v1'
+    return { held, figures: `jason sees ${spread(jason)}; the others see ${spread(others)}; ${failures(seen)}` }
+  },
+}
+
+const blueGreen: Claim = {
+  name: 'blue-green by editing one file',
+  async show(app) {
+    app.writeReviews(splitReviews({ v1: 100 }))
+    await app.until('blue', async () => names((await app.measure(500)).versions) === 'v1')
+    await app.measure(1000)
+    const switchedAt = Date.now()
+    app.writeReviews(splitReviews({ v3: 100 }))
+    await wait(3000)
+    const seen = await app.look()
+    const lastBlueMs = Math.max(0, count(seen.lastSeen, 'v1') - switchedAt)
+    const held = seen.failed === 0 && lastBlueMs < 2000 && count(seen.versions, 'v3') > 0
+    return { held, figures: `last answer of v1 ${lastBlueMs} ms after the edit; ${spread(seen.versions)}; ${failures(seen)}` }
+  },
+}
+
+const killedInstance: Claim = {
+  name: 'a killed instance',
+  async show(app) {
+    await app.measure(500)
+    await app.killInstance('reviews-v3-a')
+    await wait(3500)
+    const seen = await app.look()
+    const held = seen.failed === 0 && count(seen.reviews, 'reviews-v3-b') > 0
+    return { held, figures: `reviews-v3-a killed under load; ${spread(seen.reviews)}; ${failures(seen)}` }
+  },
+}
+
+const slowInstance: Claim = {
+  name: 'a slow instance',
+  async show(app) {
+    await app.setPace('details-a', 'slow')
+    const seen = await app.measure(4000)
+    await app.setPace('details-a', 'fast')
+    const [p50 = Number.NaN, p99 = Number.NaN] = [0.5, 0.99].map(q => quantile(seen.latencies, q))
+    const reached = percent(count(seen.details, 'details-a'), seen.calls)
+    const figures = `details-a takes 2 s; ${reached} of the answers are its; p50 ${p50.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms; ${failures(seen)}`
+    return { held: seen.failed === 0 && p99 < 1500, figures }
+  },
+}
+
+const lostControlPlane: Claim = {
+  name: 'the control plane killed and restarted',
+  async show(app) {
+    await app.reset()
+    await app.killControlPlane()
+    await wait(3000)
+    app.restartControlPlane()
+    await wait(4000)
+    app.writeReviews(splitReviews({ v2: 100 }))
+    await app.until('the new control plane to be followed', async () => count((await app.look()).versions, 'v2') > 0, 45_000)
+    const seen = await app.look()
+    return {
+      held: seen.failed === 0,
+      figures: `gone for 3 s, back, and followed again; ${spread(seen.versions)}; ${failures(seen)}`,
+    }
+  },
+}
+
+const badEdit: Claim = {
+  name: 'a bad edit refused',
+  async show(app) {
+    await app.until('v2 alone', async () => names((await app.measure(500)).versions) === 'v2')
+    await app.reset()
+    app.writeReviews(splitReviews({ v2: 100 }).replace('weight: 100', 'weight: heavy'))
+    const refusal = () => app.controlPlaneLines.find(line => line.includes('reviews.yaml') && line.includes('weight'))
+    await app.until('the refusal', () => refusal() !== undefined, 10_000)
+    await wait(1500)
+    const seen = await app.look()
+    const [where = ''] = refusal()?.match(/reviews\.yaml:\d+:\d+[^"]*/) ?? []
+    const held = seen.failed === 0 && where !== '' && names(seen.versions) === 'v2'
+    return { held, figures: `${where}; the last good revision serves: ${spread(seen.versions)}; ${failures(seen)}` }
+  },
+}
+
+const oneTrace: Claim = {
+  name: 'one trace across all services',
+  async show(app) {
+    const all = 'details,productpage,ratings,reviews,traffic'
+    const widest = () => app.receiver.widestTrace()
+    await app.until('a trace across all services', () => widest().services.join() === all, 15_000)
+    const { traceId, spans, services } = widest()
+    return { held: services.join() === all, figures: `${traceId} has ${spans} spans of ${services.join(', ')}` }
+  },
+}
+
+/** In the order in which they are shown. */
+export const claims: readonly Claim[] = [
+  discovery,
+  canary,
+  abTest,
+  blueGreen,
+  killedInstance,
+  slowInstance,
+  lostControlPlane,
+  badEdit,
+  oneTrace,
+]
