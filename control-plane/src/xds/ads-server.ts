@@ -1,0 +1,239 @@
+import type { Node } from 'inmesh/gen/envoy/config/core/v3/base_pb'
+import type { Clock, Logger, Timer } from '../runtime.ts'
+import { AdsStream, type AdsStreamHost, type EncodedResponse, type View, type XdsProtocol } from './ads-stream.ts'
+import type { ClientStatus } from './client-status.ts'
+import { ConnectRate } from './connect-rate.ts'
+import { Debounce } from './debounce.ts'
+import type { GrpcCall, GrpcCallListener, GrpcHandler } from './grpc-server.ts'
+import { deltaFrame, type ResponseContent, sotwFrame } from './response-frame.ts'
+import { changedNames, emptySnapshot, type Resources, type Snapshot, SnapshotEncoder } from './snapshot.ts'
+import { statusCode } from './status-code.ts'
+import { SubscriberIndex } from './subscriber-index.ts'
+
+/** Where the server gets the configuration of a client from. */
+export interface ResourceSource {
+  /** Names the view of a client: clients of one name see the same resources. Called once for each stream. */
+  viewOf(node: Node | undefined): string
+  /** The resources of a view now; `undefined` while there is no configuration at all. */
+  resourcesOf(view: string): ViewResources | undefined
+}
+
+/** The resources of a view at a revision. */
+export interface ViewResources {
+  readonly revision: string
+  readonly resources: Resources
+}
+
+/** Who comes and goes. */
+export interface StreamObserver {
+  opened(stream: AdsStream, node: Node | undefined): void
+  closed(stream: AdsStream): void
+}
+
+/** Options of {@link AdsServer}. */
+export interface AdsServerOptions {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly source: ResourceSource
+  readonly observer?: StreamObserver
+  /** Quiet time after a change before it is pushed. Default 20 ms; 0 pushes at once. */
+  readonly debounceMs?: number
+  /** Longest time a stream of changes puts off the push. Default 500 ms. */
+  readonly maxDebounceMs?: number
+  /** New streams a second. Default 500; 0 is no limit. More are refused with RESOURCE_EXHAUSTED. */
+  readonly connectsPerSecond?: number
+  /** Streams at once. Default 10,000. */
+  readonly maxStreams?: number
+  /** Names one stream may subscribe to. Default 100,000. */
+  readonly maxNamesPerStream?: number
+  /** Resources beyond this go into the next response where the type allows it. Default 2 MiB: gRPC clients read 4 MiB at most. */
+  readonly maxResponseBytes?: number
+  /** Default 2,000 ms. See {@link AdsStreamHost.orderTimeoutMs}. */
+  readonly orderTimeoutMs?: number
+  /** Default 15,000 ms. See {@link AdsStreamHost.removalTimeoutMs}. */
+  readonly removalTimeoutMs?: number
+  /**
+   * For this long after the start a client keeps what it brings along from an earlier stream. Default 0. For a server that lost its
+   * memory of who is there, and would otherwise take endpoints away that are only about to register again.
+   */
+  readonly settleMs?: number
+}
+
+class LiveView implements View {
+  readonly key: string
+  snapshot: Snapshot = emptySnapshot
+  streams = 0
+  readonly #indexes = new Map<string, SubscriberIndex<AdsStream>>()
+
+  constructor(key: string) {
+    this.key = key
+  }
+
+  index(typeUrl: string): SubscriberIndex<AdsStream> {
+    let index = this.#indexes.get(typeUrl)
+    if (!index) {
+      index = new SubscriberIndex()
+      this.#indexes.set(typeUrl, index)
+    }
+    return index
+  }
+}
+
+/** The aggregated discovery service: streams in, pushes out. Knows nothing of sockets. */
+export class AdsServer implements AdsStreamHost {
+  readonly clock: Clock
+  readonly orderTimeoutMs: number
+  readonly removalTimeoutMs: number
+  readonly maxResponseBytes: number
+  readonly maxNamesPerStream: number
+  readonly #options: AdsServerOptions
+  readonly #streams = new Set<AdsStream>()
+  readonly #views = new Map<string, LiveView>()
+  readonly #encoder = new SnapshotEncoder()
+  readonly #connectRate: ConnectRate
+  readonly #debounce: Debounce
+  #settleTimer: Timer | undefined
+  #nonce = 0
+  /** Responses of the push under way. */
+  #shared: Map<string, EncodedResponse> | undefined
+
+  constructor(options: AdsServerOptions) {
+    this.#options = options
+    this.clock = options.clock
+    this.orderTimeoutMs = options.orderTimeoutMs ?? 2000
+    this.removalTimeoutMs = options.removalTimeoutMs ?? 15_000
+    this.maxResponseBytes = options.maxResponseBytes ?? 2 * 1024 * 1024
+    this.maxNamesPerStream = options.maxNamesPerStream ?? 100_000
+    this.#connectRate = new ConnectRate(options.clock, options.connectsPerSecond ?? 500)
+    this.#debounce = new Debounce(options.clock, options.debounceMs ?? 20, options.maxDebounceMs ?? 500, () => this.#push())
+    if (options.settleMs) this.#settleTimer = options.clock.setTimeout(() => this.#settled(), options.settleMs)
+  }
+
+  get settling(): boolean {
+    return this.#settleTimer !== undefined
+  }
+
+  /** The two methods of the service by path. */
+  handlers(): ReadonlyMap<string, GrpcHandler> {
+    const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService'
+    return new Map<string, GrpcHandler>([
+      [`${service}/StreamAggregatedResources`, call => this.connect('sotw', call)],
+      [`${service}/DeltaAggregatedResources`, call => this.connect('delta', call)],
+    ])
+  }
+
+  /** Takes a new stream, or ends it when there are too many or too many at once. */
+  connect(protocol: XdsProtocol, call: GrpcCall): GrpcCallListener {
+    const stream = new AdsStream(protocol, call, this)
+    if (this.#streams.size >= (this.#options.maxStreams ?? 10_000)) {
+      stream.end(statusCode.resourceExhausted, 'too many streams')
+    } else if (!this.#connectRate.admit()) stream.end(statusCode.resourceExhausted, 'too many new streams, come back later')
+    else this.#streams.add(stream)
+    return stream
+  }
+
+  /** Says that the source may have something new. */
+  update(): void {
+    this.#debounce.call()
+  }
+
+  /** Stops the timers. The streams are the transport's to end. */
+  close(): void {
+    this.#debounce.cancel()
+    this.#settleTimer?.cancel()
+  }
+
+  /** Every connected client with the state of each type. */
+  clients(): ClientStatus[] {
+    return Array.from(this.#streams, stream => ({
+      nodeId: stream.nodeId,
+      peer: stream.peer,
+      userAgent: stream.userAgent,
+      protocol: stream.protocol,
+      view: stream.view?.key ?? '',
+      connectedAtMs: stream.connectedAtMs,
+      types: stream.typeStatuses(),
+    }))
+  }
+
+  open(stream: AdsStream, node: Node | undefined): View | undefined {
+    const key = this.#options.source.viewOf(node)
+    let view = this.#views.get(key)
+    if (!view) {
+      view = new LiveView(key)
+      if (!this.#refresh(view)) return undefined
+      this.#views.set(key, view)
+    }
+    view.streams += 1
+    this.#options.observer?.opened(stream, node)
+    return view
+  }
+
+  closed(stream: AdsStream): void {
+    this.#streams.delete(stream)
+    if (!stream.view) return
+    const view = this.#views.get(stream.view.key)
+    if (view) view.streams -= 1
+    this.#options.observer?.closed(stream)
+  }
+
+  refused(stream: AdsStream, typeUrl: string, detail: string): void {
+    this.#options.logger.warn('a client refused a configuration', { node: stream.nodeId, peer: stream.peer, typeUrl, detail })
+  }
+
+  encode(stream: AdsStream, view: View, typeUrl: string, content: ResponseContent): EncodedResponse {
+    if (!this.#shared) return this.#encode(stream.protocol, view, typeUrl, content)
+    let key = `${stream.protocol} ${view.key} ${typeUrl}`
+    for (const { name, version } of content.resources) key += `\n${name} ${version}`
+    for (const name of content.absent) key += `\n-${name}`
+    let response = this.#shared.get(key)
+    if (!response) {
+      response = this.#encode(stream.protocol, view, typeUrl, content)
+      this.#shared.set(key, response)
+    }
+    return response
+  }
+
+  #encode(protocol: XdsProtocol, { snapshot }: View, typeUrl: string, content: ResponseContent): EncodedResponse {
+    this.#nonce += 1
+    const nonce = this.#nonce.toString(36)
+    if (protocol === 'delta') {
+      return { frame: deltaFrame(typeUrl, snapshot.revision, nonce, content), nonce, version: snapshot.revision }
+    }
+    const version = snapshot.versionOf(typeUrl)
+    return { frame: sotwFrame(typeUrl, version, nonce, content), nonce, version }
+  }
+
+  #push(): void {
+    const woken = new Set<AdsStream>()
+    for (const view of this.#views.values()) {
+      // Kept until now for clients that come back soon.
+      if (view.streams === 0) {
+        this.#views.delete(view.key)
+        continue
+      }
+      const before = view.snapshot
+      if (!this.#refresh(view)) continue
+      const typeUrls = new Set([...before.typeUrls(), ...view.snapshot.typeUrls()])
+      for (const typeUrl of typeUrls) {
+        const index = view.index(typeUrl)
+        for (const name of changedNames(typeUrl, before, view.snapshot)) index.markDirty(name, woken)
+      }
+    }
+    this.#shared = new Map()
+    for (const stream of woken) stream.flush()
+    this.#shared = undefined
+  }
+
+  #refresh(view: LiveView): boolean {
+    const next = this.#options.source.resourcesOf(view.key)
+    if (!next) return false
+    view.snapshot = this.#encoder.encode(next.revision, next.resources, view.snapshot)
+    return true
+  }
+
+  #settled(): void {
+    this.#settleTimer = undefined
+    for (const stream of this.#streams) stream.release()
+  }
+}
