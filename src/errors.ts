@@ -31,6 +31,8 @@ export interface MeshErrorDetails {
   readonly cluster?: string
   /** `address:port` of the last endpoint tried. */
   readonly endpoint?: string
+  /** The HTTP status a sidecar would have answered with; 0 where it would have answered nothing. */
+  readonly statusCode?: number
 }
 
 /** The base of every error this package makes. Recognise one across copies of the package with {@link isMeshError}. */
@@ -40,6 +42,8 @@ export class MeshError extends Error {
   readonly attempts: number
   readonly cluster: string | undefined
   readonly endpoint: string | undefined
+  /** The HTTP status a sidecar would have answered with; 0 where it would have answered nothing. */
+  readonly statusCode: number
 
   constructor(code: MeshErrorCode, message: string, details: MeshErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined)
@@ -49,6 +53,7 @@ export class MeshError extends Error {
     this.attempts = details.attempts ?? 0
     this.cluster = details.cluster
     this.endpoint = details.endpoint
+    this.statusCode = details.statusCode ?? 0
     Object.defineProperty(this, brand, { value: true })
   }
 }
