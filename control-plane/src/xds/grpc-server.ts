@@ -118,7 +118,6 @@ export class GrpcServer {
     this.#sessions.set(session, true)
     session.on('error', error => this.#options.logger.debug('xds connection failed', { error: error.message }))
     session.on('close', () => this.#sessions.delete(session))
-    session.socket.setNoDelay(true)
   }
 
   #scheduleKeepalive(): void {
@@ -198,14 +197,23 @@ class Http2Call implements GrpcCall {
     this.#over = true
     const trailers = { 'grpc-status': String(code), 'grpc-message': percentEncode(message) }
     if (stream.headersSent) {
-      stream.once('wantTrailers', () => stream.sendTrailers(trailers))
+      stream.once('wantTrailers', () => {
+        stream.sendTrailers(trailers)
+        this.#hangUp()
+      })
       stream.end()
-    } else stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...trailers }, { endStream: true })
-    // The client may still hold its half open.
-    if (!stream.readableEnded) {
-      stream.resume()
-      stream.once('finish', () => setImmediate(() => stream.close(http2.NGHTTP2_NO_ERROR)))
+    } else {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...trailers }, { endStream: true })
+      this.#hangUp()
     }
+  }
+
+  /** The client may still hold its half open. A reset in the same tick would overtake the status. */
+  #hangUp(): void {
+    const stream = this.#stream
+    if (stream.readableEnded) return
+    stream.resume()
+    setImmediate(() => stream.close(http2.NGHTTP2_NO_ERROR))
   }
 
   #receive(chunk: Buffer): void {
