@@ -1,0 +1,138 @@
+import { buildConnector, Pool } from 'undici'
+import type { UpstreamHttp, UpstreamTls } from '../../discovery/model/cluster.ts'
+import { markConnectFailure, watchConnection } from './connection-failure.ts'
+import { tlsConnectOptions } from './upstream-tls.ts'
+
+/** Where and how to connect: everything about an endpoint's connections that its cluster decides. */
+export interface ConnectionOptions {
+  /** IP address, host name (logical DNS), or path of a Unix socket when `port` is 0. */
+  readonly address: string
+  readonly port: number
+  /** Includes the TLS handshake. */
+  readonly connectTimeoutMs: number
+  /** Connections of one pool at most. `Infinity` is unlimited. */
+  readonly maxConnections: number
+  readonly tls: UpstreamTls | undefined
+  readonly http: UpstreamHttp
+}
+
+/** A server's hint in `Keep-Alive` is obeyed up to this: longer idle connections are the ones found closed when used. */
+const keepAliveMaxTimeoutMs = 30_000
+/** Idle time of a connection whose server gives no hint; below the 5 s after which Node and uvicorn servers close it. */
+const keepAliveTimeoutMs = 4_000
+/** Unset `idle_timeout` is decoded as Envoy's hour, which no plain server keeps a connection for. */
+const envoyIdleTimeoutMs = 3_600_000
+/** A session carries 100 streams; a second one is opened when it is full. */
+const http2Connections = 2
+
+/**
+ * The connections to one endpoint: one undici `Pool` for each logical origin it is called by. The pool's origin stays the logical one, so
+ * that the Host header, `server.address` of instrumentation and the SNI do; only its `connect` knows the endpoint.
+ */
+export class ConnectionPools {
+  readonly #options: ConnectionOptions
+  readonly #pools = new Map<string, Pool>()
+  #lastOrigin = ''
+  #lastPool: Pool | null = null
+  #closing: Promise<void> | null = null
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+  }
+
+  /** The pool for calls to `origin` (`scheme://authority`); made on first use. */
+  get(origin: string): Pool {
+    if (this.#lastPool !== null && origin === this.#lastOrigin) return this.#lastPool
+    let pool = this.#pools.get(origin)
+    if (pool === undefined) {
+      pool = createPool(origin, this.#options)
+      this.#pools.set(origin, pool)
+      // An exchange that picked this endpoint just before it was removed still gets its connection.
+      if (this.#closing !== null) this.#closing = this.#closing.then(() => this.#closeAll())
+    }
+    this.#lastOrigin = origin
+    this.#lastPool = pool
+    return pool
+  }
+
+  /** Sockets open or opening, over all origins. */
+  get connections(): number {
+    let count = 0
+    for (const pool of this.#pools.values()) count += pool.stats.connected
+    return count
+  }
+
+  /** Ends the connections once what is in flight on them is done. */
+  drain(): Promise<void> {
+    this.#closing ??= this.#closeAll()
+    return this.#closing
+  }
+
+  /** Ends the connections at once; requests in flight fail with `error`. */
+  async destroy(error: Error): Promise<void> {
+    await Promise.all([...this.#pools.values()].map(pool => pool.destroy(error)))
+  }
+
+  async #closeAll(): Promise<void> {
+    // Closed one turn late, so that what was picked in this turn is accepted.
+    await new Promise<void>(resolve => setImmediate(resolve))
+    const pools = [...this.#pools.values()]
+    this.#pools.clear()
+    this.#lastPool = null
+    await Promise.all(pools.map(pool => (pool.closed ? undefined : pool.close())))
+  }
+}
+
+function createPool(origin: string, options: ConnectionOptions): Pool {
+  const { http, maxConnections } = options
+  const isHttp2 = http.protocol === 'http2'
+  const connections = isHttp2 ? Math.min(http2Connections, maxConnections) : maxConnections
+  const idleTimeoutMs = http.idleTimeoutMs === envoyIdleTimeoutMs ? undefined : http.idleTimeoutMs
+  return new Pool(origin, {
+    connections: Number.isFinite(connections) && connections < 0xffffffff ? Math.max(1, connections) : null,
+    connect: connector(origin, options),
+    keepAliveTimeout: idleTimeoutMs === undefined || idleTimeoutMs <= 0 ? keepAliveTimeoutMs : idleTimeoutMs,
+    keepAliveMaxTimeout: keepAliveMaxTimeoutMs,
+    allowH2: isHttp2,
+    clientTtl: http.maxConnectionDurationMs ?? null,
+    ...(http.maxRequestsPerConnection === undefined ? undefined : { maxRequestsPerClient: http.maxRequestsPerConnection }),
+  })
+}
+
+function connector(origin: string, options: ConnectionOptions): buildConnector.connector {
+  const { address, port, connectTimeoutMs, http } = options
+  const { protocol, hostname } = new URL(origin)
+  // A caller who asked for https is never sent over plaintext, whatever the cluster says.
+  const tls = options.tls ?? (protocol === 'https:' ? simpleTls : undefined)
+  const isHttp2 = http.protocol === 'http2'
+  const tlsOptions = tls === undefined ? undefined : tlsConnectOptions(tls, hostname)
+  const connect = buildConnector({
+    timeout: connectTimeoutMs,
+    maxCachedSessions: 0,
+    allowH2: isHttp2,
+    preferH2: isHttp2,
+    ...(isHttp2 && tls === undefined ? { useH2c: true } : undefined),
+    ...(port === 0 ? { socketPath: address } : undefined),
+    ...tlsOptions,
+  })
+  const target = {
+    hostname: address,
+    host: address,
+    protocol: tls === undefined ? 'http:' : 'https:',
+    port: String(port),
+    ...(tlsOptions === undefined ? undefined : { servername: tlsOptions.servername }),
+  }
+  return (_options, callback) => {
+    connect(target, (error, socket) => {
+      if (error !== null) {
+        markConnectFailure(error)
+        callback(error, null)
+      } else {
+        watchConnection(socket)
+        callback(null, socket)
+      }
+    })
+  }
+}
+
+const simpleTls: UpstreamTls = { sni: '', trustedCa: undefined, subjectAltNames: [], alpnProtocols: [] }

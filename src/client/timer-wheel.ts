@@ -1,0 +1,116 @@
+import type { Clock, Timer } from '../runtime.ts'
+
+/** Something that can wait in a {@link TimerWheel}: one due time at most. Extend it; the fields are the wheel's. */
+export abstract class WheelTimer {
+  /** Tick at which it falls due, or 0 when it is in no wheel. */
+  dueTick = 0
+  wheelPrevious: WheelTimer | null = null
+  wheelNext: WheelTimer | null = null
+
+  /** Called once the due time has passed. It may be scheduled again from here. */
+  abstract onTimer(): void
+}
+
+/** The end of a slot's ring; never due. */
+class Slot extends WheelTimer {
+  onTimer(): void {}
+}
+
+const slotCount = 512
+
+/**
+ * One coarse timer for all requests: arming and cancelling are O(1) and allocate nothing. A timer never fires early, and at most
+ * one tick late. The underlying clock is used only while something waits.
+ */
+export class TimerWheel {
+  readonly tickMs: number
+  readonly #clock: Clock
+  readonly #slots: Slot[] = []
+  #waiting = 0
+  #doneTick: number
+  #timer: Timer | null = null
+
+  /** @param tickMs resolution; default 5 */
+  constructor(clock: Clock, tickMs = 5) {
+    this.#clock = clock
+    this.tickMs = tickMs
+    this.#doneTick = Math.floor(clock.now() / tickMs)
+    for (let index = 0; index < slotCount; index++) {
+      const slot = new Slot()
+      slot.wheelNext = slot
+      slot.wheelPrevious = slot
+      this.#slots.push(slot)
+    }
+  }
+
+  /** Timers that have neither fired nor been cancelled. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /** Arms `timer` for `dueAt` on the clock's monotonic time, replacing what it was armed for. */
+  schedule(timer: WheelTimer, dueAt: number): void {
+    if (timer.dueTick !== 0) this.cancel(timer)
+    if (this.#timer === null) this.#start()
+    const dueTick = Math.max(Math.ceil(dueAt / this.tickMs), this.#doneTick + 1)
+    const slot = this.#slots[dueTick & (slotCount - 1)]
+    if (slot === undefined) return
+    const last = slot.wheelPrevious ?? slot
+    timer.dueTick = dueTick
+    timer.wheelPrevious = last
+    timer.wheelNext = slot
+    last.wheelNext = timer
+    slot.wheelPrevious = timer
+    this.#waiting++
+  }
+
+  /** Disarms `timer`; harmless when it waits in no wheel. */
+  cancel(timer: WheelTimer): void {
+    if (timer.dueTick === 0) return
+    const { wheelPrevious, wheelNext } = timer
+    if (wheelPrevious !== null) wheelPrevious.wheelNext = wheelNext
+    if (wheelNext !== null) wheelNext.wheelPrevious = wheelPrevious
+    timer.dueTick = 0
+    timer.wheelPrevious = null
+    timer.wheelNext = null
+    this.#waiting--
+  }
+
+  /** Stops the underlying timer; what still waits never fires. */
+  close(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+  }
+
+  #start(): void {
+    // While the wheel was empty nobody looked at the clock.
+    this.#doneTick = Math.floor(this.#clock.now() / this.tickMs)
+    this.#timer = this.#clock.setTimeout(this.#tick, this.tickMs)
+  }
+
+  readonly #tick = (): void => {
+    this.#timer = null
+    const nowTick = Math.floor(this.#clock.now() / this.tickMs)
+    // After a long pause of the process each slot needs one visit only.
+    const first = Math.max(this.#doneTick + 1, nowTick - slotCount + 1)
+    for (let tick = first; tick <= nowTick; tick++) this.#fire(tick & (slotCount - 1), nowTick)
+    this.#doneTick = Math.max(this.#doneTick, nowTick)
+    if (this.#waiting > 0 && this.#timer === null) this.#timer = this.#clock.setTimeout(this.#tick, this.tickMs)
+  }
+
+  #fire(index: number, nowTick: number): void {
+    const slot = this.#slots[index]
+    if (slot === undefined) return
+    let timer = slot.wheelNext
+    while (timer !== null && timer !== slot) {
+      if (timer.dueTick > nowTick) {
+        timer = timer.wheelNext
+        continue
+      }
+      this.cancel(timer)
+      timer.onTimer()
+      // The callback may have changed the ring anywhere: begin it again. What is not due is skipped.
+      timer = slot.wheelNext
+    }
+  }
+}
