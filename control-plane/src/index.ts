@@ -1,0 +1,13 @@
+export type { RegisteredWorkload, WorkloadLocality } from './registry/registered-workload.ts'
+export { type StoredRegistration, WorkloadRegistry, type WorkloadRegistryOptions } from './registry/workload-registry.ts'
+export { type Clock, type Logger, type Runtime, silentLogger, systemClock, type Timer } from './runtime.ts'
+export {
+  AdsServer,
+  type AdsServerOptions,
+  type ResourceSource,
+  type StreamObserver,
+  type ViewResources,
+} from './xds/ads-server.ts'
+export type { ClientStatus, TypeStatus } from './xds/client-status.ts'
+export { GrpcServer, type GrpcServerOptions } from './xds/grpc-server.ts'
+export type { Resources } from './xds/snapshot.ts'
