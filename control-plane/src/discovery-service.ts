@@ -1,0 +1,110 @@
+import { join } from 'node:path'
+import type { Configuration } from './configuration.ts'
+import { RegistryFile } from './registry/registry-file.ts'
+import { WorkloadRegistry } from './registry/workload-registry.ts'
+import type { Runtime } from './runtime.ts'
+import { AdsServer, type AdsServerOptions } from './xds/ads-server.ts'
+import type { ClientStatus } from './xds/client-status.ts'
+import { GrpcServer } from './xds/grpc-server.ts'
+
+/** How a configuration is served. */
+export interface DiscoveryServiceOptions {
+  readonly runtime: Runtime
+  /** Folder in which the registry outlives a restart. Without one, it starts empty. */
+  readonly data?: string
+  /** Default `127.0.0.1`. */
+  readonly host?: string
+  /** Default 15010; 0 takes a free port. */
+  readonly xdsPort?: number
+  /** Allows plaintext on an address that others reach. Default false. */
+  readonly insecureBind?: boolean
+  /** How long a workload whose stream is gone stays. Default 5,000 ms. */
+  readonly graceMs?: number
+  /** Limits and delays of the pushes. */
+  readonly push?: Pick<AdsServerOptions, 'debounceMs' | 'maxDebounceMs' | 'connectsPerSecond' | 'maxStreams'>
+}
+
+/**
+ * A client that comes back to a server without memory keeps what it has for this long, while the workloads register again. Clients
+ * that were connected a moment ago come back within seconds.
+ */
+const settleMs = 10_000
+
+/** Configuration and registry behind an xDS server. */
+export class DiscoveryService {
+  /** `host:port` of the xDS server. */
+  readonly xdsAddress: string
+  readonly #configuration: Configuration
+  readonly #registry: WorkloadRegistry
+  readonly #file: RegistryFile | undefined
+  readonly #ads: AdsServer
+  readonly #server: GrpcServer
+
+  private constructor(
+    xdsAddress: string,
+    configuration: Configuration,
+    registry: WorkloadRegistry,
+    file: RegistryFile | undefined,
+    ads: AdsServer,
+    server: GrpcServer,
+  ) {
+    this.xdsAddress = xdsAddress
+    this.#configuration = configuration
+    this.#registry = registry
+    this.#file = file
+    this.#ads = ads
+    this.#server = server
+  }
+
+  /**
+   * Restores the registry and serves.
+   *
+   * @throws when the address cannot be bound
+   */
+  static async start(configuration: Configuration, options: DiscoveryServiceOptions): Promise<DiscoveryService> {
+    const { runtime, data, graceMs } = options
+    const file = data === undefined ? undefined : new RegistryFile(join(data, 'registry.json'), runtime.clock, runtime.logger)
+    const stored = await file?.read()
+    const registry = new WorkloadRegistry({
+      ...runtime,
+      ...(graceMs === undefined ? {} : { graceMs }),
+      stored: stored ?? [],
+      onChange(workloads) {
+        file?.write(registry.stored)
+        configuration.setWorkloads(workloads)
+      },
+    })
+    configuration.setWorkloads(registry.workloads)
+    const ads = new AdsServer({
+      ...runtime,
+      ...options.push,
+      source: configuration,
+      observer: registry,
+      settleMs: stored ? 0 : settleMs,
+    })
+    configuration.onChange(() => ads.update())
+    const server = new GrpcServer({ ...runtime, handlers: ads.handlers(), insecureBind: options.insecureBind ?? false })
+    try {
+      const address = await server.listen(options.host ?? '127.0.0.1', options.xdsPort ?? 15_010)
+      return new DiscoveryService(address, configuration, registry, file, ads, server)
+    } catch (error) {
+      ads.close()
+      registry.close()
+      throw error
+    }
+  }
+
+  /** Every connected client and what it accepted or refused. */
+  clients(): readonly ClientStatus[] {
+    return this.#ads.clients()
+  }
+
+  /** Ends the streams so that clients reconnect elsewhere, writes the registry down and stops. */
+  async close(): Promise<void> {
+    this.#configuration.close()
+    this.#ads.close()
+    await this.#server.close()
+    await this.#file?.flush()
+    this.#registry.close()
+  }
+}
