@@ -59,6 +59,9 @@ export interface AdsServerOptions {
   readonly settleMs?: number
 }
 
+/** Streams written to in one turn of the event loop. */
+const flushBatch = 64
+
 class LiveView implements View {
   readonly key: string
   snapshot: Snapshot = emptySnapshot
@@ -94,8 +97,12 @@ export class AdsServer implements AdsStreamHost {
   readonly #debounce: Debounce
   #settleTimer: Timer | undefined
   #nonce = 0
-  /** Responses of the push under way. */
+  /** Streams that the push under way has not reached, and the responses it has encoded. */
+  readonly #woken = new Set<AdsStream>()
   #shared: Map<string, EncodedResponse> | undefined
+  #flushing = false
+  /** Whether what is encoded now is part of the push, and not the answer to a request. */
+  #sharing = false
 
   constructor(options: AdsServerOptions) {
     this.#options = options
@@ -171,6 +178,7 @@ export class AdsServer implements AdsStreamHost {
 
   closed(stream: AdsStream): void {
     this.#streams.delete(stream)
+    this.#woken.delete(stream)
     if (!stream.view) return
     const view = this.#views.get(stream.view.key)
     if (view) view.streams -= 1
@@ -182,7 +190,7 @@ export class AdsServer implements AdsStreamHost {
   }
 
   encode(stream: AdsStream, view: View, typeUrl: string, content: ResponseContent): EncodedResponse {
-    if (!this.#shared) return this.#encode(stream.protocol, view, typeUrl, content)
+    if (!this.#sharing || !this.#shared) return this.#encode(stream.protocol, view, typeUrl, content)
     let key = `${stream.protocol} ${view.key} ${typeUrl}`
     for (const { name, version } of content.resources) key += `\n${name} ${version}`
     for (const name of content.absent) key += `\n-${name}`
@@ -205,7 +213,6 @@ export class AdsServer implements AdsStreamHost {
   }
 
   #push(): void {
-    const woken = new Set<AdsStream>()
     for (const view of this.#views.values()) {
       // Kept until now for clients that come back soon.
       if (view.streams === 0) {
@@ -217,12 +224,29 @@ export class AdsServer implements AdsStreamHost {
       const typeUrls = new Set([...before.typeUrls(), ...view.snapshot.typeUrls()])
       for (const typeUrl of typeUrls) {
         const index = view.index(typeUrl)
-        for (const name of changedNames(typeUrl, before, view.snapshot)) index.markDirty(name, woken)
+        for (const name of changedNames(typeUrl, before, view.snapshot)) index.markDirty(name, this.#woken)
       }
     }
     this.#shared = new Map()
-    for (const stream of woken) stream.flush()
-    this.#shared = undefined
+    if (!this.#flushing) this.#flush()
+  }
+
+  /**
+   * Writes to some streams and lets the event loop send before it goes on: the last client of many waits no longer, the first ones
+   * much shorter, and requests are read in between.
+   */
+  #flush(): void {
+    let left = flushBatch
+    this.#sharing = true
+    for (const stream of this.#woken) {
+      if (left-- === 0) break
+      this.#woken.delete(stream)
+      stream.flush()
+    }
+    this.#sharing = false
+    this.#flushing = this.#woken.size > 0
+    if (this.#flushing) setImmediate(() => this.#flush())
+    else this.#shared = undefined
   }
 
   #refresh(view: LiveView): boolean {

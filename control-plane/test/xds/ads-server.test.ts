@@ -296,6 +296,18 @@ describe('pushes', () => {
     assert.equal(one?.frames.at(-1), two?.frames.at(-1))
   })
 
+  test('a push to many clients lets the event loop go on in between, and reaches all', async () => {
+    const { server, set } = serve(first, { connectsPerSecond: 0 })
+    const clients = Array.from({ length: 150 }, () => connected(server))
+    set({ ...first, endpoints: [assignment('a', '10.0.0.9')] })
+    const reached = () => clients.flatMap(client => client.lines()).length
+    assert.equal(reached(), 64)
+    // A second change before the first has reached all: those it had not reached get one response.
+    set({ ...first, endpoints: [assignment('a', '10.0.0.10')] })
+    for (let turn = 0; turn < 4; turn++) await new Promise(resolve => setImmediate(resolve))
+    assert.equal(reached(), 86)
+  })
+
   test('a client that has not acknowledged gets the changes since as one, the latest', () => {
     const { server, set } = serve(first)
     const client = new FakeClient(server, 'delta')
