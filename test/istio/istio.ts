@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
+import { envoy, goProgram } from '../support/peers.ts'
+import { servicePort } from './documents.ts'
+
+/** A process of somebody else's, ended with the test. */
+export interface Peer {
+  readonly address: string
+  close(): Promise<void>
+}
+
+async function closing(child: ChildProcess, folder: string): Promise<void> {
+  if (child.exitCode === null) {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** Istio's discovery server, fed with `yaml`. */
+export async function startIstiod(yaml: string): Promise<Peer> {
+  const binary = goProgram('test/istio/istiod')
+  const folder = mkdtempSync(join(tmpdir(), 'inmesh-istiod-'))
+  const file = join(folder, 'all.yaml')
+  writeFileSync(file, yaml)
+  // A plain Envoy does not have Istio's own filters.
+  const env = { ...process.env, PILOT_ENABLE_METADATA_EXCHANGE: 'false', PILOT_ENABLE_ALPN_FILTER: 'false' }
+  const child = spawn(binary, ['127.0.0.1:15810', file], { stdio: ['ignore', 'pipe', 'inherit'], env })
+  await new Promise<void>((resolve, reject) => {
+    createInterface(child.stdout).on('line', line => {
+      if (line.startsWith('serving')) resolve()
+    })
+    child.on('exit', code => reject(new Error(`istiod has ended with ${code}`)))
+  })
+  return { address: '127.0.0.1:15810', close: () => closing(child, folder) }
+}
+
+const connects = (port: number) =>
+  new Promise<boolean>(resolve => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
+    socket.on('connect', () => socket.destroy())
+  })
+
+/** A real Envoy as a sidecar of the mesh that `xds` steers; its outbound listeners bind the services' own ports. */
+export async function startSidecar(xds: string): Promise<Peer> {
+  const [host, port] = xds.split(':')
+  const folder = mkdtempSync(join(tmpdir(), 'inmesh-envoy-'))
+  const bootstrap = {
+    node: {
+      id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local',
+      cluster: 'a',
+      metadata: { NAMESPACE: 'default', INTERCEPTION_MODE: 'NONE', CLUSTER_ID: 'Kubernetes', ISTIO_VERSION: '1.30.0' },
+    },
+    dynamic_resources: {
+      ads_config: { api_type: 'GRPC', transport_api_version: 'V3', grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }] },
+      cds_config: { ads: {}, resource_api_version: 'V3' },
+      lds_config: { ads: {}, resource_api_version: 'V3' },
+    },
+    static_resources: {
+      clusters: [
+        {
+          name: 'xds',
+          type: 'STATIC',
+          connect_timeout: '5s',
+          typed_extension_protocol_options: {
+            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+              explicit_http_config: { http2_protocol_options: {} },
+            },
+          },
+          load_assignment: {
+            cluster_name: 'xds',
+            endpoints: [
+              { lb_endpoints: [{ endpoint: { address: { socket_address: { address: host, port_value: Number(port) } } } }] },
+            ],
+          },
+        },
+      ],
+    },
+  }
+  const file = join(folder, 'envoy.json')
+  writeFileSync(file, JSON.stringify(bootstrap))
+  const log = join(folder, 'envoy.log')
+  const args = ['-c', file, '--concurrency', '1', '--use-dynamic-base-id', '-l', 'warn', '--log-path', log]
+  const child = spawn(envoy(), args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  for (const end = Date.now() + 30_000; !(await connects(servicePort)); await wait(100)) {
+    if (Date.now() > end || child.exitCode !== null) throw new Error('Envoy does not listen on the service port')
+  }
+  return { address: `127.0.0.1:${servicePort}`, close: () => closing(child, folder) }
+}

@@ -1,0 +1,14 @@
+// npm run test:istio [-- --record]
+// Judges inmesh by Istio itself. With --record, asks a real Envoy on Istio's discovery server anew and rewrites fixture.json.
+import { spawnSync } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
+
+const here = import.meta.dirname
+const record = process.argv.includes('--record') ? [join(here, 'record.ts')] : []
+const tests = globSync('*.test.ts', { cwd: here }).map(file => join(here, file))
+const runs = [...record.map(script => [script]), ['--test', '--test-concurrency=1', '--test-timeout=300000', ...tests]]
+for (const args of runs) {
+  const { status } = spawnSync(process.execPath, [...process.execArgv, ...args], { stdio: 'inherit' })
+  if (status !== 0) process.exit(status ?? 1)
+}
