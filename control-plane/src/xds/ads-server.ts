@@ -189,6 +189,14 @@ export class AdsServer implements AdsStreamHost {
     this.#options.logger.warn('a client refused a configuration', { node: stream.nodeId, peer: stream.peer, typeUrl, detail })
   }
 
+  failed(stream: AdsStream, error: unknown): void {
+    this.#options.logger.error('a request could not be answered', {
+      node: stream.nodeId,
+      peer: stream.peer,
+      error: String(error),
+    })
+  }
+
   encode(stream: AdsStream, view: View, typeUrl: string, content: ResponseContent): EncodedResponse {
     if (!this.#sharing || !this.#shared) return this.#encode(stream.protocol, view, typeUrl, content)
     let key = `${stream.protocol} ${view.key} ${typeUrl}`
@@ -220,7 +228,13 @@ export class AdsServer implements AdsStreamHost {
         continue
       }
       const before = view.snapshot
-      if (!this.#refresh(view)) continue
+      try {
+        if (!this.#refresh(view)) continue
+      } catch (error) {
+        // The clients of this view keep what they have; those of the others get theirs.
+        this.#options.logger.error('a view could not be made', { view: view.key, error: String(error) })
+        continue
+      }
       const typeUrls = new Set([...before.typeUrls(), ...view.snapshot.typeUrls()])
       for (const typeUrl of typeUrls) {
         const index = view.index(typeUrl)

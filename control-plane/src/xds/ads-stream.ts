@@ -1,6 +1,11 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import type { Node } from 'inmesh/gen/envoy/config/core/v3/base_pb'
-import { DeltaDiscoveryRequestSchema, DiscoveryRequestSchema } from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
+import {
+  type DeltaDiscoveryRequest,
+  DeltaDiscoveryRequestSchema,
+  type DiscoveryRequest,
+  DiscoveryRequestSchema,
+} from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
 import type { Clock, Timer } from '../runtime.ts'
 import type { TypeStatus } from './client-status.ts'
 import { DeltaSubscription } from './delta-subscription.ts'
@@ -39,8 +44,12 @@ export interface AdsStreamHost {
   /** Encodes a response; clients that get the same in the same push share the bytes. */
   encode(stream: AdsStream, view: View, typeUrl: string, content: ResponseContent): EncodedResponse
   refused(stream: AdsStream, typeUrl: string, detail: string): void
+  /** Answering a request failed inside this server. */
+  failed(stream: AdsStream, error: unknown): void
   closed(stream: AdsStream): void
 }
+
+type Request = DeltaDiscoveryRequest | DiscoveryRequest
 
 /** The bytes of a response with the nonce inside. */
 export interface EncodedResponse {
@@ -90,14 +99,27 @@ export class AdsStream implements GrpcCallListener {
 
   onMessage(message: Uint8Array): void {
     if (!this.#open) return
+    const request = this.#decode(message)
+    if (!request) return
     try {
-      if (this.protocol === 'delta') this.#onRequest(fromBinary(DeltaDiscoveryRequestSchema, message))
-      else this.#onRequest(fromBinary(DiscoveryRequestSchema, message))
+      this.#onRequest(request)
+    } catch (error) {
+      this.#host.failed(this, error)
+      this.end(statusCode.internal, 'the control plane failed to answer')
+    }
+  }
+
+  #decode(message: Uint8Array): Request | undefined {
+    try {
+      return this.protocol === 'delta'
+        ? fromBinary(DeltaDiscoveryRequestSchema, message)
+        : fromBinary(DiscoveryRequestSchema, message)
     } catch (error) {
       this.end(
         statusCode.invalidArgument,
         `the request cannot be read: ${error instanceof Error ? error.message : String(error)}`,
       )
+      return undefined
     }
   }
 
@@ -124,7 +146,7 @@ export class AdsStream implements GrpcCallListener {
     this.#host.closed(this)
   }
 
-  #onRequest(request: Parameters<DeltaSubscription['request']>[0] | Parameters<SotwSubscription['request']>[0]): void {
+  #onRequest(request: Request): void {
     // The node is sure to be there on the first request of a stream only.
     if (!this.#view) {
       this.nodeId = request.node?.id ?? ''

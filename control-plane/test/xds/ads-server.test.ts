@@ -192,6 +192,23 @@ describe('protocol', () => {
     assert.equal(client.frames.length, 0)
   })
 
+  test('a resource that cannot be encoded is the fault of this server, and keeps the last good ones', () => {
+    const { server, source, set } = serve(first)
+    const client = connected(server)
+    const broken = resourcesOf({ ...first, clusters: [{ ...cluster('a'), perConnectionBufferLimitBytes: -1 }] })
+    source.set(broken)
+    server.update()
+    assert.deepEqual([client.lines(), client.ended], [[], undefined])
+    set({ ...first, clusters: [cluster('a', '2')] })
+    assert.deepEqual(client.lines(), ['CDS a', 'EDS a'])
+    const late = new FakeClient(
+      serve({ ...first, clusters: [{ ...cluster('a'), perConnectionBufferLimitBytes: -1 }] }).server,
+      'delta',
+    )
+    late.askDelta({ typeUrl: CDS })
+    assert.equal(late.ended?.code, statusCode.internal)
+  })
+
   test('a request that is not protobuf ends the stream with INVALID_ARGUMENT', () => {
     const client = new FakeClient(serve(first).server, 'delta')
     client.sendRaw(Uint8Array.of(0xff, 0xff, 0xff))
