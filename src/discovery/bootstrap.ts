@@ -1,0 +1,210 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { MeshError } from '../errors.ts'
+import { jsonErrorPosition } from './json-position.ts'
+import { JsonReader } from './json-reader.ts'
+import { completeNode, type Json, type PartialNode, type ProcessIdentity, type XdsNode } from './xds-node.ts'
+
+/** How to find a control plane and who to be for it (gRFC A27). */
+export interface Bootstrap {
+  /** In order of preference; only the first is used. */
+  readonly servers: readonly [XdsServer, ...XdsServer[]]
+  readonly node: XdsNode
+  /** Turns an authority into the name of a listener; every `%s` is the authority (gRFC A47). Default `%s`. */
+  readonly listenerTemplate: string
+  /** By instance name; those of unknown plugins are kept, since only their use is an error. */
+  readonly certificateProviders: Readonly<Record<string, CertificateProviderConfig>>
+}
+
+/** One control plane. */
+export interface XdsServer {
+  /** A gRPC target: `host:port`, `dns:///host:port`, `unix:///path`. */
+  readonly uri: string
+  readonly credentials: XdsCredentials
+  /** As given; those that are not known mean nothing. */
+  readonly features: readonly string[]
+  /** Whether to speak incremental xDS first. */
+  readonly delta: boolean
+}
+
+/** How a channel to a control plane is secured. Paths are absolute. */
+export type XdsCredentials =
+  | { readonly kind: 'insecure' }
+  | {
+      readonly kind: 'tls'
+      /** `undefined`: the system roots. */
+      readonly caCertificateFile: string | undefined
+      readonly identity: { readonly certificateFile: string; readonly privateKeyFile: string } | undefined
+    }
+
+/** An entry of `certificate_providers`. */
+export interface CertificateProviderConfig {
+  readonly pluginName: string
+  readonly config: Json
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** `server_features` that ask for incremental xDS. */
+const deltaFeatures = ['inmesh.delta', 'xds_delta']
+
+/**
+ * Reads the bootstrap that the environment names: the file of `GRPC_XDS_BOOTSTRAP`, else the JSON in `GRPC_XDS_BOOTSTRAP_CONFIG`,
+ * else `INMESH_CONTROL_PLANE` (`host:port`, plaintext, incremental xDS preferred). Reading is as lenient as C-core's and Go's:
+ * unknown fields, credentials and plugins are passed over and the node may be absent.
+ *
+ * @returns `undefined` when none of the three is set
+ * @throws MeshError `MESH_ERR_BOOTSTRAP` naming the file and the line, or the JSON path
+ */
+export function loadBootstrap(
+  env: Environment,
+  readFile: (path: string) => string = path => readFileSync(path, 'utf8'),
+  self: ProcessIdentity = thisProcess(),
+): Bootstrap | undefined {
+  const { GRPC_XDS_BOOTSTRAP: file, GRPC_XDS_BOOTSTRAP_CONFIG: inline, INMESH_CONTROL_PLANE: address } = env
+  if (file) return loadBootstrapFile(file, env, readFile, self)
+  if (inline) return parseBootstrap(parseJson(inline, 'GRPC_XDS_BOOTSTRAP_CONFIG'), 'GRPC_XDS_BOOTSTRAP_CONFIG', env, self)
+  if (!address) return undefined
+  if (!/^(\[[^\]]+\]|[^\s:/]+):\d{1,5}$/.test(address)) {
+    throw new MeshError('MESH_ERR_BOOTSTRAP', `INMESH_CONTROL_PLANE: must be host:port, got ${JSON.stringify(address)}`)
+  }
+  return {
+    servers: [{ uri: address, credentials: { kind: 'insecure' }, features: [], delta: true }],
+    node: completeNode({}, env, self),
+    listenerTemplate: '%s',
+    certificateProviders: {},
+  }
+}
+
+/** Reads a bootstrap file. Its path is taken from where the process is now. See {@link loadBootstrap}. */
+export function loadBootstrapFile(
+  path: string,
+  env: Environment,
+  readFile: (path: string) => string = file => readFileSync(file, 'utf8'),
+  self: ProcessIdentity = thisProcess(),
+): Bootstrap {
+  const absolute = resolve(path)
+  let text: string
+  try {
+    text = readFile(absolute)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new MeshError('MESH_ERR_BOOTSTRAP', `bootstrap ${absolute}: ${reason}`, { cause })
+  }
+  return parseBootstrap(parseJson(text, absolute), absolute, env, self)
+}
+
+/**
+ * Reads a bootstrap from its parsed JSON.
+ *
+ * @param source a name for messages: where the JSON came from
+ */
+export function parseBootstrap(
+  json: unknown,
+  source: string,
+  env: Environment,
+  self: ProcessIdentity = thisProcess(),
+): Bootstrap {
+  const root = JsonReader.of(json, message => new MeshError('MESH_ERR_BOOTSTRAP', `bootstrap ${source}: ${message}`))
+  const [first, ...rest] = root.array('xds_servers').map(readServer)
+  if (!first) throw root.error('xds_servers', 'must name at least one server')
+  const node = root.object('node')
+  const template = root.string('client_default_listener_resource_name_template')
+  return {
+    servers: [first, ...rest],
+    node: completeNode(node ? readNode(node) : {}, env, self),
+    listenerTemplate: template || '%s',
+    certificateProviders: readCertificateProviders(root),
+  }
+}
+
+/** The part of a server that says whether two mean the same: where, how secured, and with which features. */
+export function xdsServerKey({ uri, credentials, features, delta }: XdsServer): string {
+  return JSON.stringify([uri, credentials, [...features].sort(), delta])
+}
+
+function readServer(server: JsonReader): XdsServer {
+  const uri = server.string('server_uri')
+  if (!uri) throw server.error('server_uri', 'must be set')
+  const features = server.strings('server_features')
+  return { uri, credentials: readCredentials(server), features, delta: deltaFeatures.some(name => features.includes(name)) }
+}
+
+/** The first kind that is supported wins (gRFC A27). */
+function readCredentials(server: JsonReader): XdsCredentials {
+  const kinds: string[] = []
+  for (const entry of server.array('channel_creds')) {
+    const kind = entry.string('type') ?? ''
+    if (kind === 'insecure') return { kind }
+    if (kind === 'tls') return readTls(entry.object('config'))
+    kinds.push(JSON.stringify(kind))
+  }
+  const listed = kinds.length > 0 ? `${kinds.join(', ')} not supported` : 'none given'
+  throw server.error('channel_creds', `${listed}: must have "insecure" or "tls"`)
+}
+
+function readTls(config: JsonReader | undefined): XdsCredentials {
+  const path = (field: string) => {
+    const value = config?.string(field)
+    return value ? resolve(value) : undefined
+  }
+  const certificateFile = path('certificate_file')
+  const privateKeyFile = path('private_key_file')
+  if (config && !certificateFile !== !privateKeyFile) {
+    throw config.error(
+      certificateFile ? 'private_key_file' : 'certificate_file',
+      'must be set, since the other half of the pair is',
+    )
+  }
+  return {
+    kind: 'tls',
+    caCertificateFile: path('ca_certificate_file'),
+    identity: certificateFile && privateKeyFile ? { certificateFile, privateKeyFile } : undefined,
+  }
+}
+
+function readNode(node: JsonReader): PartialNode {
+  const id = node.string('id')
+  const cluster = node.string('cluster')
+  const locality = node.object('locality')
+  const metadata = node.object('metadata')
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(metadata === undefined ? {} : { metadata: metadata.fields }),
+    ...(locality === undefined
+      ? {}
+      : {
+          locality: {
+            region: locality.string('region') ?? '',
+            zone: locality.string('zone') ?? '',
+            subZone: locality.string('sub_zone') ?? '',
+          },
+        }),
+  }
+}
+
+function readCertificateProviders(root: JsonReader): Record<string, CertificateProviderConfig> {
+  const providers: Record<string, CertificateProviderConfig> = {}
+  const given = root.object('certificate_providers')
+  for (const name of Object.keys(given?.fields ?? {})) {
+    const provider = given?.object(name)
+    if (provider) providers[name] = { pluginName: provider.string('plugin_name') ?? '', config: provider.fields.config ?? null }
+  }
+  return providers
+}
+
+function parseJson(text: string, source: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const { line, column } = jsonErrorPosition(text)
+    throw new MeshError('MESH_ERR_BOOTSTRAP', `bootstrap ${source}:${line}:${column}: is not JSON`, { cause })
+  }
+}
+
+function thisProcess(): ProcessIdentity {
+  return { hostname: hostname(), pid: process.pid, unique: randomUUID().slice(0, 8) }
+}
