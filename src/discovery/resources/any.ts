@@ -1,0 +1,72 @@
+import { type DescMessage, fromBinary, fromJson, type MessageShape } from '@bufbuild/protobuf'
+import type { Any } from '@bufbuild/protobuf/wkt'
+import { TypedStructSchema as UdpaTypedStructSchema } from '../gen/udpa/type/v1/typed_struct_pb.ts'
+import { TypedStructSchema } from '../gen/xds/type/v3/typed_struct_pb.ts'
+import type { Problems } from './problems.ts'
+
+const typePrefix = 'type.googleapis.com/'
+
+/** The message name at the end of a type URL. */
+export function typeName(typeUrl: string): string {
+  return typeUrl.slice(typeUrl.lastIndexOf('/') + 1)
+}
+
+/** The type URL of a message. */
+export function typeUrlOf(schema: DescMessage): string {
+  return typePrefix + schema.typeName
+}
+
+/**
+ * What an extension's `typed_config` holds: bytes of a message, or the JSON of a `TypedStruct`
+ * (`xds.type.v3`, `udpa.type.v1`), which names the type it stands for.
+ */
+export interface TypedConfig {
+  /** Message name without the type URL's prefix. */
+  readonly type: string
+  /** Decodes it as `schema`; reports why it cannot be. */
+  as<Desc extends DescMessage>(schema: Desc, problems: Problems): MessageShape<Desc> | undefined
+}
+
+/** Reads an `Any`, looking through `TypedStruct`. */
+export function readTypedConfig(any: Any | undefined): TypedConfig {
+  const type = typeName(any?.typeUrl ?? '')
+  if (any !== undefined && (type === TypedStructSchema.typeName || type === UdpaTypedStructSchema.typeName)) {
+    const schema = type === TypedStructSchema.typeName ? TypedStructSchema : UdpaTypedStructSchema
+    const struct = parse(() => fromBinary(schema, any.value))
+    if ('value' in struct) {
+      const { typeUrl, value = {} } = struct.value
+      return {
+        type: typeName(typeUrl),
+        as: (target, problems) =>
+          report(
+            parse(() => fromJson(target, value, { ignoreUnknownFields: true })),
+            problems,
+          ),
+      }
+    }
+  }
+  return {
+    type,
+    as: (schema, problems) =>
+      report(
+        parse(() => fromBinary(schema, any?.value ?? new Uint8Array())),
+        problems,
+      ),
+  }
+}
+
+type Parsed<T> = { readonly value: T } | { readonly error: string }
+
+function parse<T>(read: () => T): Parsed<T> {
+  try {
+    return { value: read() }
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+function report<T>(parsed: Parsed<T>, problems: Problems): T | undefined {
+  if ('value' in parsed) return parsed.value
+  problems.add(`cannot be parsed: ${parsed.error}`)
+  return undefined
+}

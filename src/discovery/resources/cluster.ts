@@ -1,0 +1,95 @@
+import { type Cluster, Cluster_DiscoveryType as DiscoveryType } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
+import { ClusterConfigSchema as AggregateConfigSchema } from '../gen/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts'
+import type { ClusterConfig, ClusterDiscovery } from '../model/cluster.ts'
+import type { ClusterLoadAssignment } from '../model/endpoint.ts'
+import { readTypedConfig } from './any.ts'
+import { decodeCircuitBreakers } from './circuit-breakers.ts'
+import { decodeClusterLoadAssignment } from './cluster-load-assignment.ts'
+import { decodeDestination } from './destination.ts'
+import { optionalDurationMs } from './duration.ts'
+import { decodeUpstreamHttp } from './http-protocol-options.ts'
+import { decodeLoadBalancing } from './load-balancing.ts'
+import { decodeOutlierDetection } from './outlier-detection.ts'
+import type { Problems } from './problems.ts'
+import { decodeUpstreamTls } from './upstream-tls.ts'
+
+const defaultConnectTimeoutMs = 5000
+const defaultRefreshRateMs = 5000
+
+/** Decodes `envoy.config.cluster.v3.Cluster`. */
+export function decodeCluster(message: Cluster, problems: Problems): ClusterConfig {
+  problems.required('name', message.name)
+  return {
+    name: message.name,
+    discovery: decodeDiscovery(message, problems),
+    ...decodeLoadBalancing(message, problems),
+    connectTimeoutMs:
+      optionalDurationMs(message.connectTimeout, 'positive', problems, 'connect_timeout') ?? defaultConnectTimeoutMs,
+    circuitBreakers: decodeCircuitBreakers(message.circuitBreakers, problems.at('circuit_breakers')),
+    outlierDetection:
+      message.outlierDetection === undefined
+        ? undefined
+        : decodeOutlierDetection(message.outlierDetection, problems.at('outlier_detection')),
+    tls: decodeUpstreamTls(message, problems),
+    http: decodeUpstreamHttp(message, problems),
+    destination: decodeDestination(message),
+  }
+}
+
+function decodeDiscovery(message: Cluster, problems: Problems): ClusterDiscovery {
+  const { clusterDiscoveryType } = message
+  if (clusterDiscoveryType.case === 'clusterType') return decodeAggregate(message, problems)
+  switch (clusterDiscoveryType.value ?? DiscoveryType.STATIC) {
+    case DiscoveryType.EDS:
+      return decodeEds(message, problems)
+    case DiscoveryType.STATIC:
+      return { kind: 'static', assignment: decodeAssignment(message, problems) }
+    case DiscoveryType.STRICT_DNS:
+    case DiscoveryType.LOGICAL_DNS:
+      return decodeDns(message, problems)
+  }
+  problems.addAt('type', `is not supported: ${clusterDiscoveryType.value}`)
+  return { kind: 'eds', edsServiceName: message.name }
+}
+
+function decodeEds(message: Cluster, problems: Problems): ClusterDiscovery {
+  const at = problems.at('eds_cluster_config')
+  const config = message.edsClusterConfig
+  const source = config?.edsConfig?.configSourceSpecifier.case
+  if (source !== 'ads' && source !== 'self') at.addAt('eds_config', `must be ads or self, got ${source ?? 'nothing'}`)
+  const serviceName = config?.serviceName ?? ''
+  if (serviceName === '' && message.name.startsWith('xdstp:'))
+    at.addAt('service_name', 'is required for a cluster with an xdstp: name')
+  return { kind: 'eds', edsServiceName: serviceName === '' ? message.name : serviceName }
+}
+
+function decodeDns(message: Cluster, problems: Problems): ClusterDiscovery {
+  const assignment = decodeAssignment(message, problems)
+  const logical = message.clusterDiscoveryType.value === DiscoveryType.LOGICAL_DNS
+  const count = assignment.localities.reduce((sum, locality) => sum + locality.endpoints.length, 0)
+  if (logical && (assignment.localities.length !== 1 || count !== 1))
+    problems.addAt('load_assignment', `of a LOGICAL_DNS cluster must hold one locality with one endpoint, got ${count} endpoints`)
+  const refreshRateMs = optionalDurationMs(message.dnsRefreshRate, 'positive', problems, 'dns_refresh_rate')
+  return { kind: logical ? 'logical-dns' : 'strict-dns', assignment, refreshRateMs: refreshRateMs ?? defaultRefreshRateMs }
+}
+
+function decodeAssignment(message: Cluster, problems: Problems): ClusterLoadAssignment {
+  if (message.loadAssignment !== undefined)
+    return decodeClusterLoadAssignment(message.loadAssignment, problems.at('load_assignment'), message.name)
+  problems.addAt('load_assignment', 'is required')
+  return { name: message.name, localities: [], dropOverloads: [], overprovisioningFactor: 140 }
+}
+
+function decodeAggregate({ clusterDiscoveryType }: Cluster, problems: Problems): ClusterDiscovery {
+  const at = problems.at('cluster_type')
+  const none: ClusterDiscovery = { kind: 'aggregate', clusters: [] }
+  if (clusterDiscoveryType.case !== 'clusterType') return none
+  const typed = readTypedConfig(clusterDiscoveryType.value.typedConfig)
+  if (typed.type !== AggregateConfigSchema.typeName) {
+    at.add(`"${typed.type === '' ? clusterDiscoveryType.value.name : typed.type}" is not supported`)
+    return none
+  }
+  const clusters = typed.as(AggregateConfigSchema, at)?.clusters ?? []
+  if (clusters.length === 0) at.addAt('clusters', 'must not be empty')
+  return { kind: 'aggregate', clusters }
+}

@@ -1,0 +1,93 @@
+import type { Any } from '@bufbuild/protobuf/wkt'
+import { FilterConfigSchema } from '../gen/envoy/config/route/v3/route_components_pb.ts'
+import { HTTPFaultSchema } from '../gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts'
+import { RouterSchema } from '../gen/envoy/extensions/filters/http/router/v3/router_pb.ts'
+import type { HttpFilter as HttpFilterMessage } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import type { FilterConfig, HttpFilter } from '../model/listener.ts'
+import type { FilterOverrides } from '../model/route.ts'
+import { readTypedConfig, type TypedConfig } from './any.ts'
+import { decodeFault } from './fault.ts'
+import type { Problems } from './problems.ts'
+
+/**
+ * Filters that have nothing to do in the process that makes the call, so that leaving them out weakens nothing: browsers'
+ * preflights, telemetry, what only concerns mutual TLS between sidecars. Authorization, authentication and rate limits are not
+ * among them: a client that cannot enforce one says so.
+ */
+const withoutEffect: ReadonlySet<string> = new Set([
+  'envoy.extensions.filters.http.cors.v3.Cors',
+  'envoy.extensions.filters.http.cors.v3.CorsPolicy',
+  'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig',
+  'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb',
+  'envoy.extensions.filters.http.on_demand.v3.OnDemand',
+  'envoy.extensions.filters.http.on_demand.v3.PerRouteConfig',
+  'envoy.extensions.filters.http.tap.v3.Tap',
+  'envoy.config.route.v3.CorsPolicy',
+  'io.istio.http.peer_metadata.Config',
+  'istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig',
+  'stats.PluginConfig',
+])
+
+/** Decodes `HttpConnectionManager.http_filters`: in order, names unique, the router last (gRFC A39) and left out of the result. */
+export function decodeHttpFilters(messages: readonly HttpFilterMessage[], problems: Problems): readonly HttpFilter[] {
+  const filters: HttpFilter[] = []
+  const names = new Set<string>()
+  messages.forEach((message, index) => {
+    const at = problems.at('http_filters', index)
+    if (at.required('name', message.name) !== '' && names.has(message.name)) at.addAt('name', `"${message.name}" is there twice`)
+    names.add(message.name)
+    const isLast = index === messages.length - 1
+    if (isRouter(message)) {
+      if (!isLast) at.add('the router must be the last filter')
+      return
+    }
+    if (isLast) problems.addAt('http_filters', 'must end with the router')
+    filters.push({ name: message.name, config: decodeHttpFilter(message, at) })
+  })
+  if (messages.length === 0) problems.addAt('http_filters', 'must end with the router')
+  return filters
+}
+
+function isRouter({ configType }: HttpFilterMessage): boolean {
+  return configType.case === 'typedConfig' && readTypedConfig(configType.value).type === RouterSchema.typeName
+}
+
+function decodeHttpFilter(message: HttpFilterMessage, problems: Problems): FilterConfig {
+  const { name, configType, isOptional, disabled } = message
+  if (configType.case !== 'typedConfig') {
+    const what = configType.case === undefined ? 'without typed_config' : 'by config_discovery'
+    if (!isOptional) problems.add(`HTTP filter "${name}" ${what} is not supported`)
+    return { kind: 'ignored', typeUrl: '' }
+  }
+  const config = decodeFilterConfig(name, configType.value, isOptional, problems)
+  return disabled ? { kind: 'disabled' } : config
+}
+
+/** Decodes `typed_per_filter_config`. */
+export function decodeFilterOverrides(overrides: Readonly<Record<string, Any>>, problems: Problems): FilterOverrides {
+  const decoded: Record<string, FilterConfig> = {}
+  for (const [name, any] of Object.entries(overrides)) {
+    decoded[name] = decodeOverride(name, any, problems.at(`typed_per_filter_config["${name}"]`))
+  }
+  return decoded
+}
+
+function decodeOverride(name: string, any: Any, problems: Problems): FilterConfig {
+  const typed = readTypedConfig(any)
+  if (typed.type !== FilterConfigSchema.typeName) return decodeFilterConfig(name, any, false, problems)
+  const wrapper = typed.as(FilterConfigSchema, problems)
+  if (wrapper === undefined) return { kind: 'ignored', typeUrl: any.typeUrl }
+  if (wrapper.disabled) return { kind: 'disabled' }
+  return decodeFilterConfig(name, wrapper.config, wrapper.isOptional, problems)
+}
+
+function decodeFilterConfig(name: string, any: Any | undefined, isOptional: boolean, problems: Problems): FilterConfig {
+  const typed: TypedConfig = readTypedConfig(any)
+  if (typed.type === HTTPFaultSchema.typeName) {
+    const fault = typed.as(HTTPFaultSchema, problems)
+    if (fault !== undefined) return { kind: 'fault', fault: decodeFault(fault, problems) }
+  } else if (!isOptional && !withoutEffect.has(typed.type)) {
+    problems.add(`HTTP filter "${name}" of type "${typed.type}" is not supported on a client and not optional`)
+  }
+  return { kind: 'ignored', typeUrl: any?.typeUrl ?? '' }
+}

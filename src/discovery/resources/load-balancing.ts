@@ -1,0 +1,261 @@
+import type { Any } from '@bufbuild/protobuf/wkt'
+import type { CommonLbConfig, LoadBalancingConfig, SlowStartConfig } from '../../policies/load-balancing/config.ts'
+import {
+  type Cluster,
+  Cluster_LbPolicy,
+  type Cluster_SlowStartConfig,
+  type LoadBalancingPolicy,
+} from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
+import { ClientSideWeightedRoundRobinSchema } from '../gen/envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin_pb.ts'
+import type {
+  LocalityLbConfig,
+  SlowStartConfig as SlowStartMessage,
+} from '../gen/envoy/extensions/load_balancing_policies/common/v3/common_pb.ts'
+import { LeastRequestSchema } from '../gen/envoy/extensions/load_balancing_policies/least_request/v3/least_request_pb.ts'
+import { MaglevSchema } from '../gen/envoy/extensions/load_balancing_policies/maglev/v3/maglev_pb.ts'
+import { PickFirstSchema } from '../gen/envoy/extensions/load_balancing_policies/pick_first/v3/pick_first_pb.ts'
+import { RandomSchema } from '../gen/envoy/extensions/load_balancing_policies/random/v3/random_pb.ts'
+import { RingHashSchema } from '../gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb.ts'
+import { RoundRobinSchema } from '../gen/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.ts'
+import { WrrLocalitySchema } from '../gen/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb.ts'
+import { readTypedConfig, type TypedConfig } from './any.ts'
+import { durationMs } from './duration.ts'
+import { decodePercent } from './percent.ts'
+import type { Problems } from './problems.ts'
+
+/** A balancer, and what its own configuration says about localities (`undefined`: nothing). */
+interface DecodedPolicy {
+  readonly loadBalancing: LoadBalancingConfig
+  readonly localityWeighted: boolean | undefined
+  readonly failTrafficOnPanic: boolean | undefined
+}
+
+const roundRobin: LoadBalancingConfig = { kind: 'round-robin', slowStart: undefined }
+const maxPolicyDepth = 16
+const maxRingSize = 8_388_608
+const maxTableSize = 5_000_011
+
+/**
+ * Decodes the balancer of a cluster and its locality settings. `load_balancing_policy` wins over `lb_policy`, and of its list
+ * the first that is supported (gRFC A52).
+ */
+export function decodeLoadBalancing(
+  message: Cluster,
+  problems: Problems,
+): { readonly loadBalancing: LoadBalancingConfig; readonly commonLb: CommonLbConfig } {
+  if ((message.lbSubsetConfig?.subsetSelectors.length ?? 0) > 0) problems.addAt('lb_subset_config', 'is not supported')
+  const policy =
+    message.loadBalancingPolicy === undefined
+      ? decodeLbPolicy(message, problems)
+      : (decodePolicyList(message.loadBalancingPolicy, 0, problems.at('load_balancing_policy')) ?? unsupported(problems))
+  const common = message.commonLbConfig
+  const locality = common?.localityConfigSpecifier
+  return {
+    loadBalancing: policy.loadBalancing,
+    commonLb: {
+      healthyPanicThreshold: decodePercent(
+        common?.healthyPanicThreshold,
+        50,
+        problems.at('common_lb_config').at('healthy_panic_threshold'),
+      ),
+      failTrafficOnPanic:
+        policy.failTrafficOnPanic ?? (locality?.case === 'zoneAwareLbConfig' && locality.value.failTrafficOnPanic),
+      localityWeighted: policy.localityWeighted ?? locality?.case === 'localityWeightedLbConfig',
+    },
+  }
+}
+
+function unsupported(problems: Problems): DecodedPolicy {
+  problems.addAt('load_balancing_policy', 'names no policy that is supported')
+  return plain(roundRobin)
+}
+
+function plain(loadBalancing: LoadBalancingConfig): DecodedPolicy {
+  return { loadBalancing, localityWeighted: undefined, failTrafficOnPanic: undefined }
+}
+
+function decodeLbPolicy(message: Cluster, problems: Problems): DecodedPolicy {
+  const { lbConfig } = message
+  switch (message.lbPolicy) {
+    case Cluster_LbPolicy.ROUND_ROBIN: {
+      const config = lbConfig.case === 'roundRobinLbConfig' ? lbConfig.value : undefined
+      return plain({
+        kind: 'round-robin',
+        slowStart: decodeSlowStart(config?.slowStartConfig, problems.at('round_robin_lb_config').at('slow_start_config')),
+      })
+    }
+    case Cluster_LbPolicy.LEAST_REQUEST: {
+      const config = lbConfig.case === 'leastRequestLbConfig' ? lbConfig.value : undefined
+      return plain(decodeLeastRequest(config, problems.at('least_request_lb_config')))
+    }
+    case Cluster_LbPolicy.RING_HASH: {
+      const config = lbConfig.case === 'ringHashLbConfig' ? lbConfig.value : undefined
+      const at = problems.at('ring_hash_lb_config')
+      if (config !== undefined && config.hashFunction !== 0) at.addAt('hash_function', 'must be XX_HASH')
+      return plain(decodeRingHash(config, at))
+    }
+    case Cluster_LbPolicy.MAGLEV: {
+      const config = lbConfig.case === 'maglevLbConfig' ? lbConfig.value : undefined
+      return plain(decodeMaglev(config, problems.at('maglev_lb_config')))
+    }
+    case Cluster_LbPolicy.RANDOM:
+      return plain({ kind: 'random' })
+    // An aggregate cluster has no balancer of its own.
+    case Cluster_LbPolicy.CLUSTER_PROVIDED:
+      if (message.clusterDiscoveryType.case === 'clusterType') return plain(roundRobin)
+  }
+  problems.addAt('lb_policy', `is not supported: ${message.lbPolicy}`)
+  return plain(roundRobin)
+}
+
+function decodePolicyList(message: LoadBalancingPolicy, depth: number, problems: Problems): DecodedPolicy | undefined {
+  if (depth >= maxPolicyDepth) {
+    problems.add(`is nested more than ${maxPolicyDepth} deep`)
+    return plain(roundRobin)
+  }
+  for (const [index, { typedExtensionConfig }] of message.policies.entries()) {
+    const at = problems.at('policies', index).at('typed_extension_config')
+    const policy = decodePolicy(typedExtensionConfig?.typedConfig, depth, at)
+    if (policy !== undefined) return policy
+  }
+  return undefined
+}
+
+/** `undefined`: a policy that is not supported, so that the next of the list is looked at. */
+function decodePolicy(any: Any | undefined, depth: number, problems: Problems): DecodedPolicy | undefined {
+  const typed = readTypedConfig(any)
+  switch (typed.type) {
+    case RoundRobinSchema.typeName: {
+      const message = typed.as(RoundRobinSchema, problems)
+      const slowStart = decodeSlowStart(message?.slowStartConfig, problems.at('slow_start_config'))
+      return withLocality({ kind: 'round-robin', slowStart }, message?.localityLbConfig)
+    }
+    case LeastRequestSchema.typeName: {
+      const message = typed.as(LeastRequestSchema, problems)
+      return withLocality(decodeLeastRequest(message, problems), message?.localityLbConfig)
+    }
+    case RandomSchema.typeName:
+      return withLocality({ kind: 'random' }, typed.as(RandomSchema, problems)?.localityLbConfig)
+    case RingHashSchema.typeName: {
+      const message = typed.as(RingHashSchema, problems)
+      if (message !== undefined && message.hashFunction > 1) problems.addAt('hash_function', 'must be XX_HASH')
+      return weighted(decodeRingHash(message, problems), message?.localityWeightedLbConfig !== undefined)
+    }
+    case MaglevSchema.typeName: {
+      const message = typed.as(MaglevSchema, problems)
+      return weighted(decodeMaglev(message, problems), message?.localityWeightedLbConfig !== undefined)
+    }
+    case PickFirstSchema.typeName:
+      return plain({ kind: 'pick-first', shuffle: typed.as(PickFirstSchema, problems)?.shuffleAddressList ?? false })
+    case WrrLocalitySchema.typeName:
+      return decodeWrrLocality(typed, depth, problems)
+    // Without load reports from the endpoints it balances like round robin.
+    case ClientSideWeightedRoundRobinSchema.typeName:
+      return typed.as(ClientSideWeightedRoundRobinSchema, problems) && plain(roundRobin)
+    default:
+      return decodeNamedPolicy(typed, problems)
+  }
+}
+
+/** gRPC's own names, which reach a client as a `TypedStruct` of any type URL (gRFC A52). */
+function decodeNamedPolicy(typed: TypedConfig, _problems: Problems): DecodedPolicy | undefined {
+  switch (typed.type) {
+    case 'round_robin':
+      return plain(roundRobin)
+    case 'pick_first':
+      return plain({ kind: 'pick-first', shuffle: false })
+    case 'least_request':
+    case 'least_request_experimental':
+      return plain({ kind: 'least-request', choiceCount: 2, activeRequestBias: 1, slowStart: undefined })
+    default:
+      return undefined
+  }
+}
+
+function decodeWrrLocality(typed: TypedConfig, depth: number, problems: Problems): DecodedPolicy | undefined {
+  const list = typed.as(WrrLocalitySchema, problems)?.endpointPickingPolicy
+  if (list === undefined) {
+    problems.addAt('endpoint_picking_policy', 'is required')
+    return plain(roundRobin)
+  }
+  const inner = decodePolicyList(list, depth + 1, problems.at('endpoint_picking_policy'))
+  return inner && { ...inner, localityWeighted: true }
+}
+
+function withLocality(loadBalancing: LoadBalancingConfig, message: LocalityLbConfig | undefined): DecodedPolicy {
+  const specifier = message?.localityConfigSpecifier
+  if (specifier?.case === undefined) return plain(loadBalancing)
+  return {
+    loadBalancing,
+    localityWeighted: specifier.case === 'localityWeightedLbConfig',
+    failTrafficOnPanic: specifier.case === 'zoneAwareLbConfig' && specifier.value.failTrafficOnPanic,
+  }
+}
+
+function weighted(loadBalancing: LoadBalancingConfig, localityWeighted: boolean): DecodedPolicy {
+  return { loadBalancing, localityWeighted: localityWeighted || undefined, failTrafficOnPanic: undefined }
+}
+
+function decodeLeastRequest(
+  message:
+    | {
+        readonly choiceCount?: number | undefined
+        readonly activeRequestBias?: { readonly defaultValue: number } | undefined
+        readonly slowStartConfig?: Cluster_SlowStartConfig | SlowStartMessage | undefined
+      }
+    | undefined,
+  problems: Problems,
+): LoadBalancingConfig {
+  const choiceCount = message?.choiceCount ?? 2
+  if (choiceCount < 2) problems.addAt('choice_count', `must be >= 2, got ${choiceCount}`)
+  const activeRequestBias = message?.activeRequestBias?.defaultValue ?? 1
+  if (!(activeRequestBias >= 0)) problems.addAt('active_request_bias', `must be >= 0, got ${activeRequestBias}`)
+  return {
+    kind: 'least-request',
+    choiceCount,
+    activeRequestBias,
+    slowStart: decodeSlowStart(message?.slowStartConfig, problems.at('slow_start_config')),
+  }
+}
+
+function decodeRingHash(
+  message: { readonly minimumRingSize?: bigint | undefined; readonly maximumRingSize?: bigint | undefined } | undefined,
+  problems: Problems,
+): LoadBalancingConfig {
+  const minimumRingSize = Number(message?.minimumRingSize ?? 1024)
+  const maximumRingSize = Number(message?.maximumRingSize ?? maxRingSize)
+  if (minimumRingSize < 1 || minimumRingSize > maxRingSize)
+    problems.addAt('minimum_ring_size', `must be in [1, ${maxRingSize}], got ${minimumRingSize}`)
+  if (maximumRingSize > maxRingSize) problems.addAt('maximum_ring_size', `must be <= ${maxRingSize}, got ${maximumRingSize}`)
+  if (minimumRingSize > maximumRingSize)
+    problems.addAt('minimum_ring_size', `must be <= maximum_ring_size, got ${minimumRingSize} > ${maximumRingSize}`)
+  return { kind: 'ring-hash', minimumRingSize, maximumRingSize }
+}
+
+function decodeMaglev(message: { readonly tableSize?: bigint | undefined } | undefined, problems: Problems): LoadBalancingConfig {
+  const tableSize = Number(message?.tableSize ?? 65_537)
+  if (tableSize > maxTableSize || !isPrime(tableSize))
+    problems.addAt('table_size', `must be a prime <= ${maxTableSize}, got ${tableSize}`)
+  return { kind: 'maglev', tableSize }
+}
+
+function isPrime(value: number): boolean {
+  if (value < 2) return false
+  for (let factor = 2; factor * factor <= value; factor++) if (value % factor === 0) return false
+  return true
+}
+
+function decodeSlowStart(
+  message: Cluster_SlowStartConfig | SlowStartMessage | undefined,
+  problems: Problems,
+): SlowStartConfig | undefined {
+  if (message === undefined) return undefined
+  if (message.slowStartWindow === undefined) problems.addAt('slow_start_window', 'is required')
+  const aggression = message.aggression?.defaultValue ?? 1
+  if (!(aggression > 0)) problems.addAt('aggression', `must be > 0, got ${aggression}`)
+  return {
+    windowMs: message.slowStartWindow ? durationMs(message.slowStartWindow, 'positive', problems.at('slow_start_window')) : 0,
+    aggression,
+    minWeightPercent: decodePercent(message.minWeightPercent, 10, problems.at('min_weight_percent')),
+  }
+}
