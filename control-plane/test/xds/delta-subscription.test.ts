@@ -150,6 +150,11 @@ test('rule 20: versions brought along count only in the first request', () => {
   collect(subscription, current)
   ask(subscription, { resourceNamesSubscribe: ['a'], initialResourceVersions: { a: current.get('a')?.version ?? '' } })
   assert.deepEqual(collect(subscription, current), ['a'])
+
+  const newer = clusters('a@2')
+  ask(subscription, { initialResourceVersions: { a: newer.get('a')?.version ?? '' } })
+  subscription.markDirty('a')
+  assert.deepEqual(collect(subscription, newer), ['a'])
 })
 
 test('rule 21: no name is twice in one response', () => {

@@ -151,6 +151,23 @@ test('rule 13: leaving the star out drops the wildcard', () => {
   assert.equal(subscription.covers('a'), false)
 })
 
+test('rule 9: what a dropped wildcard covered is new to the client when it comes back', () => {
+  const subscription = new SotwSubscription(endpointType)
+  ask(subscription, { resourceNames: ['*'] })
+  collect(subscription, endpoints('a', 'b'))
+  ask(subscription, { resourceNames: ['a'] })
+  assert.deepEqual(collect(subscription, endpoints('a', 'b')), ['a'])
+  ask(subscription, { resourceNames: ['*', 'a'] })
+  assert.deepEqual(collect(subscription, endpoints('a', 'b')), ['b'])
+})
+
+test('a name that is unsubscribed before its answer could be sent is owed no answer', () => {
+  const subscription = new SotwSubscription(endpointType)
+  ask(subscription, { resourceNames: ['a', 'b'] })
+  ask(subscription, { resourceNames: ['b'] })
+  assert.deepEqual(collect(subscription, endpoints('a', 'b')), ['b'])
+})
+
 test('rules 18 and 32: a missing name is answered and said not to exist', () => {
   const full = new SotwSubscription(clusterType)
   ask(full, { resourceNames: ['a', 'gone'] })
