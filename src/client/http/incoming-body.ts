@@ -1,0 +1,156 @@
+import type { ReadableByteStreamController } from 'node:stream/web'
+import { type BodyForm, type BodyForms, formOf } from './body-bytes.ts'
+
+/** Where a body comes from: what holds back, releases or ends its flow. */
+export interface BodySource {
+  pause(): void
+  resume(): void
+  /** The reader wants no more: stop the transfer. */
+  abandon(reason: unknown): void
+  /** The body is over for its reader, by its end, a failure or a cancel. */
+  settled(): void
+}
+
+/** Bytes held for a reader that has not come yet before the source is paused. */
+export const unreadLimitBytes = 64 * 1024
+
+type Settle = (value: never) => void
+
+/**
+ * The body of a response while it arrives: held until the response is asked for it, then gathered whole or passed on as a stream.
+ * No stream is made unless somebody asks for one.
+ */
+export class IncomingBody {
+  readonly #source: BodySource
+  #chunks: Buffer[] = []
+  #size = 0
+  #isPaused = false
+  #state: 'open' | 'ended' | 'failed' | 'settled' = 'open'
+  #error: unknown = undefined
+  #form: BodyForm | null = null
+  #resolve: Settle | null = null
+  #reject: ((error: unknown) => void) | null = null
+  #controller: ReadableByteStreamController | null = null
+  /** Whether the stream's reader waits for bytes. */
+  #isWanted = false
+
+  constructor(source: BodySource) {
+    this.#source = source
+  }
+
+  /** The next bytes. They may be a view of a shared buffer. */
+  push(chunk: Buffer): void {
+    if (this.#state !== 'open') return
+    if (this.#isWanted && this.#controller !== null) {
+      // Cleared first: to enqueue may pull again at once.
+      this.#isWanted = false
+      this.#controller.enqueue(new Uint8Array(chunk))
+      return
+    }
+    this.#chunks.push(chunk)
+    this.#size += chunk.length
+    if (this.#form === null && this.#size >= unreadLimitBytes && !this.#isPaused) {
+      this.#isPaused = true
+      this.#source.pause()
+    }
+  }
+
+  /** All bytes have come. */
+  end(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'ended'
+    if (this.#form !== null) this.#deliver(this.#form)
+    else if (this.#isWanted) this.#closeStream()
+  }
+
+  /** The body breaks off: whoever reads it, now or later, gets `error`. What was not read is dropped. */
+  fail(error: unknown): void {
+    if (this.#state === 'failed' || this.#state === 'settled') return
+    this.#state = 'failed'
+    this.#error = error
+    this.#chunks = []
+    this.#controller?.error(error)
+    this.#reject?.(error)
+    this.#source.settled()
+  }
+
+  /** The whole body. To be called once, and not after {@link IncomingBody.stream}. */
+  whole<F extends BodyForm>(form: F): Promise<BodyForms[F]> {
+    if (this.#state === 'failed') return Promise.reject(this.#error)
+    this.#form = form
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve as Settle
+      this.#reject = reject
+      if (this.#state === 'ended') this.#deliver(form)
+      else this.#flow()
+    })
+  }
+
+  /** The body as a byte stream, with back-pressure; cancelling it ends the transfer. To be called once. */
+  stream(): ReadableStream<Uint8Array> {
+    return new ReadableStream({
+      type: 'bytes',
+      start: controller => {
+        this.#controller = controller
+        if (this.#state === 'failed') controller.error(this.#error)
+      },
+      pull: () => this.#pull(),
+      cancel: reason => this.#cancel(reason),
+    })
+  }
+
+  /** The response is gone: the transfer ends unless somebody reads. */
+  forget(): void {
+    if (this.#form === null && this.#controller === null) this.#cancel(undefined)
+  }
+
+  #pull(): void {
+    const chunk = this.#chunks.shift()
+    if (chunk !== undefined) {
+      this.#size -= chunk.length
+      this.#controller?.enqueue(new Uint8Array(chunk))
+      if (this.#chunks.length === 0) this.#flow()
+    } else if (this.#state === 'ended') {
+      this.#closeStream()
+    } else {
+      this.#isWanted = true
+      this.#flow()
+    }
+  }
+
+  #cancel(reason: unknown): void {
+    this.#chunks = []
+    if (this.#state === 'open') this.#source.abandon(reason)
+    this.#settle()
+  }
+
+  #closeStream(): void {
+    this.#settle()
+    this.#controller?.close()
+    // A reader that brought its own buffer is answered only by this.
+    this.#controller?.byobRequest?.respond(0)
+  }
+
+  #deliver(form: BodyForm): void {
+    const chunks = this.#chunks
+    this.#chunks = []
+    this.#settle()
+    try {
+      this.#resolve?.(formOf(form, chunks, this.#size) as never)
+    } catch (error) {
+      this.#reject?.(error)
+    }
+  }
+
+  #settle(): void {
+    if (this.#state === 'settled') return
+    this.#state = 'settled'
+    this.#source.settled()
+  }
+
+  #flow(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#source.resume()
+  }
+}
