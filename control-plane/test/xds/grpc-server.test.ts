@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
 import { type TestContext, test } from 'node:test'
-import { create, toBinary } from '@bufbuild/protobuf'
-import { DeltaDiscoveryRequestSchema } from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
 import { silentLogger, systemClock } from '../../src/runtime.ts'
 import { AdsServer } from '../../src/xds/ads-server.ts'
 import { GrpcServer, type GrpcServerOptions } from '../../src/xds/grpc-server.ts'
@@ -25,7 +25,7 @@ async function start(t: TestContext, options: Partial<GrpcServerOptions> = {}) {
     await server.close()
     ads.close()
   })
-  return { server, session, ads }
+  return { server, session, ads, source }
 }
 
 const begin = (session: ClientHttp2Session, to = path, headers = {}) =>
@@ -104,6 +104,44 @@ test('rule 30: draining ends every stream with UNAVAILABLE and says GOAWAY', asy
   await Promise.all([server.close(), goaway])
   assert.equal((await status)['grpc-status'], '14')
   assert.equal(ads.clients().length, 0)
+})
+
+test('a client that stops reading costs no queue and gets the latest when it reads again', async t => {
+  const { session, ads, source } = await start(t)
+  const large = (marker: number) => resourcesOf({ clusters: [cluster('a', `${marker}`.padEnd(300_000, 'x'))] })
+  source.set(large(0))
+  ads.update()
+  const stream = begin(session)
+  stream.write(frame(request))
+  await once(stream, 'response')
+  let received = Buffer.alloc(0)
+  const complete = () => received.length >= 5 && received.length >= 5 + received.readUInt32BE(1)
+  const read = async () => {
+    while (!complete()) {
+      const chunk: Buffer | null = stream.read()
+      if (chunk) received = Buffer.concat([received, chunk])
+      else await once(stream, 'readable')
+    }
+    const end = 5 + received.readUInt32BE(1)
+    const message = fromBinary(DeltaDiscoveryResponseSchema, received.subarray(5, end))
+    received = received.subarray(end)
+    return message
+  }
+  // The flow-control window is smaller than the response, so the server is stuck in the middle of it.
+  await once(stream, 'readable')
+  for (let marker = 1; marker <= 20; marker++) {
+    source.set(large(marker))
+    ads.update()
+  }
+  const { nonce } = await read()
+  stream.write(
+    frame(
+      toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, { typeUrl: clusterType, responseNonce: nonce })),
+    ),
+  )
+  const { systemVersionInfo } = await read()
+  assert.equal(systemVersionInfo, '22')
+  assert.equal(received.length, 0)
 })
 
 test('plaintext is refused beyond loopback', async () => {
