@@ -1,62 +1,23 @@
 import { fromBinary } from '@bufbuild/protobuf'
-import type { Node } from 'inmesh/gen/envoy/config/core/v3/base_pb'
 import {
   type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
   type DiscoveryRequest,
   DiscoveryRequestSchema,
 } from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
-import type { Clock, Timer } from '../runtime.ts'
+import type { Timer } from '../runtime.ts'
+import type { AdsStreamHost, View, XdsProtocol } from './ads-stream-host.ts'
 import type { TypeStatus } from './client-status.ts'
 import { DeltaSubscription } from './delta-subscription.ts'
-import type { GrpcCall, GrpcCallListener } from './grpc-server.ts'
+import type { GrpcCall, GrpcCallListener } from './grpc-call.ts'
 import { clusterType, endpointType, leavesLast, pushOrder, refersToClusters } from './resource-type.ts'
 import type { ResponseContent } from './response-frame.ts'
-import type { Snapshot } from './snapshot.ts'
 import { SotwSubscription } from './sotw-subscription.ts'
 import { statusCode } from './status-code.ts'
-import type { Subscriber, SubscriberIndex } from './subscriber-index.ts'
+import type { Subscriber } from './subscriber-index.ts'
 import type { Subscription } from './subscription.ts'
 
-/** The two variants of the protocol. */
-export type XdsProtocol = 'sotw' | 'delta'
-
-/** The configuration one stream is served from; the same object for all clients that see the same. */
-export interface View {
-  readonly key: string
-  readonly snapshot: Snapshot
-  index(typeUrl: string): SubscriberIndex<AdsStream>
-}
-
-/** What a stream needs of its server. */
-export interface AdsStreamHost {
-  readonly clock: Clock
-  /** Longest wait of listeners and routes for the ACK of the clusters they may refer to. */
-  readonly orderTimeoutMs: number
-  /** Longest wait of removals for the ACK of the routes that no longer need what is removed. */
-  readonly removalTimeoutMs: number
-  readonly maxResponseBytes: number
-  readonly maxNamesPerStream: number
-  /** Whether clients keep what they bring along for now, because this server does not know everything yet. */
-  readonly settling: boolean
-  /** The view of a client. `undefined` while there is no configuration at all. */
-  open(stream: AdsStream, node: Node | undefined): View | undefined
-  /** Encodes a response; clients that get the same in the same push share the bytes. */
-  encode(stream: AdsStream, view: View, typeUrl: string, content: ResponseContent): EncodedResponse
-  refused(stream: AdsStream, typeUrl: string, detail: string): void
-  /** Answering a request failed inside this server. */
-  failed(stream: AdsStream, error: unknown): void
-  closed(stream: AdsStream): void
-}
-
 type Request = DeltaDiscoveryRequest | DiscoveryRequest
-
-/** The bytes of a response with the nonce inside. */
-export interface EncodedResponse {
-  readonly frame: Uint8Array
-  readonly nonce: string
-  readonly version: string
-}
 
 /** Types one stream may ask for: the known ones and room for what clients ask in vain. */
 const maxTypes = 32

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import {
   createServer,
   type Http2Server,
-  constants as http2,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
@@ -10,31 +9,8 @@ import {
 import type { AddressInfo } from 'node:net'
 import { isIP } from 'node:net'
 import type { Clock, Logger, Timer } from '../runtime.ts'
-import { type StatusCode, statusCode } from './status-code.ts'
-
-/** One bidirectional streaming call as its handler sees it. */
-export interface GrpcCall {
-  /** `address:port` of the client. */
-  readonly peer: string
-  /** Whether the client reads slower than it is written to. */
-  readonly congested: boolean
-  /** Writes one message that already has its gRPC header. */
-  write(frame: Uint8Array): void
-  /** Ends the call with a status. Later calls do nothing. */
-  end(code: StatusCode, message: string): void
-}
-
-/** What a handler wants to hear of its call. */
-export interface GrpcCallListener {
-  onMessage(message: Uint8Array): void
-  /** A congested client can take more. */
-  onDrain(): void
-  /** The call is over, for whatever reason. Called once. */
-  onClose(): void
-}
-
-/** Takes a new call. */
-export type GrpcHandler = (call: GrpcCall) => GrpcCallListener
+import { type GrpcHandler, Http2Call } from './grpc-call.ts'
+import { statusCode } from './status-code.ts'
 
 /** Options of {@link GrpcServer}. */
 export interface GrpcServerOptions {
@@ -53,8 +29,6 @@ export interface GrpcServerOptions {
   /** Allows plaintext on an address that others reach. Default false. */
   readonly insecureBind?: boolean
 }
-
-const headerLength = 5
 
 /**
  * The server half of gRPC over HTTP/2 in plaintext, for bidirectional streams of uncompressed messages: what a control plane needs of
@@ -150,95 +124,6 @@ export class GrpcServer {
       call.open(handler)
     }
   }
-}
-
-class Http2Call implements GrpcCall {
-  readonly peer: string
-  readonly #stream: ServerHttp2Stream
-  readonly #maxRequestBytes: number
-  #listener: GrpcCallListener | undefined
-  #rest: Buffer | undefined
-  #over = false
-
-  constructor(stream: ServerHttp2Stream, maxRequestBytes: number) {
-    this.#stream = stream
-    this.#maxRequestBytes = maxRequestBytes
-    const { remoteAddress = '', remotePort = 0 } = stream.session?.socket ?? {}
-    this.peer = `${remoteAddress}:${remotePort}`
-    stream.on('error', () => {})
-  }
-
-  get congested(): boolean {
-    return this.#stream.writableNeedDrain
-  }
-
-  open(handler: GrpcHandler): void {
-    const stream = this.#stream
-    stream.on('close', () => {
-      this.#over = true
-      this.#listener?.onClose()
-    })
-    const listener = handler(this)
-    if (this.#over) return
-    this.#listener = listener
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
-    stream.on('data', (chunk: Buffer) => this.#receive(chunk))
-    stream.on('drain', () => listener.onDrain())
-    stream.on('end', () => this.end(statusCode.ok, ''))
-  }
-
-  write(frame: Uint8Array): void {
-    if (!this.#over && this.#stream.writable) this.#stream.write(frame)
-  }
-
-  end(code: StatusCode, message: string): void {
-    const stream = this.#stream
-    if (this.#over || stream.destroyed) return
-    this.#over = true
-    const trailers = { 'grpc-status': String(code), 'grpc-message': percentEncode(message) }
-    if (stream.headersSent) {
-      stream.once('wantTrailers', () => {
-        stream.sendTrailers(trailers)
-        this.#hangUp()
-      })
-      stream.end()
-    } else {
-      stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...trailers }, { endStream: true })
-      this.#hangUp()
-    }
-  }
-
-  /** The client may still hold its half open. A reset in the same tick would overtake the status. */
-  #hangUp(): void {
-    const stream = this.#stream
-    if (stream.readableEnded) return
-    stream.resume()
-    setImmediate(() => stream.close(http2.NGHTTP2_NO_ERROR))
-  }
-
-  #receive(chunk: Buffer): void {
-    let bytes = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
-    while (!this.#over && bytes.length >= headerLength) {
-      if (bytes[0] !== 0) {
-        this.end(statusCode.unimplemented, 'compressed messages are not supported')
-        return
-      }
-      const length = bytes.readUInt32BE(1)
-      if (length > this.#maxRequestBytes) {
-        this.end(statusCode.resourceExhausted, `message of ${length} bytes exceeds ${this.#maxRequestBytes}`)
-        return
-      }
-      if (bytes.length < headerLength + length) break
-      this.#listener?.onMessage(bytes.subarray(headerLength, headerLength + length))
-      bytes = bytes.subarray(headerLength + length)
-    }
-    this.#rest = bytes.length > 0 ? bytes : undefined
-  }
-}
-
-/** `grpc-message` as the gRPC HTTP/2 specification encodes it. */
-function percentEncode(message: string): string {
-  return message.replace(/[^\x20-\x24\x26-\x7e]/gu, character => encodeURIComponent(character.isWellFormed() ? character : '?'))
 }
 
 function isLoopback(host: string): boolean {

@@ -7,8 +7,8 @@ import {
   DiscoveryResponseSchema,
 } from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
 import type { AdsServer } from '../../src/xds/ads-server.ts'
-import type { XdsProtocol } from '../../src/xds/ads-stream.ts'
-import type { GrpcCall, GrpcCallListener } from '../../src/xds/grpc-server.ts'
+import type { XdsProtocol } from '../../src/xds/ads-stream-host.ts'
+import type { GrpcCall, GrpcCallListener } from '../../src/xds/grpc-call.ts'
 import { clusterType, endpointType, listenerType, routeType } from '../../src/xds/resource-type.ts'
 import type { StatusCode } from '../../src/xds/status-code.ts'
 
