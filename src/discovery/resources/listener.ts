@@ -1,4 +1,4 @@
-import type { FilterChain } from '../gen/envoy/config/listener/v3/listener_components_pb.ts'
+import type { Filter, FilterChain } from '../gen/envoy/config/listener/v3/listener_components_pb.ts'
 import type { Listener as ListenerMessage } from '../gen/envoy/config/listener/v3/listener_pb.ts'
 import {
   type HttpConnectionManager as HttpConnectionManagerMessage,
@@ -18,6 +18,17 @@ export function decodeListener(message: ListenerMessage, problems: Problems): Li
   const found = findConnectionManager(message, problems)
   if (found === undefined) return undefined
   return { name: message.name, http: decodeHttpConnectionManager(found.message, found.problems) }
+}
+
+/** Whether {@link decodeListener} finds something to decode: a TCP listener of an Envoy file has nothing for a client. */
+export function isHttpListener(message: ListenerMessage): boolean {
+  const chains =
+    message.defaultFilterChain === undefined ? message.filterChains : [...message.filterChains, message.defaultFilterChain]
+  return message.apiListener !== undefined || chains.some(chain => chain.filters.some(isConnectionManager))
+}
+
+function isConnectionManager({ configType }: Filter): boolean {
+  return configType.case === 'typedConfig' && readTypedConfig(configType.value).type === HttpConnectionManagerSchema.typeName
 }
 
 interface Found {

@@ -10,20 +10,19 @@ export class DomainTable<T> {
 
   /**
    * @param domain lower case
-   * @throws Error when the domain is there already
+   * @returns whether it was added; one that is there already keeps its value
    */
-  add(domain: string, value: T): void {
+  add(domain: string, value: T): boolean {
     if (domain === '*') {
-      if (this.#any !== null) throw new Error('has the domain "*" twice')
+      if (this.#any !== null) return false
       this.#any = value
-    } else if (domain.startsWith('*')) {
-      this.#suffixes.add(domain.slice(1), value)
-    } else if (domain.endsWith('*')) {
-      this.#prefixes.add(domain.slice(0, -1), value)
-    } else {
-      if (this.#exact.has(domain)) throw new Error(`has the domain "${domain}" twice`)
-      this.#exact.set(domain, value)
+      return true
     }
+    if (domain.startsWith('*')) return this.#suffixes.add(domain.slice(1), value)
+    if (domain.endsWith('*')) return this.#prefixes.add(domain.slice(0, -1), value)
+    if (this.#exact.has(domain)) return false
+    this.#exact.set(domain, value)
+    return true
   }
 
   /** @param authority in any case */
@@ -37,15 +36,16 @@ export class DomainTable<T> {
 class Wildcards<T> {
   readonly #byLength: { readonly length: number; readonly values: Map<string, T> }[] = []
 
-  add(end: string, value: T): void {
+  add(end: string, value: T): boolean {
     let group = this.#byLength.find(each => each.length === end.length)
     if (group === undefined) {
       group = { length: end.length, values: new Map() }
       this.#byLength.push(group)
       this.#byLength.sort((left, right) => right.length - left.length)
     }
-    if (group.values.has(end)) throw new Error(`has the wildcard of "${end}" twice`)
+    if (group.values.has(end)) return false
     group.values.set(end, value)
+    return true
   }
 
   endOf(host: string): T | undefined {
