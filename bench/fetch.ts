@@ -1,0 +1,35 @@
+import type { Benchmark, Row } from './benchmark.ts'
+import type { FetchCase } from './fetch/contender.ts'
+import { paired } from './paired.ts'
+import { startUpstream } from './upstream.ts'
+
+const cases: readonly { readonly name: string; readonly fetchCase: FetchCase; readonly requests: number }[] = [
+  { name: 'fetch', fetchCase: 'get-json', requests: 20_000 },
+  { name: 'fetch/get-1k-stream', fetchCase: 'get-stream', requests: 20_000 },
+  { name: 'fetch/post-1k-json', fetchCase: 'post-json', requests: 15_000 },
+  { name: 'fetch/get-100k-arraybuffer', fetchCase: 'get-100k-arraybuffer', requests: 8_000 },
+  { name: 'fetch/get-100k-stream', fetchCase: 'get-100k-stream', requests: 8_000 },
+]
+
+/** Node's own `fetch` against `mesh.fetch`. */
+export const benchmark: Benchmark = {
+  name: 'fetch',
+  title: "Node's fetch against mesh.fetch, CPU of the client process, 16 in flight",
+  async *run({ quick }): AsyncIterable<Row> {
+    await using upstream = await startUpstream()
+    for (const { name, fetchCase, requests } of cases) {
+      const contender = (which: 'node' | 'mesh') => ({
+        module: new URL('./fetch/contender.ts', import.meta.url),
+        settings: { which, fetchCase, url: upstream.url, requests: quick ? requests / 10 : requests },
+      })
+      const row = await paired({
+        name,
+        unit: 'µs CPU/request',
+        baseline: contender('node'),
+        inmesh: contender('mesh'),
+        pairs: quick ? 1 : 5,
+      })
+      yield { ...row, upstream: upstream.kind }
+    }
+  },
+}

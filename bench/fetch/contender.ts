@@ -1,0 +1,40 @@
+import { Pool } from 'undici'
+import { built, cpuPerRequest, report, settings } from '../contender.ts'
+
+/** What one request of this benchmark does. */
+export type FetchCase = 'get-json' | 'get-stream' | 'post-json' | 'get-100k-arraybuffer' | 'get-100k-stream'
+
+const { which, fetchCase, url, requests } = settings<{
+  which: 'node' | 'mesh'
+  fetchCase: FetchCase
+  url: string
+  requests: number
+}>()
+
+const fetch = which === 'node' ? globalThis.fetch : await meshFetch()
+const body = { id: 1, text: 'x'.repeat(1000) }
+
+const cases: Record<FetchCase, () => Promise<unknown>> = {
+  'get-json': async () => (await fetch(`${url}/1k`)).json(),
+  'get-stream': async () => drain(await fetch(`${url}/1k`)),
+  'post-json': async () => {
+    const headers = { 'content-type': 'application/json' }
+    return (await fetch(`${url}/echo`, { method: 'POST', headers, body: JSON.stringify(body) })).json()
+  },
+  'get-100k-arraybuffer': async () => (await fetch(`${url}/100k`)).arrayBuffer(),
+  'get-100k-stream': async () => drain(await fetch(`${url}/100k`)),
+}
+
+report(await cpuPerRequest(cases[fetchCase], { warmup: Math.max(requests / 4, 1000), requests, concurrency: 16 }))
+process.exit()
+
+async function meshFetch(): Promise<typeof globalThis.fetch> {
+  const { createFetch } = await built<typeof import('../../src/client/http/fetch.ts')>('client/http/fetch')
+  return createFetch(new Pool(url, { connections: 16 }))
+}
+
+async function drain(response: Response): Promise<number> {
+  let bytes = 0
+  for await (const chunk of response.body ?? []) bytes += chunk.byteLength
+  return bytes
+}
