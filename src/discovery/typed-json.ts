@@ -115,6 +115,11 @@ function isObject(json: JsonValue): json is JsonObject {
   return typeof json === 'object' && json !== null && !Array.isArray(json)
 }
 
+/** The library's words without the field, which the path tells better. */
 function reason(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/^cannot decode (field|message) \S+ from JSON: /, '') : String(error)
+  if (!(error instanceof Error)) return String(error)
+  return error.message
+    .replace(/^cannot decode field \S+ from JSON: /, '')
+    .replace(/^cannot decode message google\.protobuf\.(\S+) from JSON: /, 'is not a $1: ')
+    .replace(/^cannot decode \S+ \S+ from JSON: /, '')
 }
