@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import type { JsonValue } from '@bufbuild/protobuf'
 import { MeshError } from '../errors.ts'
 import { jsonErrorPosition } from './json-position.ts'
 import { JsonReader } from './json-reader.ts'
-import { completeNode, type Json, type PartialNode, type ProcessIdentity, type XdsNode } from './xds-node.ts'
+import { completeNode, type PartialNode, type ProcessIdentity, type XdsNode } from './xds-node.ts'
 
 /** How to find a control plane and who to be for it (gRFC A27). */
 export interface Bootstrap {
@@ -42,7 +43,7 @@ export type XdsCredentials =
 /** An entry of `certificate_providers`. */
 export interface CertificateProviderConfig {
   readonly pluginName: string
-  readonly config: Json
+  readonly config: JsonValue
 }
 
 type Environment = Readonly<Record<string, string | undefined>>

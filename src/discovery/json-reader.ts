@@ -1,10 +1,8 @@
-import type { Json } from './xds-node.ts'
-
-type Fields = Readonly<Record<string, Json>>
+import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 
 /** Reads the fields of a JSON object, and names the path of one that is of the wrong kind. Unknown fields are never looked at. */
 export class JsonReader {
-  readonly fields: Fields
+  readonly fields: JsonObject
   readonly #path: string
   readonly #fail: (message: string) => Error
 
@@ -46,14 +44,14 @@ export class JsonReader {
     return this.#list(field).map((value, index) => new JsonReader(value, `${this.#at(field)}[${index}]`, this.#fail))
   }
 
-  #list(field: string): readonly Json[] {
+  #list(field: string): readonly JsonValue[] {
     const value = this.#get(field)
     if (value === undefined) return []
     if (Array.isArray(value)) return value
     throw this.error(field, `must be a list, got ${show(value)}`)
   }
 
-  #get(field: string): Json | undefined {
+  #get(field: string): JsonValue | undefined {
     return Object.hasOwn(this.fields, field) ? (this.fields[field] ?? undefined) : undefined
   }
 
@@ -62,7 +60,7 @@ export class JsonReader {
   }
 }
 
-function isFields(value: unknown): value is Fields {
+function isFields(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -1,15 +1,13 @@
+import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 import { MeshError } from '../errors.ts'
 import type { Locality } from './model/endpoint.ts'
-
-/** A value of JSON. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
 
 /** Who this process is to a control plane: `envoy.config.core.v3.Node`. */
 export interface XdsNode {
   readonly id: string
   readonly cluster: string
   readonly locality: Locality
-  readonly metadata: Readonly<Record<string, Json>>
+  readonly metadata: JsonObject
   readonly userAgentName: string
   readonly userAgentVersion: string
   readonly clientFeatures: readonly string[]
@@ -38,7 +36,7 @@ export interface PartialNode {
   readonly id?: string
   readonly cluster?: string
   readonly locality?: Locality
-  readonly metadata?: Readonly<Record<string, Json>>
+  readonly metadata?: JsonObject
 }
 
 /**
@@ -94,6 +92,6 @@ function parseLocality(text: string): Locality {
   return { region, zone, subZone }
 }
 
-function isRecord(value: Json | undefined): value is { readonly [key: string]: Json } {
+function isRecord(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

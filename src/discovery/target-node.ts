@@ -1,0 +1,137 @@
+import { DomainTable, withoutPort } from '../policies/domain-table.ts'
+import type { Listener } from './model/listener.ts'
+import type { TargetState } from './model/mesh-config.ts'
+import type { RouteConfiguration, VirtualHost } from './model/route.ts'
+import type { ResourceSource } from './resource-source.ts'
+import type { ResourceError, StatusOr } from './resource-watcher.ts'
+
+/** The route configuration that the listener names. */
+interface RouteWatch {
+  readonly name: string
+  unwatch: () => void
+  result: StatusOr<RouteConfiguration> | undefined
+}
+
+/** An authority's own part of the tree, from its LDS and RDS resources. */
+export class TargetNode {
+  readonly authority: string
+  /** The newest that the control plane says, whether or not its clusters are resolved; `undefined` while that is not known. */
+  candidate: TargetState | undefined
+  /** The clusters that {@link candidate} leads to. */
+  candidateClusters: readonly string[] = []
+  /** What is wrong although what is in use stays in use. */
+  ambient: ResourceError | undefined
+  readonly #source: ResourceSource
+  readonly #onChange: () => void
+  /** By name, best first; `undefined` while unknown. */
+  readonly #listeners: (StatusOr<Listener> | undefined)[]
+  readonly #unwatchListeners: readonly (() => void)[]
+  #routes: RouteWatch | undefined
+  #isClosed = false
+
+  constructor(authority: string, listenerNames: readonly string[], source: ResourceSource, onChange: () => void) {
+    this.authority = authority
+    this.#source = source
+    this.#onChange = onChange
+    this.#listeners = listenerNames.map(() => undefined)
+    this.#unwatchListeners = listenerNames.map((name, index) =>
+      source.watch('listener', name, {
+        onResourceChanged: result => {
+          this.#listeners[index] = result
+          this.#resolve()
+        },
+        onAmbientError: error => {
+          this.ambient = error
+        },
+      }),
+    )
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const unwatch of this.#unwatchListeners) unwatch()
+    this.#routes?.unwatch()
+  }
+
+  /** The first listener that is there counts. None is there once that is said of all. */
+  #resolve(): void {
+    if (this.#isClosed) return
+    const best = this.#listeners.find(result => result?.ok)
+    if (best?.ok) {
+      this.#useListener(best.value)
+      return
+    }
+    const [first] = this.#listeners
+    if (!first || first.ok || this.#listeners.includes(undefined)) return
+    this.#watchRoutes(undefined)
+    this.#set({ kind: 'failed', ...first.error })
+  }
+
+  #useListener(listener: Listener): void {
+    const { routes } = listener.http
+    if (routes.kind === 'inline') {
+      this.#watchRoutes(undefined)
+      this.#setReady(listener, routes.routeConfiguration)
+      return
+    }
+    this.#watchRoutes(routes.routeConfigName)
+    const result = this.#routes?.result
+    if (result?.ok) this.#setReady(listener, result.value)
+    else if (result) this.#set({ kind: 'failed', ...result.error })
+  }
+
+  #watchRoutes(name: string | undefined): void {
+    const previous = this.#routes
+    if (previous?.name === name) return
+    this.#routes = undefined
+    if (name !== undefined) this.#routes = this.#newRoutes(name)
+    previous?.unwatch()
+  }
+
+  #newRoutes(name: string): RouteWatch {
+    const routes: RouteWatch = { name, unwatch: () => {}, result: undefined }
+    routes.unwatch = this.#source.watch('routeConfiguration', name, {
+      onResourceChanged: result => {
+        routes.result = result
+        if (this.#routes === routes) this.#resolve()
+      },
+      onAmbientError: error => {
+        this.ambient = error
+      },
+    })
+    return routes
+  }
+
+  #setReady(listener: Listener, routeConfiguration: RouteConfiguration): void {
+    if (isSame(this.candidate, listener, routeConfiguration)) return
+    this.candidateClusters = clustersOf(routeConfiguration, this.authority)
+    this.#set({ kind: 'ready', listener, routeConfiguration })
+  }
+
+  #set(candidate: TargetState): void {
+    this.candidate = candidate
+    if (candidate.kind === 'failed') this.candidateClusters = []
+    this.#onChange()
+  }
+}
+
+/** The clusters that the virtual host of `authority` names. A cluster chosen by a request's header has no name yet. */
+export function clustersOf(routeConfiguration: RouteConfiguration, authority: string): readonly string[] {
+  const domains = new DomainTable<VirtualHost>()
+  for (const virtualHost of routeConfiguration.virtualHosts) {
+    for (const domain of virtualHost.domains) domains.add(domain, virtualHost)
+  }
+  const host = routeConfiguration.ignorePortInHostMatching ? withoutPort(authority) : authority
+  const names = new Set<string>()
+  for (const { action } of domains.find(host)?.routes ?? []) {
+    if (action.kind !== 'forward') continue
+    if (action.clusters.kind === 'cluster') names.add(action.clusters.name)
+    else if (action.clusters.kind === 'weighted') for (const { name } of action.clusters.clusters) names.add(name)
+    for (const { cluster } of action.mirrors) names.add(cluster)
+  }
+  return [...names]
+}
+
+function isSame(state: TargetState | undefined, listener: Listener, routeConfiguration: RouteConfiguration): boolean {
+  return state?.kind === 'ready' && state.listener === listener && state.routeConfiguration === routeConfiguration
+}

@@ -1,0 +1,348 @@
+import pRetry from 'p-retry'
+import type { Runtime, Timer } from '../runtime.ts'
+import type { AdsStream, AdsStreamStatus, AdsTransport } from './ads-transport.ts'
+import type { XdsServer } from './bootstrap.ts'
+import type { AdsResponse, XdsProtocol } from './discovery-message.ts'
+import { reconnectDelayMs } from './reconnect-backoff.ts'
+import { ResourceSubscription } from './resource-subscription.ts'
+import type { ResourceKind, ResourceModels, ResourceTypes } from './resource-type.ts'
+import type { ResourceWatcher } from './resource-watcher.ts'
+import type { XdsNode } from './xds-node.ts'
+
+/** Options of {@link XdsClient}. */
+export interface XdsClientOptions {
+  readonly server: XdsServer
+  readonly node: XdsNode
+  readonly runtime: Runtime
+  readonly transport: AdsTransport
+  /** Called before the first stream. */
+  readonly loadTypes: () => Promise<ResourceTypes>
+  readonly onEvent?: (event: XdsClientEvent) => void
+}
+
+/** What an operator may want to hear of. */
+export type XdsClientEvent =
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'disconnected'; readonly message: string }
+  | { readonly kind: 'nack'; readonly typeUrl: string; readonly version: string; readonly message: string }
+
+/** How one type of resource stands. */
+export interface XdsTypeStatus {
+  readonly version: string
+  readonly nonce: string
+  /** What was wrong with the last response; `undefined` when it was accepted. */
+  readonly refusal: string | undefined
+  /** Names asked for. */
+  readonly subscribed: number
+}
+
+/** How the client stands with its server. */
+export interface XdsClientStatus {
+  readonly server: string
+  readonly protocol: XdsProtocol
+  readonly connected: boolean
+  /** Wall-clock time in milliseconds since when there is no stream; `undefined` while there is one. */
+  readonly disconnectedSince: number | undefined
+  /** Why the last stream failed; `undefined` once one works. */
+  readonly lastError: string | undefined
+  readonly types: Readonly<Record<ResourceKind, XdsTypeStatus>>
+}
+
+interface Session {
+  readonly stream: AdsStream
+  readonly end: (outcome: SessionOutcome) => void
+  connected: boolean
+  answered: boolean
+  nodeSent: boolean
+  /** A response is being taken in; what it leads to goes out with its ACK. */
+  applying: boolean
+}
+
+/** Why a session is over: something failed before the server answered, or there is no reason to wait. */
+type SessionOutcome = { readonly kind: 'failed'; readonly error: Error } | { readonly kind: 'ended' | 'reopen' }
+
+const unimplemented = 12
+/** The order in which one kind leads to the next. */
+const kinds: readonly ResourceKind[] = ['listener', 'routeConfiguration', 'cluster', 'clusterLoadAssignment']
+
+/**
+ * The one ADS stream of a process, kept open for as long as there is something to watch. Requests that are made in the same turn of
+ * the event loop go out as one; a stream that fails is opened again with backoff, which starts over once a server has answered.
+ */
+export class XdsClient {
+  readonly #options: XdsClientOptions
+  readonly #subscriptions: { readonly [K in ResourceKind]: ResourceSubscription<ResourceModels[K]> }
+  readonly #closing = new AbortController()
+  /** NACKs that wait, by kind: a server that sends the same bad response again on every NACK would keep both busy. */
+  readonly #held = new Map<ResourceKind, Timer>()
+  readonly #repeats = new Map<ResourceKind, number>()
+  #protocol: XdsProtocol
+  #node: XdsNode
+  /** Whether the server must know the node even if nothing is watched. */
+  #announcing = false
+  #session: Session | undefined
+  #started = false
+  #flushing = false
+  #wake: (() => void) | undefined
+  #disconnectedSince: number | undefined
+  #lastError: string | undefined
+
+  constructor(options: XdsClientOptions) {
+    this.#options = options
+    this.#node = options.node
+    this.#protocol = options.server.delta ? 'delta' : 'sotw'
+    this.#disconnectedSince = options.runtime.clock.wallNow()
+    const features = new Set(options.server.features)
+    const timeoutIsTransient = features.has('resource_timer_is_transient_error')
+    const store = {
+      clock: options.runtime.clock,
+      timeoutMs: timeoutIsTransient ? 30_000 : 15_000,
+      timeoutIsTransient,
+      dropOnDataError: features.has('fail_on_data_errors'),
+    }
+    this.#subscriptions = {
+      listener: new ResourceSubscription('listener', this.#protocol, store),
+      routeConfiguration: new ResourceSubscription('routeConfiguration', this.#protocol, store),
+      cluster: new ResourceSubscription('cluster', this.#protocol, store),
+      clusterLoadAssignment: new ResourceSubscription('clusterLoadAssignment', this.#protocol, store),
+    }
+  }
+
+  /** Subscribes to a resource. What is known is told before this returns. Returns what ends the watch. */
+  watch<K extends ResourceKind>(kind: K, name: string, watcher: ResourceWatcher<ResourceModels[K]>): () => void {
+    const subscription: ResourceSubscription<ResourceModels[K]> = this.#subscriptions[kind]
+    const unwatch = subscription.store.watch(name, watcher)
+    this.#start()
+    this.#flushSoon()
+    return () => {
+      unwatch()
+      this.#flushSoon()
+    }
+  }
+
+  /**
+   * Changes who this process is. Servers read the node only when a stream begins, so the stream is opened again at once. What is
+   * held stays, and nobody is told of an error.
+   */
+  announce(node: XdsNode): void {
+    this.#node = node
+    this.#announcing = true
+    this.#start()
+    this.#session?.end({ kind: 'reopen' })
+    this.#wake?.()
+  }
+
+  status(): XdsClientStatus {
+    const { listener, routeConfiguration, cluster, clusterLoadAssignment } = this.#subscriptions
+    return {
+      server: this.#options.server.uri,
+      protocol: this.#protocol,
+      connected: this.#session?.connected === true,
+      disconnectedSince: this.#disconnectedSince,
+      lastError: this.#lastError,
+      types: {
+        listener: typeStatus(listener),
+        routeConfiguration: typeStatus(routeConfiguration),
+        cluster: typeStatus(cluster),
+        clusterLoadAssignment: typeStatus(clusterLoadAssignment),
+      },
+    }
+  }
+
+  /** The version of every resource held, by type URL and name. */
+  versions(): Readonly<Record<string, Readonly<Record<string, string>>>> {
+    return Object.fromEntries(kinds.map(kind => [this.#subscriptions[kind].typeUrl, this.#subscriptions[kind].store.versions()]))
+  }
+
+  /** Ends the stream and every timer. */
+  close(): void {
+    this.#closing.abort(new Error('closed'))
+    this.#session?.end({ kind: 'ended' })
+    this.#wake?.()
+    for (const timer of this.#held.values()) timer.cancel()
+    for (const kind of kinds) this.#subscriptions[kind].store.stopTimers()
+    this.#options.transport.close()
+  }
+
+  #start(): void {
+    if (this.#started || this.#closing.signal.aborted) return
+    this.#started = true
+    this.#run().catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#options.runtime.logger.error('xds: the client stopped', { error: String(error) })
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { runtime, loadTypes } = this.#options
+    const { signal } = this.#closing
+    const types = await loadTypes()
+    while (!signal.aborted) {
+      const begun = runtime.clock.now()
+      const kind = await pRetry(() => this.#converse(types), {
+        retries: Number.POSITIVE_INFINITY,
+        minTimeout: 0,
+        signal,
+        onFailedAttempt: ({ attemptNumber }) => this.#pause(reconnectDelayMs(attemptNumber, runtime.random)),
+      })
+      // A server that answers and dies at once would otherwise be called without a pause.
+      const restMs = begun + reconnectDelayMs(1, runtime.random) - runtime.clock.now()
+      if (kind === 'ended' && restMs > 0) await this.#pause(restMs)
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = this.#options.runtime.clock.setTimeout(() => this.#wake?.(), ms)
+      this.#wake = () => {
+        this.#wake = undefined
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  /** One stream from beginning to end. Rejects when it ended before the server said anything. */
+  #converse(types: ResourceTypes): Promise<'ended' | 'reopen'> {
+    return new Promise((resolve, reject) => {
+      if (this.#closing.signal.aborted) return resolve('ended')
+      const end = (outcome: SessionOutcome) => {
+        if (this.#session !== session) return
+        this.#session = undefined
+        session.stream.cancel()
+        for (const kind of kinds) this.#subscriptions[kind].store.stopTimers()
+        if (outcome.kind === 'failed') reject(outcome.error)
+        else resolve(outcome.kind)
+      }
+      for (const kind of kinds) this.#subscriptions[kind].open(this.#protocol)
+      const stream = this.#options.transport.open(this.#protocol, {
+        onConnected: () => this.#onConnected(session),
+        onResponse: response => this.#onResponse(session, response, types),
+        onEnd: status => this.#onEnd(session, status),
+      })
+      const session: Session = { stream, end, connected: false, answered: false, nodeSent: false, applying: false }
+      this.#session = session
+      this.#flush()
+    })
+  }
+
+  #onConnected(session: Session): void {
+    if (session !== this.#session) return
+    session.connected = true
+    if (this.#disconnectedSince !== undefined) {
+      this.#disconnectedSince = undefined
+      this.#options.onEvent?.({ kind: 'connected' })
+    }
+    // What was sent before is on its way only now (gRFC A57).
+    for (const kind of kinds) {
+      const { store } = this.#subscriptions[kind]
+      store.startTimers(store.sweep())
+    }
+  }
+
+  async #onResponse(session: Session, response: AdsResponse, types: ResourceTypes): Promise<void> {
+    if (session !== this.#session) return
+    if (!session.answered) {
+      session.answered = true
+      this.#lastError = undefined
+      for (const kind of kinds) this.#subscriptions[kind].store.reachable()
+    }
+    const kind = kinds.find(each => this.#subscriptions[each].typeUrl === response.typeUrl)
+    if (kind === undefined) {
+      this.#options.runtime.logger.warn('xds: a response of a type that was not asked for', { typeUrl: response.typeUrl })
+      return
+    }
+    await this.#apply(session, kind, response, types)
+  }
+
+  async #apply<K extends ResourceKind>(session: Session, kind: K, response: AdsResponse, types: ResourceTypes): Promise<void> {
+    const subscription: ResourceSubscription<ResourceModels[K]> = this.#subscriptions[kind]
+    const before = subscription.refusal
+    session.applying = true
+    const problems = await subscription.apply(response, types[kind])
+    session.applying = false
+    // A nonce is worth nothing on another stream.
+    if (session !== this.#session) return
+    subscription.respond(response, problems)
+    this.#weighRefusal(kind, before, subscription.refusal, response)
+    this.#flush()
+  }
+
+  #weighRefusal(
+    kind: ResourceKind,
+    before: string | undefined,
+    refusal: string | undefined,
+    { typeUrl, version }: AdsResponse,
+  ): void {
+    const { runtime, onEvent } = this.#options
+    const isRepeated = refusal !== undefined && refusal === before
+    const repeats = isRepeated ? (this.#repeats.get(kind) ?? 0) + 1 : 0
+    this.#repeats.set(kind, repeats)
+    this.#held.get(kind)?.cancel()
+    this.#held.delete(kind)
+    if (isRepeated) {
+      const release = () => {
+        this.#held.delete(kind)
+        this.#flush()
+      }
+      this.#held.set(kind, runtime.clock.setTimeout(release, reconnectDelayMs(repeats, runtime.random)))
+    } else if (refusal !== undefined) {
+      runtime.logger.warn(`xds: refused: ${refusal}`, { typeUrl, version })
+      onEvent?.({ kind: 'nack', typeUrl, version, message: refusal })
+    }
+  }
+
+  #onEnd(session: Session, { code, message }: AdsStreamStatus): void {
+    if (session !== this.#session) return
+    const { server, runtime, onEvent } = this.#options
+    if (code === unimplemented && this.#protocol === 'delta' && !session.answered) {
+      this.#protocol = 'sotw'
+      session.end({ kind: 'reopen' })
+      return
+    }
+    const text = `control plane ${server.uri}: ${message || `the stream ended with status ${code}`} (node ${this.#node.id})`
+    if (this.#disconnectedSince === undefined) {
+      this.#disconnectedSince = runtime.clock.wallNow()
+      onEvent?.({ kind: 'disconnected', message: text })
+    }
+    // That a stream ends which has done its work is no error (gRFC A57).
+    if (session.answered) {
+      session.end({ kind: 'ended' })
+      return
+    }
+    if (this.#lastError !== text) runtime.logger.warn(text)
+    this.#lastError = text
+    session.end({ kind: 'failed', error: new Error(text) })
+    for (const kind of kinds) this.#subscriptions[kind].store.unreachable(text)
+  }
+
+  /** Waits for the end of the turn, so that what is asked for together is sent together. */
+  #flushSoon(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    queueMicrotask(() => {
+      this.#flushing = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (!this.#session || this.#session.applying) return
+    for (const kind of kinds) this.#send(this.#session, kind)
+    // The placeholder stands for the endpoints of no cluster, which every server can do without.
+    if (this.#announcing && !this.#session.nodeSent) this.#send(this.#session, 'clusterLoadAssignment', '')
+  }
+
+  #send(session: Session, kind: ResourceKind, placeholder?: string): void {
+    const subscription = this.#subscriptions[kind]
+    if (this.#held.has(kind) && !subscription.differs) return
+    const request = subscription.poll(placeholder)
+    if (!request) return
+    session.stream.send(request, session.nodeSent ? undefined : this.#node)
+    session.nodeSent = true
+    if (session.connected) subscription.store.startTimers(request.protocol === 'sotw' ? request.names : request.subscribe)
+  }
+}
+
+function typeStatus({ version, nonce, refusal, store }: ResourceSubscription<unknown>): XdsTypeStatus {
+  return { version, nonce, refusal, subscribed: store.sweep().size }
+}

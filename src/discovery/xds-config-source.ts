@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto'
+import { join, resolve } from 'node:path'
+import type { Runtime } from '../runtime.ts'
+import { GrpcAdsTransport } from './ads-stream.ts'
+import type { AdsTransport } from './ads-transport.ts'
+import { type Bootstrap, xdsServerKey } from './bootstrap.ts'
+import { ConfigWatcher } from './config-watcher.ts'
+import { LastKnownGood, type LoadedConfig } from './last-known-good.ts'
+import type { ConfigSource, MeshConfig } from './model/mesh-config.ts'
+import type { ResourceTypes } from './resource-type.ts'
+import { XdsClient, type XdsClientEvent, type XdsClientStatus } from './xds-client.ts'
+import { type Workload, withWorkloads } from './xds-node.ts'
+
+/** Options of {@link createXdsConfigSource}. */
+export interface XdsConfigSourceOptions {
+  readonly bootstrap: Bootstrap
+  readonly runtime: Runtime
+  /** Where to keep the last good configuration. Default: nowhere. */
+  readonly cacheDir?: string | undefined
+  /** Default: grpc-js to the bootstrap's first server. */
+  readonly transport?: AdsTransport
+}
+
+/** How things stand. */
+export interface XdsStatus extends XdsClientStatus {
+  /** The configuration of an earlier life, if one was found. */
+  readonly cache: { readonly path: string; readonly savedAt: number; readonly ageMs: number } | undefined
+  /** Authorities that are served from it still. */
+  readonly staleAuthorities: readonly string[]
+  /** What is in use although the control plane cannot be reached, deleted it, or sent a newer one that was refused. */
+  readonly ambientErrors: readonly string[]
+}
+
+/** What {@link XdsConfigSource.on} tells. */
+export interface XdsConfigSourceEvents {
+  readonly config: MeshConfig
+  readonly connected: Extract<XdsClientEvent, { kind: 'connected' }>
+  readonly disconnected: Extract<XdsClientEvent, { kind: 'disconnected' }>
+  readonly nack: Extract<XdsClientEvent, { kind: 'nack' }>
+}
+
+/** A {@link ConfigSource} that follows a control plane. */
+export interface XdsConfigSource extends ConfigSource {
+  /** Tells the control plane which services this process offers; none takes it back. The stream is opened again for that. */
+  setWorkloads(workloads: readonly Workload[]): void
+  status(): XdsStatus
+  /** Returns what ends the subscription. */
+  on<E extends keyof XdsConfigSourceEvents>(event: E, listener: (value: XdsConfigSourceEvents[E]) => void): () => void
+}
+
+/**
+ * Follows a control plane over ADS. Nothing is connected, and no protocol code loaded, before the first authority is watched or
+ * workload announced. With `cacheDir`, an authority known to an earlier life is usable at once, marked in {@link XdsStatus}.
+ */
+export function createXdsConfigSource(options: XdsConfigSourceOptions): XdsConfigSource {
+  return new AdsConfigSource(options)
+}
+
+type Listeners = { readonly [E in keyof XdsConfigSourceEvents]: Set<(value: XdsConfigSourceEvents[E]) => void> }
+
+class AdsConfigSource implements XdsConfigSource {
+  readonly #options: XdsConfigSourceOptions
+  readonly #client: XdsClient
+  readonly #watcher: ConfigWatcher
+  readonly #store: LastKnownGood | undefined
+  readonly #loaded: LoadedConfig | undefined
+  readonly #listeners: Listeners = { config: new Set(), connected: new Set(), disconnected: new Set(), nack: new Set() }
+
+  constructor(options: XdsConfigSourceOptions) {
+    const { bootstrap, runtime, cacheDir, transport } = options
+    const [server] = bootstrap.servers
+    this.#options = options
+    this.#store = cacheDir ? new LastKnownGood({ path: cachePath(cacheDir, bootstrap), runtime }) : undefined
+    this.#loaded = this.#store?.load()
+    this.#client = new XdsClient({
+      server,
+      node: bootstrap.node,
+      runtime,
+      transport: transport ?? new GrpcAdsTransport(server),
+      loadTypes,
+      onEvent: event => this.#onEvent(event),
+    })
+    this.#watcher = new ConfigWatcher({
+      source: this.#client,
+      listenerTemplate: bootstrap.listenerTemplate,
+      ...(this.#loaded ? { stale: this.#loaded.config } : {}),
+      onChange: config => this.#onConfig(config),
+    })
+  }
+
+  get current(): MeshConfig {
+    return this.#watcher.current
+  }
+
+  watch(authority: string): void {
+    this.#watcher.watch(authority)
+  }
+
+  unwatch(authority: string): void {
+    this.#watcher.unwatch(authority)
+  }
+
+  onChange(listener: (config: MeshConfig) => void): () => void {
+    return this.on('config', listener)
+  }
+
+  on<E extends keyof XdsConfigSourceEvents>(event: E, listener: (value: XdsConfigSourceEvents[E]) => void): () => void {
+    const listeners: Set<(value: XdsConfigSourceEvents[E]) => void> = this.#listeners[event]
+    // A function of its own, since the same one may be given twice.
+    const own = (value: XdsConfigSourceEvents[E]) => listener(value)
+    listeners.add(own)
+    return () => {
+      listeners.delete(own)
+    }
+  }
+
+  setWorkloads(workloads: readonly Workload[]): void {
+    this.#client.announce(withWorkloads(this.#options.bootstrap.node, workloads))
+  }
+
+  status(): XdsStatus {
+    return {
+      ...this.#client.status(),
+      cache: this.#cacheStatus(),
+      staleAuthorities: this.#watcher.staleAuthorities,
+      ambientErrors: this.#watcher.ambientErrors,
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#watcher.close()
+    this.#client.close()
+    for (const listeners of Object.values(this.#listeners)) listeners.clear()
+    await this.#store?.flush()
+  }
+
+  #cacheStatus(): XdsStatus['cache'] {
+    if (!this.#store || !this.#loaded) return undefined
+    const { savedAt } = this.#loaded
+    // The wall clock may have been put back since.
+    return { path: this.#store.path, savedAt, ageMs: Math.max(0, this.#options.runtime.clock.wallNow() - savedAt) }
+  }
+
+  #onConfig(config: MeshConfig): void {
+    this.#store?.save(config, () => this.#client.versions())
+    for (const listener of [...this.#listeners.config]) listener(config)
+  }
+
+  #onEvent(event: XdsClientEvent): void {
+    switch (event.kind) {
+      case 'connected':
+        for (const listener of [...this.#listeners.connected]) listener(event)
+        break
+      case 'disconnected':
+        for (const listener of [...this.#listeners.disconnected]) listener(event)
+        break
+      case 'nack':
+        for (const listener of [...this.#listeners.nack]) listener(event)
+    }
+  }
+}
+
+async function loadTypes(): Promise<ResourceTypes> {
+  const { resourceTypes } = await import('./resources/decode.ts')
+  return resourceTypes
+}
+
+/** Processes of one service that follow the same server share a file, whatever their ids. */
+function cachePath(cacheDir: string, { servers: [server], node }: Bootstrap): string {
+  const key = createHash('sha256')
+    .update(`${xdsServerKey(server)}\n${node.cluster}\n${node.userAgentVersion}`)
+    .digest('hex')
+  return join(resolve(cacheDir), `${key.slice(0, 16)}.jsonl`)
+}
