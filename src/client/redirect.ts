@@ -26,7 +26,8 @@ export class Redirect {
     const authority = host ?? redirectedHost(request, scheme, port !== undefined)
     const rewritten = this.#path === null ? request.path : this.#path.rewrite(request.path)
     const path = this.#stripQuery ? withoutQuery(rewritten) : rewritten
-    return `${scheme}://${authority}${port === undefined ? '' : `:${port}`}${path}`
+    const slash = path.startsWith('/') ? '' : '/'
+    return `${scheme}://${authority}${port === undefined ? '' : `:${port}`}${slash}${path}`
   }
 }
 

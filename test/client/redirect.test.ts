@@ -39,6 +39,10 @@ test("a query inside the new path replaces the request's and survives strip_quer
   assert.equal(location({ path: { kind: 'replace', value: '/y?z' }, stripQuery: true }, '/x?q=1'), 'http://a/y?z')
 })
 
+test('a new path gets the slash it lacks', () => {
+  assert.equal(location({ path: { kind: 'replace', value: '%PREFIX()%/new' } }, '/old'), 'http://a/%PREFIX()%/new')
+})
+
 test('a prefix or a regex rewrites the path', () => {
   assert.equal(location({ path: { kind: 'prefix', value: '/new' } }, '/old/x?q', 'a', path('prefix', '/old')), 'http://a/new/x?q')
   const regex = { kind: 'regex', regex: '/(\\w+)/(\\w+)', substitution: '/\\2/\\1' } as const

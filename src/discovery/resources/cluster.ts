@@ -4,7 +4,7 @@ import type { ClusterConfig, ClusterDiscovery } from '../model/cluster.ts'
 import type { ClusterLoadAssignment } from '../model/endpoint.ts'
 import { readTypedConfig } from './any.ts'
 import { decodeCircuitBreakers } from './circuit-breakers.ts'
-import { decodeClusterLoadAssignment } from './cluster-load-assignment.ts'
+import { decodeClusterLoadAssignment, defaultOverprovisioningFactor } from './cluster-load-assignment.ts'
 import { decodeDestination } from './destination.ts'
 import { optionalDurationMs } from './duration.ts'
 import { decodeUpstreamHttp } from './http-protocol-options.ts'
@@ -43,7 +43,8 @@ function decodeDiscovery(message: Cluster, problems: Problems): ClusterDiscovery
     case DiscoveryType.EDS:
       return decodeEds(message, problems)
     case DiscoveryType.STATIC:
-      return { kind: 'static', assignment: decodeAssignment(message, problems) }
+      // Without an assignment it has no endpoints, like Istio's BlackHoleCluster.
+      return { kind: 'static', assignment: message.loadAssignment ? decodeAssignment(message, problems) : noAssignment(message) }
     case DiscoveryType.STRICT_DNS:
     case DiscoveryType.LOGICAL_DNS:
       return decodeDns(message, problems)
@@ -77,7 +78,11 @@ function decodeAssignment(message: Cluster, problems: Problems): ClusterLoadAssi
   if (message.loadAssignment !== undefined)
     return decodeClusterLoadAssignment(message.loadAssignment, problems.at('load_assignment'), message.name)
   problems.addAt('load_assignment', 'is required')
-  return { name: message.name, localities: [], dropOverloads: [], overprovisioningFactor: 140 }
+  return noAssignment(message)
+}
+
+function noAssignment({ name }: Cluster): ClusterLoadAssignment {
+  return { name, localities: [], dropOverloads: [], overprovisioningFactor: defaultOverprovisioningFactor }
 }
 
 function decodeAggregate({ clusterDiscoveryType }: Cluster, problems: Problems): ClusterDiscovery {
