@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { JsonObject } from '@bufbuild/protobuf'
+import { ClusterSchema } from '../../../src/discovery/gen/envoy/config/cluster/v3/cluster_pb.ts'
+import { resourceTypes } from '../../../src/discovery/resources/decode.ts'
+import { decodeGood, errorsOf } from '../../support/resource-errors.ts'
+
+const minimal: JsonObject = { name: 'c', type: 'EDS', edsClusterConfig: { edsConfig: { ads: {} } } }
+const good = (more: JsonObject = {}) => decodeGood(resourceTypes.cluster, ClusterSchema, { ...minimal, ...more })
+const errors = (more: JsonObject) => errorsOf(resourceTypes.cluster, ClusterSchema, { ...minimal, ...more })
+const type = (name: string) => `type.googleapis.com/envoy.extensions.${name}`
+
+test("a cluster that says nothing gets Envoy's defaults", () => {
+  const thresholds = { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3, retryBudget: undefined }
+  assert.deepEqual(good(), {
+    name: 'c',
+    discovery: { kind: 'eds', edsServiceName: 'c' },
+    loadBalancing: { kind: 'round-robin', slowStart: undefined },
+    commonLb: { healthyPanicThreshold: 50, failTrafficOnPanic: false, localityWeighted: false },
+    connectTimeoutMs: 5000,
+    circuitBreakers: { default: thresholds, high: thresholds },
+    outlierDetection: undefined,
+    tls: undefined,
+    http: {
+      protocol: 'http1',
+      idleTimeoutMs: 3_600_000,
+      maxConnectionDurationMs: undefined,
+      maxRequestsPerConnection: undefined,
+    },
+    destination: { service: 'c', version: '' },
+  })
+})
+
+test('outlier detection that says nothing gets the defaults, and a longer base lengthens the maximum', () => {
+  const { outlierDetection } = good({ outlierDetection: { baseEjectionTime: '400s' } })
+  assert.ok(outlierDetection)
+  assert.deepEqual(
+    [outlierDetection.consecutive5xx, outlierDetection.enforcingConsecutiveGatewayFailure, outlierDetection.intervalMs],
+    [5, 0, 10_000],
+  )
+  assert.deepEqual([outlierDetection.maxEjectionTimeMs, outlierDetection.maxEjectionPercent], [400_000, 10])
+})
+
+test('the first DEFAULT threshold wins, not the last', () => {
+  const { circuitBreakers } = good({
+    circuitBreakers: {
+      thresholds: [
+        { maxRequests: 1, retryBudget: { budgetPercent: { value: 25 } } },
+        { maxRequests: 2 },
+        { priority: 'HIGH', maxRequests: 3 },
+      ],
+    },
+  })
+  assert.deepEqual([circuitBreakers.default.maxRequests, circuitBreakers.high.maxRequests], [1, 3])
+  assert.deepEqual(circuitBreakers.default.retryBudget, { budgetPercent: 25, minRetryConcurrency: 3 })
+})
+
+const lb = (...policies: readonly JsonObject[]): JsonObject => ({
+  policies: policies.map(typedConfig => ({ typedExtensionConfig: { name: 'x', typedConfig } })),
+})
+const struct = (typeUrl: string, value: JsonObject = {}): JsonObject => ({
+  '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
+  typeUrl,
+  value,
+})
+
+test('load_balancing_policy wins over lb_policy, and of its list the first that is supported', () => {
+  const leastRequest = { '@type': type('load_balancing_policies.least_request.v3.LeastRequest'), choiceCount: 3 }
+  const { loadBalancing } = good({
+    lbPolicy: 'RANDOM',
+    loadBalancingPolicy: lb(struct('type.googleapis.com/not.known'), leastRequest, {
+      '@type': type('load_balancing_policies.random.v3.Random'),
+    }),
+  })
+  assert.deepEqual(loadBalancing, { kind: 'least-request', choiceCount: 3, activeRequestBias: 1, slowStart: undefined })
+})
+
+test('wrr_locality is taken off, and a policy known by name comes as a TypedStruct', () => {
+  const { loadBalancing, commonLb } = good({
+    loadBalancingPolicy: lb({
+      '@type': type('load_balancing_policies.wrr_locality.v3.WrrLocality'),
+      endpointPickingPolicy: lb(struct('type.googleapis.com/my_policy'), struct('type.googleapis.com/round_robin')),
+    }),
+  })
+  assert.equal(loadBalancing.kind, 'round-robin')
+  assert.equal(commonLb.localityWeighted, true)
+})
+
+test('the deprecated balancers are decoded with their settings', () => {
+  assert.deepEqual(good({ lbPolicy: 'RING_HASH', ringHashLbConfig: { minimumRingSize: '10' } }).loadBalancing, {
+    kind: 'ring-hash',
+    minimumRingSize: 10,
+    maximumRingSize: 8_388_608,
+  })
+  assert.deepEqual(good({ lbPolicy: 'MAGLEV' }).loadBalancing, { kind: 'maglev', tableSize: 65_537 })
+  const slow = good({ lbPolicy: 'LEAST_REQUEST', leastRequestLbConfig: { slowStartConfig: { slowStartWindow: '60s' } } })
+  assert.deepEqual(slow.loadBalancing, {
+    kind: 'least-request',
+    choiceCount: 2,
+    activeRequestBias: 1,
+    slowStart: { windowMs: 60_000, aggression: 1, minWeightPercent: 10 },
+  })
+})
+
+test('an aggregate names its clusters', () => {
+  const aggregate = {
+    name: 'c',
+    lbPolicy: 'CLUSTER_PROVIDED',
+    clusterType: {
+      name: 'aggregate',
+      typedConfig: { '@type': type('clusters.aggregate.v3.ClusterConfig'), clusters: ['a', 'b'] },
+    },
+  }
+  const { discovery } = decodeGood(resourceTypes.cluster, ClusterSchema, aggregate)
+  assert.deepEqual(discovery, { kind: 'aggregate', clusters: ['a', 'b'] })
+})
+
+test('the destination comes from the metadata, else from the name', () => {
+  const destination = (more: JsonObject) => good(more).destination
+  assert.deepEqual(destination({ name: 'outbound|80|v1|reviews.default.svc.cluster.local' }), {
+    service: 'reviews',
+    version: 'v1',
+  })
+  assert.deepEqual(destination({ name: 'outbound|443||api.example.com' }), { service: 'api.example.com', version: '' })
+  const metadata = { filterMetadata: { istio: { services: [{ host: 'x.ns.svc.cluster.local', name: 'x', namespace: 'ns' }] } } }
+  assert.deepEqual(destination({ name: 'outbound|80|v2|y', metadata }), { service: 'x', version: 'v2' })
+})
+
+test('HTTP options come from the extension, else from the deprecated fields', () => {
+  const extension = type('upstreams.http.v3.HttpProtocolOptions')
+  const options = {
+    '@type': extension,
+    explicitHttpConfig: { http2ProtocolOptions: {} },
+    commonHttpProtocolOptions: { idleTimeout: '0s', maxRequestsPerConnection: 7, maxConnectionDuration: '60s' },
+  }
+  assert.deepEqual(good({ typedExtensionProtocolOptions: { [extension.slice(20)]: options } }).http, {
+    protocol: 'http2',
+    idleTimeoutMs: undefined,
+    maxConnectionDurationMs: 60_000,
+    maxRequestsPerConnection: 7,
+  })
+  assert.equal(good({ http2ProtocolOptions: {} }).http.protocol, 'http2')
+})
+
+const tls = (commonTlsContext: JsonObject): JsonObject => ({
+  name: 'tls',
+  typedConfig: { '@type': type('transport_sockets.tls.v3.UpstreamTlsContext'), sni: 's', commonTlsContext },
+})
+
+test('simple TLS is decoded', () => {
+  const { tls: decoded } = good({
+    transportSocket: tls({
+      tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' },
+      alpnProtocols: ['h2'],
+      validationContext: {
+        trustedCa: { inlineString: 'PEM' },
+        matchTypedSubjectAltNames: [{ sanType: 'DNS', matcher: { exact: 'reviews' } }],
+      },
+    }),
+  })
+  assert.deepEqual(decoded, { sni: 's', trustedCa: 'PEM', subjectAltNames: ['reviews'], alpnProtocols: ['h2'] })
+})
+
+test("Istio's automatic mutual TLS leaves plain text to endpoints that do not ask for TLS", () => {
+  const mutual = tls({
+    tlsCertificateSdsSecretConfigs: [{ name: 'default' }],
+    validationContextSdsSecretConfig: { name: 'ROOTCA' },
+  })
+  const { tls: decoded } = good({
+    transportSocketMatches: [
+      { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transportSocket: mutual },
+      {
+        name: 'tlsMode-disabled',
+        match: {},
+        transportSocket: {
+          name: 'envoy.transport_sockets.raw_buffer',
+          typedConfig: struct('type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'),
+        },
+      },
+    ],
+  })
+  assert.equal(decoded, undefined)
+})
+
+const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
+  ['no name', { name: '' }, ['name: is required']],
+  [
+    'EDS from a file',
+    { edsClusterConfig: { edsConfig: { path: '/x' } } },
+    ['eds_cluster_config.eds_config: must be ads or self, got path'],
+  ],
+  [
+    'an xdstp name without a service',
+    { name: 'xdstp://a/b' },
+    ['eds_cluster_config.service_name: is required for a cluster with an xdstp: name'],
+  ],
+  ['a DNS cluster without endpoints', { type: 'STRICT_DNS' }, ['load_assignment: is required']],
+  [
+    'a logical DNS cluster with no endpoint',
+    { type: 'LOGICAL_DNS', loadAssignment: { clusterName: 'c' } },
+    ['load_assignment: of a LOGICAL_DNS cluster must hold one locality with one endpoint, got 0 endpoints'],
+  ],
+  ['the original destination', { type: 'ORIGINAL_DST' }, ['type: is not supported: 4']],
+  ['a malformed duration', { connectTimeout: '0s', dnsRefreshRate: '1s' }, ['connect_timeout: must be > 0, got 0s']],
+  [
+    'percentages out of range',
+    { commonLbConfig: { healthyPanicThreshold: { value: 101 } }, outlierDetection: { enforcingConsecutive5xx: 200 } },
+    [
+      'common_lb_config.healthy_panic_threshold: must be in [0, 100], got 101',
+      'outlier_detection.enforcing_consecutive_5xx: must be <= 100, got 200',
+    ],
+  ],
+  [
+    'too few choices',
+    { lbPolicy: 'LEAST_REQUEST', leastRequestLbConfig: { choiceCount: 1 } },
+    ['least_request_lb_config.choice_count: must be >= 2, got 1'],
+  ],
+  [
+    'a ring that is too large, and the wrong way round',
+    { lbPolicy: 'RING_HASH', ringHashLbConfig: { minimumRingSize: '20', maximumRingSize: '10' } },
+    ['ring_hash_lb_config.minimum_ring_size: must be <= maximum_ring_size, got 20 > 10'],
+  ],
+  [
+    'a table that is no prime',
+    { lbPolicy: 'MAGLEV', maglevLbConfig: { tableSize: '10' } },
+    ['maglev_lb_config.table_size: must be a prime <= 5000011, got 10'],
+  ],
+  [
+    'only unknown balancers',
+    { loadBalancingPolicy: lb(struct('x/y')) },
+    ['load_balancing_policy: names no policy that is supported'],
+  ],
+  [
+    'TLS that would verify nothing',
+    { transportSocket: tls({}) },
+    ['transport_socket.common_tls_context.validation_context: is required: the peer would not be verified'],
+  ],
+  [
+    'certificates from SDS',
+    {
+      transportSocket: tls({
+        tlsCertificateSdsSecretConfigs: [{ name: 'default' }],
+        validationContextSdsSecretConfig: { name: 'ROOTCA' },
+      }),
+    },
+    [
+      'transport_socket.common_tls_context.tls_certificate_sds_secret_configs: is not supported: mutual TLS and handshake settings are not to be had yet',
+      'transport_socket.common_tls_context.validation_context_sds_secret_config: "ROOTCA" cannot be fetched: SDS is not supported',
+    ],
+  ],
+  [
+    'a name that is no exact name, and an accepted stranger',
+    {
+      transportSocket: tls({
+        validationContext: {
+          systemRootCerts: {},
+          matchTypedSubjectAltNames: [{ sanType: 'EMAIL', matcher: { prefix: 'a' } }],
+          trustChainVerification: 'ACCEPT_UNTRUSTED',
+        },
+      }),
+    },
+    [
+      'transport_socket.common_tls_context.validation_context.trust_chain_verification: is not supported',
+      'transport_socket.common_tls_context.validation_context.match_typed_subject_alt_names[0].san_type: must be DNS or URI, got 1',
+      'transport_socket.common_tls_context.validation_context.match_typed_subject_alt_names[0].matcher: must be exact, got prefix',
+    ],
+  ],
+  [
+    'an unknown transport',
+    { transportSocket: { name: 'q', typedConfig: struct('x/quic') } },
+    ['transport_socket: "quic" is not supported'],
+  ],
+]
+
+for (const [title, more, expected] of bad) {
+  test(`a cluster is refused for ${title}`, () => assert.deepEqual(errors(more), expected))
+}
