@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js'
+import { RE2JS, RE2JSException, RE2JSSyntaxException } from 're2js'
 
 /** A compiled regex that must match the whole text. */
 export interface CompiledRegex {
@@ -30,4 +30,18 @@ export function compileRegex(regex: string): CompiledRegex {
     return { matches: text => texts.has(text) }
   }
   return { matches: text => pattern.testExact(text) }
+}
+
+/** Why a regex is not RE2, with the position of what is wrong where that is known; `undefined` when it is. */
+export function findRegexError(regex: string): string | undefined {
+  try {
+    RE2JS.compile(regex)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof RE2JSException)) throw error
+    if (!(error instanceof RE2JSSyntaxException)) return error.message
+    const culprit = error.getPattern() ?? ''
+    const position = culprit === '' || culprit === regex ? -1 : regex.indexOf(culprit)
+    return position < 0 ? error.getDescription() : `${error.getDescription()} at ${position} ("${culprit}")`
+  }
 }

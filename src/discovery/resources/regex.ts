@@ -1,4 +1,4 @@
-import { RE2JS, RE2JSException, RE2JSSyntaxException } from 're2js'
+import { findRegexError } from '../../policies/regex.ts'
 import { compileRegexSubstitution, type RegexMatchAndSubstitute } from '../../policies/regex-substitution.ts'
 import type {
   RegexMatchAndSubstitute as RegexMatchAndSubstituteMessage,
@@ -10,7 +10,8 @@ import type { Problems } from './problems.ts'
 export function decodeRegex(message: RegexMatcher | undefined, problems: Problems): string {
   const regex = message?.regex ?? ''
   if (regex === '') problems.addAt('regex', 'is required')
-  else checkRegex(regex, problems.at('regex'))
+  const error = findRegexError(regex)
+  if (error !== undefined) problems.addAt('regex', `"${regex}" is not RE2: ${error}`)
   return regex
 }
 
@@ -27,20 +28,4 @@ export function decodeRegexSubstitution(message: RegexMatchAndSubstituteMessage,
     }
   }
   return rule
-}
-
-function checkRegex(regex: string, problems: Problems): void {
-  try {
-    RE2JS.compile(regex)
-  } catch (error) {
-    if (!(error instanceof RE2JSException)) throw error
-    problems.add(`"${regex}" is not RE2: ${reasonOf(error, regex)}`)
-  }
-}
-
-function reasonOf(error: RE2JSException, regex: string): string {
-  if (!(error instanceof RE2JSSyntaxException)) return error.message
-  const culprit = error.getPattern() ?? ''
-  const position = culprit === '' || culprit === regex ? -1 : regex.indexOf(culprit)
-  return position < 0 ? error.getDescription() : `${error.getDescription()} at ${position} ("${culprit}")`
 }
