@@ -14,8 +14,11 @@ export type HostRule =
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   /** By the shape of the name: see {@link ownerByShape}. */
   | { readonly kind: 'shape' }
-  /** A static configuration answers at once, so every name may be asked for. */
-  | { readonly kind: 'static' }
+  /**
+   * A static configuration answers at once, so every name may be asked for. IP literals and `localhost` are asked for only where one of
+   * its domains is that very name: `*` does not claim them.
+   */
+  | { readonly kind: 'static'; readonly domains: readonly string[] }
 
 interface Pattern {
   readonly host: string
@@ -44,8 +47,11 @@ export class MeshHosts {
         return this.#patterns.some(pattern => matches(pattern, hostname, port)) ? 'mesh' : 'outside'
       case 'shape':
         return ownerByShape(hostname)
-      case 'static':
-        return 'probe'
+      case 'static': {
+        if (ownerByShape(hostname) !== 'outside') return 'probe'
+        const name = hostname.includes(':') ? `[${hostname}]` : hostname
+        return this.#rule.domains.some(domain => domain === name || domain === `${name}:${port}`) ? 'probe' : 'outside'
+      }
     }
   }
 

@@ -49,6 +49,11 @@ export class BodyReplay implements AsyncIterable<Uint8Array> {
     return !this.#overflowed && this.#failure === null
   }
 
+  /** What the caller's body threw, if it did. */
+  get failure(): { readonly error: unknown } | null {
+    return this.#failure
+  }
+
   /** Begins an attempt's reading. An attempt that read before gets nothing more. */
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     if (this.#reader !== null) this.#reader.isCurrent = false

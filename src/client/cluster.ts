@@ -1,0 +1,189 @@
+import type { ClusterConfig } from '../discovery/model/cluster.ts'
+import type { ClusterLoadAssignment, LbEndpoint, Locality } from '../discovery/model/endpoint.ts'
+import { MeshError, type MeshErrorCode } from '../errors.ts'
+import type { Runtime } from '../runtime.ts'
+import type { ResponseFlag } from '../telemetry/response-flag.ts'
+import type { ClusterManager } from './cluster-manager.ts'
+import { type DnsLookup, DnsResolver } from './dns-resolver.ts'
+import { Endpoint, endpointName } from './endpoint.ts'
+import { HostSet } from './host-set.ts'
+import { ConnectionPools } from './http/connection-pool.ts'
+import type { EjectionEvent } from './mesh-events.ts'
+import { PendingLimit, PendingQueue } from './pending-queue.ts'
+import { CircuitBreaker } from './provisional/circuit-breaker.ts'
+import { Picker } from './provisional/picker.ts'
+import type { AttemptFailure } from './provisional/retry.ts'
+
+/** What every cluster needs from outside. */
+export interface ClusterEnvironment {
+  readonly runtime: Runtime
+  readonly lookup: DnsLookup
+  /** Told of ejections. */
+  readonly onEvent?: (event: EjectionEvent) => void
+}
+
+/** Requests that wait for DNS in one cluster. */
+const maxResolving = 1000
+
+/**
+ * A cluster at run time: its endpoints, its balancer, its breakers and what it knows of each endpoint's health. It lives as long as its
+ * configuration; a changed one makes a new cluster, which takes over the connections of the endpoints that stay.
+ */
+export class Cluster {
+  readonly name: string
+  readonly config: ClusterConfig
+  readonly #environment: ClusterEnvironment
+  readonly #manager: ClusterManager
+  readonly #hosts: HostSet
+  readonly #connectionKey: string
+  readonly #default: CircuitBreaker
+  readonly #high: CircuitBreaker
+  readonly #dns: DnsResolver | null
+  #picker: Picker
+  /** Requests that wait for the first answer of DNS. */
+  readonly resolving: PendingQueue | null
+  /** Its endpoints are known, be they none. */
+  isResolved = false
+  #isDrained = false
+
+  /** @param previous the cluster of the same name that this one takes the place of */
+  constructor(
+    config: ClusterConfig,
+    assignment: ClusterLoadAssignment,
+    environment: ClusterEnvironment,
+    manager: ClusterManager,
+    previous: Cluster | null,
+  ) {
+    this.name = config.name
+    this.config = config
+    this.#environment = environment
+    this.#manager = manager
+    this.#connectionKey = JSON.stringify([
+      config.tls,
+      config.http,
+      config.connectTimeoutMs,
+      config.circuitBreakers.default.maxConnections,
+    ])
+    this.#default = new CircuitBreaker(config.circuitBreakers.default)
+    this.#high = new CircuitBreaker(config.circuitBreakers.high)
+    this.#picker = new Picker(config.loadBalancing.kind, [])
+    const { discovery } = config
+    const isDns = discovery.kind === 'strict-dns' || discovery.kind === 'logical-dns'
+    const kept = !isDns && previous !== null && previous.#connectionKey === this.#connectionKey ? previous.#handOver() : null
+    this.#hosts = new HostSet((endpoint, locality, priority) => this.#createEndpoint(endpoint, locality, priority, kept))
+    this.resolving = isDns ? new PendingQueue(environment.runtime.clock, new PendingLimit(maxResolving)) : null
+    this.#dns = isDns
+      ? new DnsResolver(discovery, environment.runtime, environment.lookup, resolved => this.update(resolved))
+      : null
+    if (!isDns) this.update(assignment)
+    if (kept !== null) for (const pools of kept.values()) void pools.drain()
+  }
+
+  /** Takes over new endpoints; those that left finish what they have in flight. */
+  update(assignment: ClusterLoadAssignment): void {
+    this.isResolved = true
+    const { changed, removed } = this.#hosts.apply(assignment)
+    if (changed) {
+      const hosts = this.#hosts.priorities.flatMap(({ localities }) => localities.flatMap(each => each.hosts))
+      this.#picker = new Picker(this.config.loadBalancing.kind, hosts)
+    }
+    for (const endpoint of removed) void endpoint.http.drain()
+    this.resolving?.release()
+  }
+
+  /** Whether an endpoint is there that is neither unhealthy nor ejected. */
+  get hasUsableEndpoint(): boolean {
+    for (const { health, ejected } of this.#hosts.endpoints()) {
+      if (!ejected && (health === 'healthy' || health === 'unknown' || health === 'degraded')) return true
+    }
+    return false
+  }
+
+  /**
+   * The cluster that answers for this one: itself, or for an aggregate the first of its clusters that has a usable endpoint, else the first
+   * there is. `null`: an aggregate of clusters that do not exist.
+   */
+  leaf(): Cluster | null {
+    const { discovery } = this.config
+    if (discovery.kind !== 'aggregate') return this
+    let first: Cluster | null = null
+    for (const name of discovery.clusters) {
+      const leaf = this.#manager.handle(name).cluster?.leaf() ?? null
+      if (leaf?.hasUsableEndpoint === true) return leaf
+      first ??= leaf
+    }
+    return first
+  }
+
+  /** The breaker of a priority. */
+  breaker(priority: 'default' | 'high'): CircuitBreaker {
+    return priority === 'high' ? this.#high : this.#default
+  }
+
+  /** The endpoint of the next attempt, or `null` when there is none to send to. */
+  pick(previous: readonly Endpoint[] | null): Endpoint | null {
+    const { random } = this.#environment.runtime
+    let endpoint = this.#picker.pick(random)
+    for (let tries = 5; tries > 0 && endpoint !== null && previous?.includes(endpoint) === true; tries--) {
+      endpoint = this.#picker.pick(random)
+    }
+    return endpoint
+  }
+
+  /** An endpoint answered. */
+  reportResponse(_endpoint: Endpoint, _statusCode: number): void {}
+
+  /** An endpoint did not answer. */
+  reportFailure(_endpoint: Endpoint, _failure: AttemptFailure): void {}
+
+  /** The error of a request that there is no endpoint for. */
+  noEndpoint(attempts: number): MeshError {
+    const why = this.#hosts.size === 0 ? 'it has no endpoints' : `none of its ${this.#hosts.size} endpoints is healthy`
+    return this.#refusal('MESH_ERR_NO_ENDPOINT', `no healthy upstream: ${why}`, 'UH', attempts)
+  }
+
+  /** The error of a request over a threshold of the breaker. */
+  overflow(what: string, attempts: number): MeshError {
+    return this.#refusal('MESH_ERR_OVERFLOW', `too many ${what}`, 'UO', attempts)
+  }
+
+  /** Endpoints, health and load, for people. */
+  endpoints(): IterableIterator<Endpoint> {
+    return this.#hosts.endpoints()
+  }
+
+  get hostSet(): HostSet {
+    return this.#hosts
+  }
+
+  /** Nothing refers to it any more: its connections end once what is in flight is done. */
+  async drain(): Promise<void> {
+    if (this.#isDrained) return
+    this.#isDrained = true
+    this.#dns?.close()
+    await Promise.all([...this.#hosts.endpoints()].map(({ http }) => http.drain()))
+  }
+
+  #refusal(code: MeshErrorCode, reason: string, flag: ResponseFlag, attempts: number): MeshError {
+    return new MeshError(code, `cluster ${this.name}: ${reason}`, { flag, statusCode: 503, cluster: this.name, attempts })
+  }
+
+  #createEndpoint(config: LbEndpoint, locality: Locality, priority: number, kept: Map<string, ConnectionPools> | null): Endpoint {
+    const { tls, http, connectTimeoutMs, circuitBreakers } = this.config
+    const { address, port } = config
+    const { maxConnections } = circuitBreakers.default
+    const name = endpointName(address, port)
+    const pools = kept?.get(name) ?? new ConnectionPools({ address, port, connectTimeoutMs, maxConnections, tls, http })
+    // What is left in the end belongs to endpoints that are no more.
+    kept?.delete(name)
+    return new Endpoint(config, locality, priority, this.#environment.runtime.clock.now(), pools)
+  }
+
+  /** The connections of its endpoints by name, now those of the cluster that takes its place. */
+  #handOver(): Map<string, ConnectionPools> {
+    const pools = new Map<string, ConnectionPools>()
+    for (const endpoint of this.#hosts.endpoints()) pools.set(endpoint.name, endpoint.http)
+    this.#isDrained = true
+    return pools
+  }
+}

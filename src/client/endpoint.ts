@@ -1,0 +1,81 @@
+import type { HealthStatus, LbEndpoint, Locality } from '../discovery/model/endpoint.ts'
+import type { ConnectionPools } from './http/connection-pool.ts'
+
+/**
+ * One address of a cluster at run time. Its identity is kept across updates for as long as the address stays, and with it its
+ * connections, its load and what outlier detection knows.
+ */
+export class Endpoint {
+  readonly address: string
+  readonly port: number
+  /** `address:port`, or the path of a Unix socket. */
+  readonly name: string
+  hostname: string
+  weight: number
+  health: HealthStatus
+  /** Outlier detection has taken it out. */
+  ejected: boolean
+  /** Attempts in flight. */
+  activeRequests: number
+  locality: Locality
+  priority: number
+  metadata: Readonly<Record<string, string>> | undefined
+  /** When it joined, on the monotonic clock. */
+  readonly addedAt: number
+  /** Still in the cluster. */
+  isMember: boolean
+  /** The configuration it was last updated from. */
+  config: LbEndpoint
+  /** The number of the update that last named it; the host set's. */
+  seenInUpdate: number
+  /** Its HTTP connections. */
+  readonly http: ConnectionPools
+
+  constructor(config: LbEndpoint, locality: Locality, priority: number, addedAt: number, http: ConnectionPools) {
+    this.address = config.address
+    this.port = config.port
+    this.name = endpointName(config.address, config.port)
+    this.hostname = config.hostname
+    this.weight = config.weight
+    this.health = config.health
+    this.ejected = false
+    this.activeRequests = 0
+    this.locality = locality
+    this.priority = priority
+    this.metadata = config.metadata
+    this.addedAt = addedAt
+    this.isMember = true
+    this.config = config
+    this.seenInUpdate = 0
+    this.http = http
+  }
+
+  /** Takes over what an update says about the same address. Returns whether anything that balancing looks at changed. */
+  update(config: LbEndpoint, locality: Locality, priority: number): boolean {
+    if (config === this.config && locality === this.locality && priority === this.priority) return false
+    const changed =
+      config.weight !== this.weight ||
+      config.health !== this.health ||
+      priority !== this.priority ||
+      config.hostname !== this.hostname ||
+      !sameLocality(locality, this.locality)
+    this.hostname = config.hostname
+    this.weight = config.weight
+    this.health = config.health
+    this.metadata = config.metadata
+    this.locality = locality
+    this.priority = priority
+    this.config = config
+    return changed
+  }
+}
+
+/** How an endpoint is called in errors, logs and telemetry. */
+export function endpointName(address: string, port: number): string {
+  if (port === 0) return address
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+function sameLocality(one: Locality, other: Locality): boolean {
+  return one === other || (one.region === other.region && one.zone === other.zone && one.subZone === other.subZone)
+}

@@ -1,0 +1,534 @@
+import { MeshError } from '../errors.ts'
+import type { Clock, Random } from '../runtime.ts'
+import type { Destination, Outcome } from '../telemetry/outcome.ts'
+import type { ResponseFlag } from '../telemetry/response-flag.ts'
+import type { CallSeries, CallSpan, CallStart, Telemetry } from '../telemetry/telemetry.ts'
+import { attemptError } from './attempt-error.ts'
+import type { Cluster } from './cluster.ts'
+import { channels } from './diagnostics.ts'
+import type { Endpoint } from './endpoint.ts'
+import { type LocalReply, localReply, replyFor } from './local-reply.ts'
+import type { PendingQueue, PendingTicket, Waiter } from './pending-queue.ts'
+import type { CircuitBreaker } from './provisional/circuit-breaker.ts'
+import type { AttemptFailure, CompiledRetryPolicy } from './provisional/retry.ts'
+import type { ChosenCluster, MatchedRoute, RoutePlan } from './route-plan.ts'
+import type { RouteRequest } from './route-request.ts'
+import type { Target } from './target.ts'
+import { type TimerWheel, WheelTimer } from './timer-wheel.ts'
+
+/** What every exchange needs of the data plane. */
+export interface ExchangeEnvironment {
+  readonly clock: Clock
+  readonly random: Random
+  readonly wheel: TimerWheel
+  readonly telemetry: Telemetry
+  /** Failures of the mesh's own become the answers that a sidecar gives, instead of errors. */
+  readonly localReplies: boolean
+  /** Bytes of a one-shot body held for another attempt. */
+  readonly maxReplayBytes: number
+  /** Bytes of a discarded answer read for the sake of its connection. */
+  readonly maxDiscardBytes: number
+  /** How long a request waits for the configuration of its authority. */
+  readonly configTimeoutMs: number
+}
+
+/** The headers of an answer, as a retry decision reads them. */
+export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>
+
+const nobody: Destination = { service: '', version: '' }
+
+/**
+ * One request from the caller's point of view, whatever it takes: match, admit, pick, attempt, outcome, commit or retry, finish. Here is only
+ * the sequence; every decision is a call into a policy. A transport extends it and makes attempts.
+ *
+ * It is the outcome that telemetry reads, the request that the router reads and the timer of its own deadlines, so that a call allocates
+ * one object.
+ */
+export abstract class Exchange extends WheelTimer implements RouteRequest, Outcome, CallStart, Waiter {
+  readonly environment: ExchangeEnvironment
+  readonly target: Target
+  readonly method: string
+  readonly path: string
+  readonly scheme: string
+  readonly authority: string
+  phase: 'new' | 'waiting' | 'trying' | 'backoff' | 'committed' | 'finished' = 'new'
+  startedAt = 0
+  durationMs = 0
+  statusCode = 0
+  flag: ResponseFlag = ''
+  attempts = 0
+  requestBytes = 0
+  responseBytes = 0
+  error: Error | null = null
+  route: MatchedRoute | null = null
+  choice: ChosenCluster | null = null
+  cluster: Cluster | null = null
+  endpoint: Endpoint | null = null
+  span: CallSpan | null = null
+  /** Number of the running attempt; 0 when none runs. What calls back with another number is late. */
+  epoch = 0
+  #plan: RoutePlan | null = null
+  #breaker: CircuitBreaker | null = null
+  #retryBreaker: CircuitBreaker | null = null
+  #isPending = false
+  #series: CallSeries | null = null
+  #ticket: PendingTicket | null = null
+  #backoff: { cancel(): void } | null = null
+  #retriesLeft = 0
+  #usedStaleRetry = false
+  #previous: Endpoint[] | null = null
+  #deadlineAt = 0
+  #deadlineFlag: ResponseFlag = 'UT'
+  #tryDeadlineAt = 0
+  #runsRouteTime = false
+
+  constructor(environment: ExchangeEnvironment, target: Target, authority: string, scheme: string, method: string, path: string) {
+    super()
+    this.environment = environment
+    this.target = target
+    this.authority = authority
+    this.scheme = scheme
+    this.method = method
+    this.path = path
+  }
+
+  abstract header(name: string): string | readonly string[] | undefined
+
+  /** Begins attempt {@link epoch} on {@link endpoint}. */
+  protected abstract send(endpoint: Endpoint): void
+  /** Gives up the running attempt: what it still says is late. */
+  protected abstract abandon(reason: Error): void
+  /** Whether the same request can be sent once more. */
+  protected abstract canReplay(): boolean
+  /** Whether the request is all there already, so that its time runs from the start. */
+  protected abstract isWholeRequest(): boolean
+  /** Hands an answer of the mesh itself to the caller. Called at most once, and then nothing else is. */
+  protected abstract deliverReply(reply: LocalReply): void
+  /** Hands the final error to the caller. Called at most once. */
+  protected abstract deliverError(error: Error): void
+  /** Lets go of the body. Called once, before the caller is told of the end. */
+  protected abstract release(): void
+
+  /** The route changes what is sent, beside the trace. */
+  get changesHeaders(): boolean {
+    const plan = this.#plan
+    return plan !== null && (plan.sendsAttemptCount || this.choice?.attachment?.needsFinalizing === true)
+  }
+
+  /** The route changes the headers of the answer. */
+  get changesAnswer(): boolean {
+    const { route, choice } = this
+    if (route === null) return false
+    return (choice ?? route).responseMutations !== null || this.#plan?.answersAttemptCount === true
+  }
+
+  get startedAtWall(): number {
+    return this.environment.clock.wallNow()
+  }
+
+  get routeName(): string {
+    return this.route === null ? '' : this.route.name
+  }
+
+  get urlTemplate(): string {
+    return this.route === null ? '' : this.route.urlTemplate
+  }
+
+  get clusterName(): string {
+    return this.cluster === null ? '' : this.cluster.name
+  }
+
+  get destination(): Destination {
+    return this.cluster === null ? nobody : this.cluster.config.destination
+  }
+
+  get endpointAddress(): string {
+    return this.endpoint === null ? '' : this.endpoint.name
+  }
+
+  /** Runs it. */
+  start(): void {
+    const { clock, telemetry } = this.environment
+    this.startedAt = clock.now()
+    this.span = telemetry.startSpan(this)
+    if (channels.requestStart.hasSubscribers) channels.requestStart.publish({ exchange: this })
+    if (this.target.router !== null) {
+      this.#match()
+    } else if (this.target.failure !== null) {
+      this.fail(this.target.failure)
+    } else {
+      this.#wait(this.target.pending)
+    }
+  }
+
+  #wait(queue: PendingQueue): void {
+    this.phase = 'waiting'
+    this.#ticket = queue.enter(this, this.environment.configTimeoutMs)
+    if (this.#ticket !== null) return
+    const message = `${this.#waitsFor}: too many requests wait for it`
+    this.fail(new MeshError('MESH_ERR_OVERFLOW', message, { flag: 'UO', statusCode: 503 }))
+  }
+
+  get #waitsFor(): string {
+    return this.cluster === null ? `host ${this.target.authority}` : `cluster ${this.cluster.name}`
+  }
+
+  onReady(): void {
+    this.#ticket = null
+    if (this.phase !== 'waiting') return
+    if (this.cluster !== null) this.#attempt()
+    else if (this.target.router !== null) this.#match()
+    else if (this.target.failure !== null) this.fail(this.target.failure)
+  }
+
+  onTimeout(): void {
+    this.#ticket = null
+    if (this.phase !== 'waiting') return
+    const message = `${this.#waitsFor}: not resolved within ${this.environment.configTimeoutMs} ms`
+    this.fail(new MeshError('MESH_ERR_CONFIG_TIMEOUT', message, { flag: 'NFCF', statusCode: 503 }))
+  }
+
+  #match(): void {
+    const { random } = this.environment
+    const route = this.target.router?.match(this, random()) ?? null
+    this.route = route
+    if (route === null) {
+      this.fail(this.target.noRoute(this))
+      return
+    }
+    const { action } = route
+    if (action.kind !== 'forward') {
+      this.#answer(route)
+      return
+    }
+    const choice = action.forward.pickTarget(this, random())
+    const plan = route.attachment
+    if (choice === null || choice.attachment === undefined || plan === undefined) {
+      this.fail(notFound('(none named)', action.forward.config.clusterNotFoundStatus))
+      return
+    }
+    this.choice = choice
+    this.#plan = plan
+    const cluster = choice.attachment.cluster()
+    if (cluster === null) {
+      this.fail(choice.attachment.missing(action.forward.config.clusterNotFoundStatus))
+      return
+    }
+    this.cluster = cluster
+    this.#series = choice.attachment.series(this.target, cluster)
+    this.#retriesLeft = plan.retry === null ? 0 : plan.retry.config.numRetries
+    if (plan.maxDurationMs !== 0) this.#limit(this.startedAt + plan.maxDurationMs, 'DT')
+    if (plan.timeoutMs !== 0 && this.isWholeRequest()) {
+      this.#runsRouteTime = true
+      this.#limit(this.startedAt + plan.timeoutMs, 'UT')
+    }
+    if (cluster.isResolved || cluster.resolving === null) this.#attempt()
+    else this.#wait(cluster.resolving)
+  }
+
+  #answer(route: MatchedRoute): void {
+    const { action } = route
+    switch (action.kind) {
+      case 'redirect':
+        this.answer(localReply(action.redirect.status, '', { location: action.redirect.location(this) }))
+        return
+      case 'direct-response': {
+        const { status, body } = action.directResponse
+        const location = action.directResponse.location(this)
+        this.answer(localReply(status, body, location === undefined ? {} : { location }))
+        return
+      }
+      default:
+        this.fail(this.target.noRoute(this))
+        return
+    }
+  }
+
+  #attempt(): void {
+    const { cluster } = this
+    const plan = this.#plan
+    if (cluster === null || plan === null) return
+    this.phase = 'trying'
+    const breaker = cluster.breaker(plan.priority)
+    if (!breaker.tryAcquireRequest()) {
+      this.fail(cluster.overflow('requests', this.attempts))
+      return
+    }
+    if (!breaker.tryAcquirePending()) {
+      breaker.releaseRequest()
+      this.fail(cluster.overflow('pending requests', this.attempts))
+      return
+    }
+    const endpoint = cluster.pick(this.#previous)
+    if (endpoint === null) {
+      breaker.releasePending()
+      breaker.releaseRequest()
+      this.fail(cluster.noEndpoint(this.attempts))
+      return
+    }
+    this.#breaker = breaker
+    this.#isPending = true
+    this.endpoint = endpoint
+    endpoint.activeRequests++
+    this.epoch = ++this.attempts
+    if (this.span !== null) this.span.attempt(this.attempts, endpoint.name)
+    if (channels.requestAttempt.hasSubscribers) channels.requestAttempt.publish({ exchange: this })
+    this.send(endpoint)
+  }
+
+  /** The transport has the attempt on a connection: it no longer queues, and the per-try time runs. */
+  protected attemptSent(): void {
+    this.#leavePending()
+    const perTryTimeoutMs = this.#plan === null ? 0 : this.#plan.perTryTimeoutMs
+    if (perTryTimeoutMs === 0) return
+    this.#tryDeadlineAt = this.environment.clock.now() + perTryTimeoutMs
+    this.#arm()
+  }
+
+  /** The whole request has been sent: the route's time runs from now, unless it did from the start. */
+  protected requestSent(): void {
+    if (this.#plan === null || this.#plan.timeoutMs === 0 || this.#runsRouteTime) return
+    this.#runsRouteTime = true
+    this.#limit(this.environment.clock.now() + this.#plan.timeoutMs, 'UT')
+  }
+
+  /**
+   * Response headers have come. Returns whether the attempt is to be discarded, because another one will follow; otherwise the answer is the
+   * caller's, and there is no retry from here on.
+   */
+  protected responseStarted(statusCode: number, _headers: ResponseHeaders): boolean {
+    const { cluster, endpoint } = this
+    const retry = this.#plan === null ? null : this.#plan.retry
+    if (cluster !== null && endpoint !== null) cluster.reportResponse(endpoint, statusCode)
+    this.#leavePending()
+    if (retry?.retriesResponse(statusCode) === true && this.#reserveRetry(retry)) {
+      this.#endAttempt()
+      this.#backOff(retry, statusCode, String(statusCode))
+      return true
+    }
+    this.phase = 'committed'
+    this.statusCode = statusCode
+    if (this.#tryDeadlineAt !== 0) {
+      this.#tryDeadlineAt = 0
+      this.#arm()
+    }
+    return false
+  }
+
+  /** The answer is complete. */
+  protected responseEnded(): void {
+    this.#finish(null)
+  }
+
+  /**
+   * The running attempt ended without an answer, or in the middle of one.
+   *
+   * @param isStale a kept-alive connection turned out to have been closed before it was used
+   */
+  protected attemptFailed(failure: AttemptFailure, cause: Error, isStale: boolean): void {
+    const { cluster, endpoint } = this
+    const retry = this.#plan === null ? null : this.#plan.retry
+    const hadAnswer = this.phase === 'committed'
+    if (cluster === null || endpoint === null) {
+      this.fail(cause)
+      return
+    }
+    if (isStale && !hadAnswer && !this.#usedStaleRetry && isIdempotent(this.method) && this.canReplay()) {
+      // The server never read it, so it is no failure of the endpoint and no retry of the policy's.
+      this.#usedStaleRetry = true
+      this.#endAttempt()
+      this.#attempt()
+      return
+    }
+    cluster.reportFailure(endpoint, failure)
+    if (!hadAnswer && retry?.retriesFailure(failure) === true && this.#reserveRetry(retry)) {
+      this.#endAttempt()
+      this.#backOff(retry, 0, failure)
+      return
+    }
+    this.fail(attemptError(failure, cluster.name, endpoint.name, this.attempts, cause))
+  }
+
+  /** The caller gives up. The error it gets is its own reason. */
+  protected abortedByCaller(reason: Error): void {
+    if (this.phase === 'finished') return
+    this.flag = 'DC'
+    this.#stop(reason)
+    this.fail(reason)
+  }
+
+  /** Ends the exchange with an answer of the mesh's own. */
+  protected answer(reply: LocalReply): void {
+    this.statusCode = reply.status
+    this.responseBytes = reply.body.length
+    this.#finish(null)
+    this.deliverReply(reply)
+  }
+
+  /** Ends the exchange with an error: the caller's, or one of the mesh's own, which may become a reply. */
+  protected fail(error: Error): void {
+    if (this.phase === 'finished') return
+    const hadAnswer = this.phase === 'committed'
+    if (error instanceof MeshError) {
+      if (this.flag === '') this.flag = error.flag
+      const reply = this.environment.localReplies && !hadAnswer ? replyFor(error) : null
+      if (reply !== null) {
+        this.error = error
+        this.answer(reply)
+        return
+      }
+    }
+    this.#finish(error)
+    this.deliverError(error)
+  }
+
+  onTimer(): void {
+    const now = this.environment.clock.now()
+    if (this.#deadlineAt !== 0 && now >= this.#deadlineAt) this.#onDeadline()
+    else if (this.#tryDeadlineAt !== 0 && now >= this.#tryDeadlineAt) this.#onTryDeadline()
+    else this.#arm()
+  }
+
+  #onDeadline(): void {
+    const { cluster, endpoint } = this
+    if (cluster !== null && endpoint !== null && this.phase === 'trying') cluster.reportFailure(endpoint, 'per-try-timeout')
+    this.flag = this.#deadlineFlag
+    const afterMs = Math.round(this.environment.clock.now() - this.startedAt)
+    const error = deadlineError(cluster?.name ?? '', endpoint?.name ?? '', this.attempts, afterMs, this.flag)
+    this.#stop(error)
+    this.fail(error)
+  }
+
+  #onTryDeadline(): void {
+    const error = new Error(`no answer within ${this.#plan?.perTryTimeoutMs ?? 0} ms`)
+    this.abandon(error)
+    this.attemptFailed('per-try-timeout', error, false)
+  }
+
+  /** Ends whatever runs: an attempt, a wait for configuration, a backoff. */
+  #stop(reason: Error): void {
+    this.#ticket?.cancel()
+    this.#backoff?.cancel()
+    if (this.epoch !== 0) this.abandon(reason)
+  }
+
+  /** Whether another attempt is allowed; takes it from the count and the budget. A flag tells why not. */
+  #reserveRetry(retry: CompiledRetryPolicy): boolean {
+    if (!this.canReplay()) return false
+    if (this.#retriesLeft <= 0) {
+      if (retry.config.numRetries > 0) this.flag = 'URX'
+      return false
+    }
+    this.#retriesLeft--
+    this.#releaseRetry()
+    const breaker = this.#breaker
+    if (breaker === null || !breaker.tryAcquireRetry()) {
+      this.flag = 'UO'
+      return false
+    }
+    this.#retryBreaker = breaker
+    return true
+  }
+
+  #backOff(retry: CompiledRetryPolicy, statusCode: number, reason: string): void {
+    const delayMs = Math.floor(this.environment.random() * retry.config.backOff.baseIntervalMs)
+    if (this.span !== null) this.span.retry(this.attempts, statusCode, reason, delayMs)
+    if (channels.requestRetry.hasSubscribers) channels.requestRetry.publish({ exchange: this, reason, delayMs })
+    if (retry.config.avoidPreviousHosts && this.endpoint !== null) {
+      this.#previous ??= []
+      this.#previous.push(this.endpoint)
+    }
+    this.phase = 'backoff'
+    this.#backoff = this.environment.clock.setTimeout(() => {
+      this.#backoff = null
+      // The configuration may have changed: the name decides, and an endpoint that has left is not picked again.
+      this.cluster = this.choice?.attachment?.cluster() ?? this.cluster
+      this.#attempt()
+    }, delayMs)
+  }
+
+  /** Gives back what the running attempt holds. */
+  #endAttempt(): void {
+    this.epoch = 0
+    this.#leavePending()
+    this.#breaker?.releaseRequest()
+    this.#breaker = null
+    if (this.endpoint !== null) this.endpoint.activeRequests--
+    if (this.#tryDeadlineAt !== 0) {
+      this.#tryDeadlineAt = 0
+      this.#arm()
+    }
+  }
+
+  #leavePending(): void {
+    if (!this.#isPending) return
+    this.#isPending = false
+    this.#breaker?.releasePending()
+  }
+
+  #releaseRetry(): void {
+    this.#retryBreaker?.releaseRetry()
+    this.#retryBreaker = null
+  }
+
+  /** Brings the end nearer; never further away. */
+  #limit(dueAt: number, flag: ResponseFlag): void {
+    if (this.#deadlineAt !== 0 && this.#deadlineAt <= dueAt) return
+    this.#deadlineAt = dueAt
+    this.#deadlineFlag = flag
+    this.#arm()
+  }
+
+  #arm(): void {
+    const { wheel } = this.environment
+    const route = this.#deadlineAt
+    const perTry = this.#tryDeadlineAt
+    if (route === 0 && perTry === 0) wheel.cancel(this)
+    else wheel.schedule(this, route === 0 || (perTry !== 0 && perTry < route) ? perTry : route)
+  }
+
+  #finish(error: Error | null): void {
+    this.phase = 'finished'
+    const { clock, telemetry, wheel } = this.environment
+    this.durationMs = clock.now() - this.startedAt
+    if (error !== null) this.error = error
+    if (this.#breaker !== null) this.#endAttempt()
+    this.epoch = 0
+    this.#releaseRetry()
+    wheel.cancel(this)
+    this.release()
+    const series = this.#series ?? this.target.series(this.route)
+    telemetry.finish(series, this, this.span)
+    if (channels.requestEnd.hasSubscribers) channels.requestEnd.publish({ exchange: this })
+  }
+}
+
+function notFound(cluster: string, statusCode: number): MeshError {
+  return new MeshError('MESH_ERR_CLUSTER_NOT_FOUND', `cluster ${cluster}: not found`, { flag: 'NC', statusCode, cluster })
+}
+
+function deadlineError(cluster: string, endpoint: string, attempts: number, afterMs: number, flag: ResponseFlag): MeshError {
+  const where = endpoint === '' ? `cluster ${cluster}` : `cluster ${cluster}: endpoint ${endpoint}`
+  return new MeshError('MESH_ERR_DEADLINE', `${where}: upstream request timeout after ${afterMs} ms`, {
+    flag,
+    statusCode: 504,
+    attempts,
+    cluster,
+    endpoint,
+  })
+}
+
+/** RFC 9110 section 9.2.2. */
+function isIdempotent(method: string): boolean {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+    case 'PUT':
+    case 'DELETE':
+    case 'OPTIONS':
+    case 'TRACE':
+      return true
+    default:
+      return false
+  }
+}

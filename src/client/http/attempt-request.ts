@@ -1,0 +1,111 @@
+import { stringify } from 'node:querystring'
+import { type Dispatcher, FormData as UndiciFormData } from 'undici'
+import type { FormatCommand } from '../../policies/header-format.ts'
+import type { Endpoint } from '../endpoint.ts'
+import type { Exchange } from '../exchange.ts'
+import { finalizeRequest } from '../finalize-request.ts'
+import { FlatHeaders } from '../flat-headers.ts'
+import type { HeaderSource } from '../route-request.ts'
+import { isFormData } from './body-replay.ts'
+
+type Options = Dispatcher.DispatchOptions
+
+/** Whether {@link prepareOptions} has anything to do. */
+export function needsPreparing(options: Options): boolean {
+  const { headers, query, body } = options
+  if (query !== undefined && query !== null) return true
+  if (typeof headers === 'object' && headers !== null && !Array.isArray(headers) && Symbol.iterator in headers) return true
+  return isFormData(body) && !(body instanceof UndiciFormData)
+}
+
+/**
+ * Brings a request into a form that can be matched and sent more than once: the query in the path, headers that can be read again, and a form
+ * of another copy of `FormData`, which undici refuses, as the stream that it encodes to.
+ */
+export function prepareOptions(options: Options): Options {
+  const { query, body, path } = options
+  const headers = FlatHeaders.from(options.headers)
+  const prepared: Options = { ...options, headers: headers.list }
+  if (query !== undefined && query !== null) {
+    if (path.includes('?') || path.includes('#')) {
+      throw new TypeError('Query params cannot be passed when url already contains "?" or "#".')
+    }
+    delete prepared.query
+    const text = stringify(query)
+    if (text !== '') prepared.path = `${path}?${text}`
+  }
+  if (isFormData(body) && !(body instanceof UndiciFormData)) {
+    const encoded = new Response(body)
+    const contentType = encoded.headers.get('content-type')
+    if (contentType !== null && !headers.has('content-type')) headers.set('content-type', contentType)
+    Object.assign(prepared, { body: encoded.body })
+  }
+  return prepared
+}
+
+/**
+ * What an attempt sends in place of `options`: rewritten by its route, with the trace and the attempt count.
+ *
+ * @param body the replaying body, or the caller's own
+ */
+export function attemptRequest(exchange: Exchange, options: Options, body: unknown, endpoint: Endpoint): Options {
+  const { span, choice, changesHeaders } = exchange
+  const request: Options = { ...options }
+  if (body !== options.body) Object.assign(request, { body })
+  if (!changesHeaders && span === null) return request
+  const headers = FlatHeaders.from(options.headers)
+  if (choice?.attachment?.needsFinalizing === true) {
+    const { path, authority } = finalizeRequest(choice, exchange, headers, command => formatCommand(exchange, endpoint, command))
+    request.path = path
+    const host = choice.autoHostRewrite && endpoint.hostname !== '' ? endpoint.hostname : authority
+    if (host !== exchange.authority) {
+      headers.set('host', host)
+      if (choice.autoHostRewrite) headers.set('x-envoy-original-host', exchange.authority)
+    }
+  }
+  if (choice?.route.attachment?.sendsAttemptCount === true) headers.set('x-envoy-attempt-count', String(exchange.attempts))
+  if (span !== null) {
+    headers.set('traceparent', span.traceparent)
+    if (span.tracestate !== '') headers.set('tracestate', span.tracestate)
+    if (span.baggage !== '') headers.set('baggage', span.baggage)
+  }
+  request.headers = headers.list
+  return request
+}
+
+/** Values of `%COMMAND%` that the caller's side of a call knows. */
+export function formatCommand(exchange: Exchange, endpoint: Endpoint | null, command: FormatCommand): string | undefined {
+  switch (command) {
+    case 'PROTOCOL':
+    case 'UPSTREAM_PROTOCOL':
+      return exchange.cluster?.config.http.protocol === 'http2' ? 'HTTP/2' : 'HTTP/1.1'
+    case 'RESPONSE_CODE':
+      return exchange.statusCode === 0 ? undefined : String(exchange.statusCode)
+    case 'RESPONSE_FLAGS':
+      return exchange.flag === '' ? '-' : exchange.flag
+    case 'ROUTE_NAME':
+      return exchange.route?.config.name === '' ? undefined : exchange.route?.config.name
+    case 'UPSTREAM_CLUSTER':
+    case 'UPSTREAM_CLUSTER_RAW':
+      return exchange.clusterName
+    case 'UPSTREAM_HOST':
+    case 'UPSTREAM_REMOTE_ADDRESS':
+      return endpoint?.name
+    case 'UPSTREAM_HOST_NAME':
+      return endpoint === null || endpoint.hostname === '' ? endpoint?.name : endpoint.hostname
+    case 'UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT':
+      return endpoint?.address
+    case 'UPSTREAM_REMOTE_PORT':
+      return endpoint === null ? undefined : String(endpoint.port)
+    case 'UPSTREAM_REQUEST_ATTEMPT_COUNT':
+      return String(exchange.attempts)
+    default:
+      return undefined
+  }
+}
+
+/** The headers of a prepared request, as the router reads them. */
+export function headerSource(options: Options): HeaderSource {
+  const { headers } = options
+  return headers === undefined || headers === null || Array.isArray(headers) || !(Symbol.iterator in headers) ? headers : null
+}

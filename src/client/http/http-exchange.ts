@@ -1,0 +1,315 @@
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { Endpoint } from '../endpoint.ts'
+import { Exchange, type ExchangeEnvironment } from '../exchange.ts'
+import type { LocalReply } from '../local-reply.ts'
+import { type HeaderSource, readHeader } from '../route-request.ts'
+import type { Target } from '../target.ts'
+import { mutateAnswer } from './answer-headers.ts'
+import { classifyFailure, isCallersFault, isClosedPool } from './attempt-failure.ts'
+import { attemptRequest, headerSource } from './attempt-request.ts'
+import { BodyReplay, isReplayable } from './body-replay.ts'
+import { isStaleConnection } from './connection-failure.ts'
+import { Discard } from './discard.ts'
+import { type AttemptEvents, RetryAttempt } from './retry-attempt.ts'
+
+type Controller = Dispatcher.DispatchController
+type Handler = Dispatcher.DispatchHandler
+type Headers = Record<string, string | string[] | undefined>
+
+/** Thrown to undici when an attempt that was given up reaches a connection: nothing is written, and the connection stays. */
+const abandoned = new Error('attempt was given up')
+
+/**
+ * One HTTP request. It is undici's handler of the first attempt (later ones come through {@link RetryAttempt}, which knows its number), and
+ * the one controller that the caller's handler ever sees: an abort works at any moment, while waiting and backing off too.
+ */
+export class HttpExchange extends Exchange implements Handler, Controller, AttemptEvents {
+  aborted = false
+  paused = false
+  reason: Error | null = null
+  readonly #handler: Handler
+  readonly #options: Dispatcher.DispatchOptions
+  readonly #headers: HeaderSource
+  readonly #origin: string
+  /** Of the running attempt, once it is on a connection. */
+  #controller: Controller | null = null
+  #body: BodyReplay | null = null
+  #discards: Discard[] | null = null
+  #answerHeaders: Headers | null = null
+  #requestWasSent = false
+  #answerBegan = false
+  #isReplying = false
+
+  /**
+   * @param origin `scheme://authority` as the caller named it; connections belong to it
+   * @param authority what the caller's Host header names, else that of the origin
+   * @param options prepared: see `prepareOptions`
+   */
+  constructor(
+    environment: ExchangeEnvironment,
+    target: Target,
+    origin: string,
+    scheme: string,
+    authority: string,
+    options: Dispatcher.DispatchOptions,
+    handler: Handler,
+  ) {
+    super(environment, target, authority, scheme, options.method, options.path)
+    this.#handler = handler
+    this.#options = options
+    this.#headers = headerSource(options)
+    this.#origin = origin
+    const { body } = options
+    if (body !== null && body !== undefined && !isReplayable(body)) this.#body = new BodyReplay(body, environment.maxReplayBytes)
+  }
+
+  /** Hands the caller its controller and runs the exchange. */
+  begin(): void {
+    try {
+      this.#handler.onRequestStart?.(this, null)
+    } catch (error) {
+      this.abort(toError(error))
+    }
+    if (!this.aborted) this.start()
+  }
+
+  header(name: string): string | readonly string[] | undefined {
+    return readHeader(this.#headers, name)
+  }
+
+  // --- The caller's controller ---
+
+  abort(reason: Error): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = reason
+    if (this.phase !== 'finished') this.abortedByCaller(reason)
+    else if (this.#isReplying) this.#handler.onResponseError?.(this, reason)
+  }
+
+  pause(): void {
+    this.paused = true
+    if (this.phase === 'committed') this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.paused = false
+    if (this.phase === 'committed') this.#controller?.resume()
+  }
+
+  get rawHeaders(): Exclude<Controller['rawHeaders'], undefined> {
+    return this.#answerHeaders ?? this.#controller?.rawHeaders ?? null
+  }
+
+  get rawTrailers(): Exclude<Controller['rawTrailers'], undefined> {
+    return this.#controller?.rawTrailers ?? null
+  }
+
+  // --- undici's handler of the first attempt ---
+
+  onRequestStart(controller: Controller): void {
+    this.onAttemptStart(1, controller)
+  }
+
+  onRequestUpgrade(controller: Controller, statusCode: number, headers: Headers, socket: Duplex): void {
+    this.onAttemptUpgrade(1, controller, statusCode, headers, socket)
+  }
+
+  onResponseStarted(): void {
+    this.onAttemptStarted(1)
+  }
+
+  onResponseStart(controller: Controller, statusCode: number, headers: Headers, statusText?: string): void {
+    this.onAttemptResponse(1, controller, statusCode, headers, statusText)
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    this.onAttemptData(1, controller, chunk)
+  }
+
+  onResponseEnd(controller: Controller, trailers: Headers): void {
+    this.onAttemptEnd(1, controller, trailers)
+  }
+
+  onResponseError(controller: Controller | null, error: Error): void {
+    this.onAttemptError(1, controller, error)
+  }
+
+  onBodySent(chunk: Buffer): void {
+    this.onAttemptBody(1, chunk)
+  }
+
+  onRequestSent(): void {
+    this.onAttemptSent(1)
+  }
+
+  // --- What every attempt tells ---
+
+  onAttemptStart(attempt: number, controller: Controller): void {
+    // undici has no other way to take a queued request back: nothing has been written yet, and the connection stays usable.
+    if (attempt !== this.epoch) throw abandoned
+    this.#controller = controller
+    this.#answerBegan = false
+    this.attemptSent()
+  }
+
+  onAttemptUpgrade(attempt: number, _controller: Controller, statusCode: number, headers: Headers, socket: Duplex): void {
+    if (attempt !== this.epoch) {
+      socket.destroy()
+      return
+    }
+    this.responseStarted(statusCode, headers)
+    this.responseEnded()
+    this.#handler.onRequestUpgrade?.(this, statusCode, headers, socket)
+  }
+
+  onAttemptStarted(attempt: number): void {
+    if (attempt !== this.epoch) return
+    this.#answerBegan = true
+    this.#handler.onResponseStarted?.()
+  }
+
+  onAttemptResponse(attempt: number, controller: Controller, statusCode: number, headers: Headers, statusText?: string): void {
+    if (attempt !== this.epoch) return
+    if (statusCode < 200) {
+      this.#handler.onResponseStart?.(this, statusCode, headers, statusText)
+      return
+    }
+    if (this.responseStarted(statusCode, headers)) {
+      this.#controller = null
+      this.#discard(controller, headers)
+      return
+    }
+    if (this.changesAnswer) {
+      mutateAnswer(this, headers)
+      this.#answerHeaders = headers
+    }
+    if (this.paused) controller.pause()
+    this.#handler.onResponseStart?.(this, statusCode, headers, statusText)
+  }
+
+  onAttemptData(attempt: number, controller: Controller, chunk: Buffer): void {
+    if (attempt !== this.epoch) {
+      this.#discardOf(controller)?.take(chunk.length)
+      return
+    }
+    this.responseBytes += chunk.length
+    this.#handler.onResponseData?.(this, chunk)
+  }
+
+  onAttemptEnd(attempt: number, controller: Controller, trailers: Headers): void {
+    if (attempt !== this.epoch) {
+      this.#discardOf(controller)?.end()
+      return
+    }
+    this.responseEnded()
+    try {
+      this.#handler.onResponseEnd?.(this, trailers)
+    } catch (error) {
+      this.#handler.onResponseError?.(this, toError(error))
+    }
+  }
+
+  onAttemptError(attempt: number, controller: Controller | null, error: Error): void {
+    if (attempt !== this.epoch) {
+      if (controller !== null) this.#discardOf(controller)?.end()
+      return
+    }
+    if (isCallersFault(error) || this.#body?.failure?.error === error) {
+      this.flag = 'DPE'
+      this.fail(error)
+      return
+    }
+    const wasSent = this.#controller !== null
+    if (!wasSent && isClosedPool(error)) {
+      this.attemptFailed('reset-before-request', error, true)
+      return
+    }
+    this.attemptFailed(classifyFailure(error, wasSent), error, wasSent && !this.#answerBegan && isStaleConnection(error))
+  }
+
+  onAttemptBody(attempt: number, chunk: Buffer): void {
+    if (attempt !== this.epoch) return
+    this.requestBytes += chunk.length
+    this.#handler.onBodySent?.(chunk)
+  }
+
+  onAttemptSent(attempt: number): void {
+    if (attempt !== this.epoch) return
+    this.requestSent()
+    if (this.#requestWasSent) return
+    this.#requestWasSent = true
+    this.#handler.onRequestSent?.()
+  }
+
+  // --- What the sequence asks ---
+
+  protected send(endpoint: Endpoint): void {
+    this.#controller = null
+    const pool = endpoint.http.get(this.#origin)
+    const body = this.#body ?? this.#options.body
+    const isPlain = body === this.#options.body && this.span === null && !this.changesHeaders
+    const options = isPlain ? this.#options : attemptRequest(this, this.#options, body, endpoint)
+    pool.dispatch(options, this.attempts === 1 ? this : new RetryAttempt(this, this.attempts))
+  }
+
+  protected abandon(reason: Error): void {
+    const controller = this.#controller
+    this.#controller = null
+    this.epoch = 0
+    controller?.abort(reason)
+  }
+
+  protected canReplay(): boolean {
+    const { upgrade, method } = this.#options
+    if (typeof upgrade === 'string' || upgrade === true || method === 'CONNECT') return false
+    return this.#body === null || this.#body.canReplay
+  }
+
+  protected isWholeRequest(): boolean {
+    return this.#body === null
+  }
+
+  protected deliverError(error: Error): void {
+    this.#handler.onResponseError?.(this, error)
+  }
+
+  protected deliverReply(reply: LocalReply): void {
+    this.#isReplying = true
+    // Never from inside `dispatch`: callers expect their answer later.
+    queueMicrotask(() => this.#reply(reply))
+  }
+
+  protected release(): void {
+    this.#body?.close()
+  }
+
+  #reply({ status, headers, body }: LocalReply): void {
+    if (this.aborted) return
+    const answer: Headers = { ...headers }
+    this.#answerHeaders = answer
+    if (this.changesAnswer) mutateAnswer(this, answer)
+    this.#handler.onResponseStart?.(this, status, answer, STATUS_CODES[status] ?? '')
+    if (body !== '' && this.method !== 'HEAD' && !this.aborted) this.#handler.onResponseData?.(this, Buffer.from(body))
+    if (!this.aborted) this.#handler.onResponseEnd?.(this, {})
+    this.#isReplying = false
+  }
+
+  #discard(controller: Controller, headers: Headers): void {
+    const { wheel, clock, maxDiscardBytes } = this.environment
+    const discard = new Discard(controller, wheel, clock.now(), maxDiscardBytes)
+    this.#discards ??= []
+    this.#discards.push(discard)
+    if (Number(headers['content-length']) > maxDiscardBytes) discard.stop()
+  }
+
+  #discardOf(controller: Controller): Discard | undefined {
+    return this.#discards?.find(discard => discard.controller === controller)
+  }
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}

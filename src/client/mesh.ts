@@ -1,0 +1,251 @@
+import type { ConfigSource, MeshConfig } from '../discovery/model/mesh-config.ts'
+import type { XdsConfigSource, XdsStatus } from '../discovery/xds-config-source.ts'
+import { MeshError } from '../errors.ts'
+import { type Runtime, systemRuntime } from '../runtime.ts'
+import { silentTelemetry } from '../telemetry/silent-telemetry.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import { ClusterManager } from './cluster-manager.ts'
+import { DataPlane } from './data-plane.ts'
+import { type DnsLookup, systemLookup } from './dns-resolver.ts'
+import { type ExplainRequest, type Explanation, explain } from './explain.ts'
+import { createFetch } from './http/fetch.ts'
+import { currentDispatcher, type Dispatcher } from './http/global-dispatcher.ts'
+import { MeshDispatcher, type OutboundPolicy } from './http/mesh-dispatcher.ts'
+import { type MeshEventListener, type MeshEventName, MeshEvents } from './mesh-events.ts'
+import { type HostRule, MeshHosts, parseMeshHosts } from './mesh-hosts.ts'
+import { type MeshSnapshot, snapshotOf } from './mesh-snapshot.ts'
+import { type FoundSource, type SourceOptions, sourceFromOptions } from './source-from-options.ts'
+import type { Target } from './target.ts'
+import { TimerWheel } from './timer-wheel.ts'
+
+/** Options of {@link createMesh}. Everything has a default, most of it from the environment. */
+export interface MeshOptions extends SourceOptions {
+  /** Which hosts are the mesh's: `host`, `host:port`, `*.suffix`, `*`. Default: `INMESH_HOSTS`, else by the shape of the name. */
+  readonly hosts?: readonly string[]
+  /** What becomes of calls to other hosts. Default: `INMESH_OUTBOUND_POLICY`, else `allow-any`. */
+  readonly outboundPolicy?: OutboundPolicy
+  /** Failures of the mesh's own become the answers a sidecar gives. Default: `INMESH_LOCAL_REPLIES`, else false: they are errors. */
+  readonly localReplies?: boolean
+  /** Clock, randomness and logger. */
+  readonly runtime?: Partial<Runtime>
+  readonly telemetry?: Telemetry
+  /** Takes the calls to hosts outside the mesh. Default: the global dispatcher as it is now. */
+  readonly previous?: Dispatcher
+  /** Resolves the names of DNS clusters. Default: the operating system. */
+  readonly lookup?: DnsLookup
+  readonly limits?: MeshLimits
+  /** Default: `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+/** Bounds of a mesh. */
+export interface MeshLimits {
+  /** Authorities watched at once; default 1,000. */
+  readonly maxOrigins?: number
+  /** Requests that wait for configuration at once; default 1,000. */
+  readonly maxPending?: number
+  /** How long a request waits for the configuration of its host; default 20,000, above the 15 s after which a silent server means "none". */
+  readonly configTimeoutMs?: number
+  /** How long {@link createMesh} waits for the hosts named without a wildcard; default 10,000. */
+  readonly startTimeoutMs?: number
+  /** Bytes of a streamed body kept for another attempt; default 65,536. */
+  readonly maxReplayBytes?: number
+  /** Bytes of a discarded answer read to keep its connection; default 16,384. */
+  readonly maxDiscardBytes?: number
+}
+
+/** One mesh: the calls of this process, under one configuration. */
+export interface Mesh extends AsyncDisposable {
+  /** WHATWG fetch through the mesh. */
+  readonly fetch: typeof globalThis.fetch
+  /** For every undici API, and for `setGlobalDispatcher`. */
+  readonly dispatcher: Dispatcher
+  /** Where the configuration comes from; `null` when the mesh is disabled. */
+  readonly source: ConfigSource | null
+  /** Where a call would go, and why. */
+  explain(request: ExplainRequest): Explanation
+  /** What is known now: authorities, clusters, endpoints. */
+  snapshot(): MeshSnapshot
+  /** Returns what ends the subscription. */
+  on<E extends MeshEventName>(event: E, listener: MeshEventListener<E>): () => void
+  /** How the link to the control plane stands; `null` without one. */
+  status(): XdsStatus | null
+  /** Ends the stream and the connections once what is in flight is done. */
+  close(): Promise<void>
+}
+
+/**
+ * Makes a mesh. Resolves when the first configuration is usable: at once with a file, a cache or when no host is named; with hosts
+ * named, when each is resolved.
+ *
+ * @throws MeshError `MESH_ERR_BOOTSTRAP` or `MESH_ERR_CONFIG` when the configuration is wrong, `MESH_ERR_CONFIG_TIMEOUT` when not one of the
+ *   named hosts could be resolved in time
+ */
+export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
+  const env = options.env ?? process.env
+  const previous = options.previous ?? currentDispatcher()
+  if (isOn(env.INMESH_DISABLED)) return new DisabledMesh(previous)
+  const runtime = { ...systemRuntime, ...options.runtime }
+  const found = await sourceFromOptions(options, env, runtime)
+  const mesh = new RunningMesh(found, options, env, runtime, previous)
+  try {
+    await mesh.ready(options.limits?.startTimeoutMs ?? 10_000)
+  } catch (error) {
+    await mesh.close()
+    throw error
+  }
+  return mesh
+}
+
+class RunningMesh implements Mesh {
+  readonly fetch: typeof globalThis.fetch
+  readonly dispatcher: MeshDispatcher
+  readonly source: ConfigSource
+  readonly #xds: XdsConfigSource | null
+  readonly #plane: DataPlane
+  readonly #hosts: MeshHosts
+  readonly #wheel: TimerWheel
+  readonly #runtime: Runtime
+  readonly #events = new MeshEvents()
+  #closing: Promise<void> | null = null
+
+  constructor(found: FoundSource, options: MeshOptions, env: Environment, runtime: Runtime, previous: Dispatcher) {
+    const { limits = {}, telemetry = silentTelemetry, lookup = systemLookup } = options
+    this.source = found.source
+    this.#xds = found.kind === 'xds' ? found.source : null
+    this.#runtime = runtime
+    this.#wheel = new TimerWheel(runtime.clock)
+    this.#hosts = new MeshHosts(hostRule(found, options.hosts ?? parseMeshHosts(env.INMESH_HOSTS)))
+    this.#plane = new DataPlane({
+      source: found.source,
+      clusters: new ClusterManager({ runtime, lookup, onEvent: event => this.#events.emit(event.kind, event) }),
+      logger: runtime.logger,
+      maxPending: limits.maxPending ?? 1000,
+      environment: {
+        clock: runtime.clock,
+        random: runtime.random,
+        wheel: this.#wheel,
+        telemetry,
+        localReplies: options.localReplies ?? isOn(env.INMESH_LOCAL_REPLIES),
+        maxReplayBytes: limits.maxReplayBytes ?? 65_536,
+        maxDiscardBytes: limits.maxDiscardBytes ?? 16_384,
+        configTimeoutMs: limits.configTimeoutMs ?? 20_000,
+      },
+    })
+    this.dispatcher = new MeshDispatcher({
+      plane: this.#plane,
+      hosts: this.#hosts,
+      outboundPolicy: options.outboundPolicy ?? readPolicy(env.INMESH_OUTBOUND_POLICY),
+      previous,
+      maxOrigins: limits.maxOrigins ?? 1000,
+      close: () => this.close(),
+    })
+    this.fetch = createFetch(this.dispatcher)
+    this.#plane.onChange(config => this.#events.emit('config', config))
+    for (const event of ['connected', 'disconnected', 'nack'] as const)
+      this.#xds?.on(event, value => this.#events.emit(event, value))
+  }
+
+  /** Waits for the hosts that are named without a wildcard. */
+  async ready(timeoutMs: number): Promise<void> {
+    const targets = this.#hosts.exactNames.map(name => this.dispatcher.watch(name))
+    const isOpen = (target: Target) => target.router === null && target.failure === null
+    if (!targets.some(isOpen)) return
+    await new Promise<void>((resolve, reject) => {
+      const unsubscribe = this.#plane.onChange(() => {
+        if (!targets.some(isOpen)) end(resolve)
+      })
+      const timer = this.#runtime.clock.setTimeout(() => {
+        const open = targets.filter(isOpen).map(({ authority }) => authority)
+        const message = `no configuration for ${open.join(', ')} within ${timeoutMs} ms`
+        if (open.length < targets.length) {
+          this.#runtime.logger.warn(message)
+          end(resolve)
+        } else {
+          end(() => reject(new MeshError('MESH_ERR_CONFIG_TIMEOUT', message, { flag: 'NFCF', statusCode: 503 })))
+        }
+      }, timeoutMs)
+      const end = (how: () => void) => {
+        timer.cancel()
+        unsubscribe()
+        how()
+      }
+    })
+  }
+
+  explain(request: ExplainRequest): Explanation {
+    return explain(request, this.dispatcher.ownerOf(new URL(request.url).origin), this.#runtime.random)
+  }
+
+  snapshot(): MeshSnapshot {
+    return snapshotOf(this.#plane)
+  }
+
+  on<E extends MeshEventName>(event: E, listener: MeshEventListener<E>): () => void {
+    return this.#events.on(event, listener)
+  }
+
+  status(): XdsStatus | null {
+    return this.#xds?.status() ?? null
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#plane.close().finally(() => this.#wheel.close())
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** What `INMESH_DISABLED` leaves: calls go where they would have gone. */
+class DisabledMesh implements Mesh {
+  readonly fetch: typeof globalThis.fetch
+  readonly dispatcher: Dispatcher
+  readonly source = null
+
+  constructor(previous: Dispatcher) {
+    this.dispatcher = previous
+    this.fetch = createFetch(previous)
+  }
+
+  explain(request: ExplainRequest): Explanation {
+    return explain(request, null, Math.random)
+  }
+
+  snapshot(): MeshSnapshot {
+    return { authorities: [], clusters: [] }
+  }
+
+  on(): () => void {
+    return () => {}
+  }
+
+  status(): null {
+    return null
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+function hostRule(found: FoundSource, patterns: readonly string[] | undefined): HostRule {
+  if (patterns !== undefined) return { kind: 'patterns', patterns }
+  return found.kind === 'static' ? { kind: 'static', domains: found.domains } : { kind: 'shape' }
+}
+
+function readPolicy(value: string | undefined): OutboundPolicy {
+  if (value === undefined || value === '' || value === 'allow-any') return 'allow-any'
+  if (value === 'registry-only') return 'registry-only'
+  throw new MeshError('MESH_ERR_INVALID_ARG', `INMESH_OUTBOUND_POLICY: must be allow-any or registry-only, got ${value}`)
+}
+
+function isOn(value: string | undefined): boolean {
+  return value === '1' || value === 'true'
+}
+
+export type { MeshConfig }

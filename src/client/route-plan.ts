@@ -1,0 +1,111 @@
+import type { HttpConnectionManager } from '../discovery/model/listener.ts'
+import { MeshError } from '../errors.ts'
+import type { CallSeries, Telemetry } from '../telemetry/telemetry.ts'
+import type { Cluster } from './cluster.ts'
+import type { ClusterHandle, ClusterManager } from './cluster-manager.ts'
+import type { ClusterTarget } from './cluster-target.ts'
+import type { CompiledRoute } from './compiled-route.ts'
+import { needsFinalizing } from './finalize-request.ts'
+import { CompiledRetryPolicy } from './provisional/retry.ts'
+import type { Router } from './router.ts'
+import type { Target } from './target.ts'
+
+export type MeshRouter = Router<RoutePlan, ClusterPlan>
+export type MatchedRoute = CompiledRoute<RoutePlan, ClusterPlan>
+export type ChosenCluster = ClusterTarget<RoutePlan, ClusterPlan>
+
+/** What the data path must know of a route, worked out once. */
+export class RoutePlan {
+  readonly retry: CompiledRetryPolicy | null
+  /** Route timeout; 0 is off. */
+  readonly timeoutMs: number
+  /** 0 is off. */
+  readonly perTryTimeoutMs: number
+  /** Longest life of the whole exchange; 0 is off. */
+  readonly maxDurationMs: number
+  /** Longest silence; 0 leaves it to the transport. */
+  readonly idleTimeoutMs: number
+  readonly priority: 'default' | 'high'
+  readonly sendsAttemptCount: boolean
+  readonly answersAttemptCount: boolean
+
+  constructor(route: MatchedRoute, listener: HttpConnectionManager) {
+    const { action, virtualHost } = route
+    const forward = action.kind === 'forward' ? action.forward : null
+    this.retry = forward?.retryPolicy === undefined ? null : new CompiledRetryPolicy(forward.retryPolicy)
+    const timeoutMs = forward?.config.timeoutMs ?? 0
+    const perTryMs = forward?.retryPolicy?.perTryTimeoutMs ?? 0
+    this.timeoutMs = timeoutMs
+    this.perTryTimeoutMs = timeoutMs !== 0 && perTryMs >= timeoutMs ? 0 : perTryMs
+    this.maxDurationMs = forward?.config.maxStreamDuration?.maxStreamDurationMs ?? listener.maxStreamDurationMs ?? 0
+    this.idleTimeoutMs = forward?.config.idleTimeoutMs ?? listener.streamIdleTimeoutMs ?? 0
+    this.priority = forward?.config.priority ?? 'default'
+    this.sendsAttemptCount = virtualHost.includeRequestAttemptCount
+    this.answersAttemptCount = virtualHost.includeAttemptCountInResponse
+  }
+}
+
+/** What the data path must know of a cluster that a route can lead to. */
+export class ClusterPlan {
+  /** Path, host or headers differ from what the caller asked for. */
+  readonly needsFinalizing: boolean
+  readonly #choice: ChosenCluster
+  readonly #manager: ClusterManager
+  readonly #telemetry: Telemetry
+  /** A router may serve several authorities. */
+  readonly #bound = new WeakMap<Target, { readonly cluster: Cluster; readonly series: CallSeries }>()
+  #handle: ClusterHandle
+  #series: CallSeries | null = null
+  #boundTarget: Target | null = null
+  #boundCluster: Cluster | null = null
+
+  constructor(choice: ChosenCluster, manager: ClusterManager, telemetry: Telemetry) {
+    this.needsFinalizing = needsFinalizing(choice)
+    this.#choice = choice
+    this.#manager = manager
+    this.#telemetry = telemetry
+    this.#handle = manager.handle(choice.clusterName)
+  }
+
+  /** The cluster as it is now, or `null` when there is none of that name. */
+  cluster(): Cluster | null {
+    const { cluster } = this.#handle
+    if (cluster !== null) return cluster.config.discovery.kind === 'aggregate' ? cluster.leaf() : cluster
+    // The name may have come since, under a handle of its own.
+    this.#handle = this.#manager.handle(this.#choice.clusterName)
+    return this.#handle.cluster?.leaf() ?? null
+  }
+
+  /** Where calls of `target` to `cluster` by this route are counted. */
+  series(target: Target, cluster: Cluster): CallSeries {
+    if (this.#series !== null && target === this.#boundTarget && cluster === this.#boundCluster) return this.#series
+    const bound = this.#bound.get(target)
+    const series = bound?.cluster === cluster ? bound.series : this.#bind(target, cluster)
+    this.#series = series
+    this.#boundTarget = target
+    this.#boundCluster = cluster
+    return series
+  }
+
+  #bind(target: Target, cluster: Cluster): CallSeries {
+    const { route } = this.#choice
+    const series = this.#telemetry.bind({
+      scheme: target.scheme,
+      authority: target.authority,
+      virtualHost: route.virtualHost.name,
+      routeName: route.name,
+      urlTemplate: route.urlTemplate,
+      clusterName: cluster.name,
+      destination: cluster.config.destination,
+    })
+    this.#bound.set(target, { cluster, series })
+    return series
+  }
+
+  /** The error of a request while there is no cluster of that name. */
+  missing(statusCode: number): MeshError {
+    const { name, failure } = this.#handle
+    const message = `cluster ${name}: ${failure === '' ? 'not found' : failure}`
+    return new MeshError('MESH_ERR_CLUSTER_NOT_FOUND', message, { flag: 'NC', statusCode, cluster: name })
+  }
+}
