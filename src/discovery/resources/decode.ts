@@ -16,7 +16,7 @@ import { readClusterLoadAssignment } from './cluster-load-assignment-reader.ts'
 import type { Decoded } from './decoded.ts'
 import { decodeListener } from './listener.ts'
 import { Problems } from './problems.ts'
-import { decodeRouteConfiguration } from './route-configuration.ts'
+import { readRouteConfiguration } from './route-configuration.ts'
 
 /** A resource with the name under which it is subscribed; the name is there even when the rest cannot be read. */
 export interface DecodedResource<T> {
@@ -32,7 +32,7 @@ export interface ResourceType<T> {
   readonly typeUrl: string
   /** Decodes and checks the value of an `Any`. Throws nothing: what is wrong is in the result, every error with its path. */
   decode(bytes: Uint8Array): DecodedResource<T>
-  /** {@link decode} in slices of well under a millisecond; only an assignment has more than one. */
+  /** {@link decode} in slices of well under a millisecond: an assignment by endpoints, a route configuration by virtual hosts. */
   decodeInSlices(bytes: Uint8Array): Generator<undefined, DecodedResource<T>, undefined>
 }
 
@@ -44,9 +44,9 @@ export const resourceTypes: {
   readonly clusterLoadAssignment: ResourceType<ClusterLoadAssignment>
 } = {
   listener: resourceType(ListenerSchema, decodeListener),
-  routeConfiguration: resourceType(RouteConfigurationSchema, decodeRouteConfiguration),
+  routeConfiguration: slicedResourceType(RouteConfigurationSchema, readRouteConfiguration),
   cluster: resourceType(ClusterSchema, decodeCluster),
-  clusterLoadAssignment: clusterLoadAssignmentType(),
+  clusterLoadAssignment: slicedResourceType(ClusterLoadAssignmentSchema, readClusterLoadAssignment),
 }
 
 /** What an `Any` of a response holds: a resource, with the name and version of the `Resource` around it if there was one. */
@@ -92,12 +92,16 @@ function resourceType<Desc extends DescMessage, T>(
   }
 }
 
-function clusterLoadAssignmentType(): ResourceType<ClusterLoadAssignment> {
-  function* decodeInSlices(bytes: Uint8Array): Generator<undefined, DecodedResource<ClusterLoadAssignment>, undefined> {
+/** A kind of resource that is large enough to be read in slices. */
+function slicedResourceType<T>(
+  schema: DescMessage,
+  read: (bytes: Uint8Array, problems: Problems) => Generator<undefined, T, undefined>,
+): ResourceType<T> {
+  function* decodeInSlices(bytes: Uint8Array): Generator<undefined, DecodedResource<T>, undefined> {
     const name = readName(bytes)
-    const problems = Problems.of(`ClusterLoadAssignment ${JSON.stringify(name)}`)
+    const problems = Problems.of(`${schema.name} ${JSON.stringify(name)}`)
     try {
-      const value = yield* readClusterLoadAssignment(bytes, problems)
+      const value = yield* read(bytes, problems)
       return { name, decoded: toDecoded(value, problems) }
     } catch (error) {
       problems.add(`cannot be parsed: ${error instanceof Error ? error.message : String(error)}`)
@@ -105,8 +109,8 @@ function clusterLoadAssignmentType(): ResourceType<ClusterLoadAssignment> {
     }
   }
   return {
-    kind: 'ClusterLoadAssignment',
-    typeUrl: typeUrlOf(ClusterLoadAssignmentSchema),
+    kind: schema.name,
+    typeUrl: typeUrlOf(schema),
     decodeInSlices,
     decode(bytes) {
       const slices = decodeInSlices(bytes)

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JsonObject } from '@bufbuild/protobuf'
+import { fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf'
 import { RouteConfigurationSchema } from '../../../src/discovery/gen/envoy/config/route/v3/route_pb.ts'
 import type { ForwardAction } from '../../../src/discovery/model/route.ts'
 import { resourceTypes } from '../../../src/discovery/resources/decode.ts'
+import { Problems } from '../../../src/discovery/resources/problems.ts'
+import { decodeRouteConfiguration } from '../../../src/discovery/resources/route-configuration.ts'
 import { decodeGood, errorsOf } from '../../support/resource-errors.ts'
 
 const toC: JsonObject = { match: { prefix: '/' }, route: { cluster: 'c' } }
@@ -167,6 +169,23 @@ test('a header mutation takes the deprecated append, and its values are checked 
     responseAdd: [],
     responseRemove: ['x-c'],
   })
+})
+
+test('a route configuration is decoded by virtual hosts, to the same effect', () => {
+  const json = {
+    name: 'r',
+    ignorePortInHostMatching: true,
+    virtualHosts: ['a', 'b', 'c'].map(name => ({ name, domains: [name], routes: [toC] })),
+    requestHeadersToRemove: ['x'],
+  }
+  const message = fromJson(RouteConfigurationSchema, json)
+  const slices = resourceTypes.routeConfiguration.decodeInSlices(toBinary(RouteConfigurationSchema, message))
+  let count = 0
+  let slice = slices.next()
+  for (; slice.done !== true; slice = slices.next()) count++
+  assert.equal(count, 3)
+  assert.ok(slice.value.decoded.ok)
+  assert.deepEqual(slice.value.decoded.value, decodeRouteConfiguration(message, Problems.of('x')))
 })
 
 const uriTemplate = (part: string, field: string, value: string): JsonObject => ({
