@@ -1,0 +1,83 @@
+import { type Dispatcher, Pool } from 'undici'
+import { built, report, settings } from '../contender.ts'
+
+/** What {@link ../dispatch.ts} asks of this process. */
+export interface DispatchSettings {
+  readonly which: 'undici' | 'mesh'
+  /** Where `/1k` is. */
+  readonly port: number
+  readonly requests: number
+  readonly concurrency: number
+  /** The mesh's configuration: a file, or a control plane. */
+  readonly staticConfig?: string
+  readonly controlPlane?: string
+}
+
+const { which, port, requests, concurrency, staticConfig, controlPlane } = settings<DispatchSettings>()
+
+const origin = which === 'undici' ? `http://127.0.0.1:${port}` : 'http://upstream'
+const dispatcher = which === 'undici' ? new Pool(origin, { connections: concurrency }) : await meshDispatcher()
+const options: Dispatcher.DispatchOptions = { origin, path: '/1k', method: 'GET' }
+
+/** Sends the next request when one has ended: no promise, so that only dispatching is measured. */
+class Lane implements Dispatcher.DispatchHandler {
+  onRequestStart(): void {}
+
+  onResponseStart(_controller: Dispatcher.DispatchController, statusCode: number): void {
+    if (statusCode !== 200) throw new Error(`status ${statusCode}`)
+  }
+
+  onResponseData(): void {}
+
+  onResponseEnd(): void {
+    next()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    throw error
+  }
+}
+
+let left = 0
+let running = 0
+let finished = () => {}
+
+function next(): void {
+  if (left === 0) {
+    running--
+    if (running === 0) finished()
+    return
+  }
+  left--
+  dispatcher.dispatch(options, new Lane())
+}
+
+function drive(count: number): Promise<void> {
+  return new Promise(resolve => {
+    left = count
+    running = concurrency
+    finished = resolve
+    for (let lane = 0; lane < concurrency; lane++) next()
+  })
+}
+
+await drive(Math.max(requests / 4, 5000))
+const begun = performance.now()
+const before = process.cpuUsage()
+await drive(requests)
+const used = process.cpuUsage(before)
+report({
+  value: (used.user + used.system) / requests,
+  perSecond: requests / ((performance.now() - begun) / 1000),
+})
+process.exit()
+
+async function meshDispatcher(): Promise<Dispatcher> {
+  const { createMesh } = await built<typeof import('../../src/index.ts')>('index')
+  const mesh = await createMesh({
+    hosts: ['upstream'],
+    ...(staticConfig === undefined ? undefined : { staticConfig }),
+    ...(controlPlane === undefined ? undefined : { env: { INMESH_CONTROL_PLANE: controlPlane, INMESH_SERVICE: 'bench' } }),
+  })
+  return mesh.dispatcher
+}
