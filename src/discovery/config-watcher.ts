@@ -146,7 +146,6 @@ export class ConfigWatcher {
     if (!candidate) return
     const reached = new Set<string>()
     this.#follow(candidateClusters, reached)
-    if (candidate === target.published) return
     const isReplacing = target.published?.kind === 'ready'
     if (candidate.kind === 'failed') {
       // An earlier life knew better than a control plane that cannot be reached, or that does not know its services again yet.

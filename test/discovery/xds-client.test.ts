@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { XdsServer } from '../../src/discovery/bootstrap.ts'
 import type { WireResource } from '../../src/discovery/discovery-message.ts'
-import type { ResourceKind } from '../../src/discovery/resource-type.ts'
+import type { ResourceKind, ResourceTypes } from '../../src/discovery/resource-type.ts'
 import { resourceTypes } from '../../src/discovery/resources/decode.ts'
 import { XdsClient, type XdsClientEvent } from '../../src/discovery/xds-client.ts'
 import { completeNode, withWorkloads } from '../../src/discovery/xds-node.ts'
@@ -18,7 +18,7 @@ const settle = () => new Promise(resolve => setImmediate(resolve))
 /** `down` and the like: what a watcher was told. */
 type Told = string
 
-function setUp(t: { after(clean: () => void): void }, change: Partial<XdsServer> = {}) {
+function setUp(t: { after(clean: () => void): void }, change: Partial<XdsServer> = {}, types: ResourceTypes = resourceTypes) {
   const clock = new ManualClock()
   const transport = new FakeAdsTransport()
   const events: XdsClientEvent[] = []
@@ -28,7 +28,7 @@ function setUp(t: { after(clean: () => void): void }, change: Partial<XdsServer>
     // In the middle of the jitter.
     runtime: { clock, random: scriptedRandom(0.5), logger: silentLogger },
     transport,
-    loadTypes: async () => resourceTypes,
+    loadTypes: async () => types,
     onEvent: event => events.push(event),
   })
   t.after(() => client.close())
@@ -368,14 +368,33 @@ test('a process that only serves says who it is by asking for nothing that exist
 })
 
 test('an answer to a stream that is gone is used, and not acknowledged on the next', async t => {
-  const { transport, watch, client } = setUp(t)
+  let finish = () => {}
+  const { clusterLoadAssignment } = resourceTypes
+  const slow: ResourceTypes = {
+    ...resourceTypes,
+    clusterLoadAssignment: {
+      ...clusterLoadAssignment,
+      *decodeInSlices(bytes) {
+        for (let waiting = true; waiting; ) {
+          finish = () => {
+            waiting = false
+          }
+          clock.advance(10)
+          yield undefined
+        }
+        return clusterLoadAssignment.decode(bytes)
+      },
+    },
+  }
+  const { transport, watch, client, clock } = setUp(t, {}, slow)
   const a = watch('clusterLoadAssignment', 'a')
   await settle()
-  const many = Array.from({ length: 3_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}:80`)
-  const applied = transport.stream.respond('clusterLoadAssignment', [wireResource(assignmentMessage('a', ...many))])
+  const applied = transport.stream.respond('clusterLoadAssignment', [wireResource(assignmentMessage('a', '10.0.0.1:80'))])
   client.announce(node)
-  await applied
   await settle()
+  assert.equal(transport.streams.length, 2)
+  finish()
+  await applied
   assert.deepEqual(a.take(), ['value a'])
   assert.deepEqual(transport.stream.take(), ['EDS a'])
 })
