@@ -154,8 +154,13 @@ function channelCredentials(grpc: Grpc, credentials: XdsCredentials): ChannelCre
 }
 
 function statusOf(error: unknown): AdsStreamStatus {
-  if (isServiceError(error)) return { code: error.code, message: error.details || error.message }
+  if (isServiceError(error)) return { code: error.code, message: plainReason(error.details || error.message) }
   return { code: 13, message: error instanceof Error ? error.message : String(error) }
+}
+
+/** Takes the system's own words out of those that grpc-js puts around them. */
+function plainReason(details: string): string {
+  return /^No connection established\. Last error: (?:Error: )?(.*)\. Resolution note:/s.exec(details)?.[1] ?? details
 }
 
 function isServiceError(error: unknown): error is ServiceError {

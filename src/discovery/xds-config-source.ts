@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { Runtime } from '../runtime.ts'
 import { GrpcAdsTransport } from './ads-stream.ts'
 import type { AdsTransport } from './ads-transport.ts'
@@ -161,6 +162,8 @@ class AdsConfigSource implements XdsConfigSource {
 }
 
 async function loadTypes(): Promise<ResourceTypes> {
+  // Evaluating the generated types takes a while; what waits for the cached configuration goes first.
+  await setImmediate()
   const { resourceTypes } = await import('./resources/decode.ts')
   return resourceTypes
 }
