@@ -74,13 +74,18 @@ export class Decompressor {
 /** A coding that can be undone. */
 export type Coding = 'gzip' | 'deflate' | 'br' | 'zstd'
 
+const none: readonly Coding[] = []
+
 /** The codings of a `Content-Encoding`; none when one of them is unknown, as the body then stays as it is. */
-export function codingsOf(contentEncoding: string): readonly Coding[] {
+export function codingsOf(contentEncoding: string | null): readonly Coding[] {
+  if (contentEncoding === null) return none
   const codings: Coding[] = []
-  for (const name of contentEncoding.toLowerCase().split(',')) {
+  const names = contentEncoding.toLowerCase().split(',')
+  for (const name of names) {
     const coding = known.get(name.trim())
-    if (coding === undefined) return []
-    codings.push(coding)
+    // Too many are refused even where they make no sense.
+    if (coding !== undefined || names.length > maxContentCodings) codings.push(coding ?? 'gzip')
+    else return none
   }
   return codings
 }

@@ -53,7 +53,7 @@ export class FetchCall {
     this.#settle()?.(signal?.reason)
     // A stream that is being sent is locked, and cancelled by whoever sends it.
     if (body instanceof ReadableStream && !body.locked) body.cancel(signal?.reason).catch(() => {})
-    this.#hop?.abort(signal?.reason)
+    this.#hop?.abort(signal?.reason || new DOMException('The operation was aborted.', 'AbortError'))
     this.release()
   }
 

@@ -51,9 +51,13 @@ export class FetchHop implements Dispatcher.DispatchHandler, BodySource, Decoded
     const hasBody =
       status !== 204 && status !== 205 && status !== 304 && request.method !== 'HEAD' && request.method !== 'CONNECT'
     if (hasBody) {
+      const codings = codingsOf(headerOf(headers, 'content-encoding'))
+      if (codings.length > maxContentCodings) {
+        this.#refuse(controller, codings.length)
+        return
+      }
       this.#body = new IncomingBody(this)
-      const coding = headerOf(headers, 'content-encoding')
-      if (coding !== null && !this.#decode(controller, coding)) return
+      if (codings.length > 0) this.#decompressor = new Decompressor(codings, this)
     }
     const type = call.isCors ? 'cors' : 'basic'
     const response = new MeshResponse(status, statusText ?? '', headers, request.href, call.redirects > 0, type, this.#body)
@@ -149,19 +153,15 @@ export class FetchHop implements Dispatcher.DispatchHandler, BodySource, Decoded
       const location = headerOf(headers, 'location')
       if (location !== null) return call.follow(status, location)
     }
-    if (status === 407) return call.fail(new Error('proxy authentication required'))
+    if (status === 407) return call.fail(new Error())
     return status === 421 && call.repeat()
   }
 
-  #decode(controller: Dispatcher.DispatchController, contentEncoding: string): boolean {
-    const count = contentEncoding.split(',').length
-    if (count > maxContentCodings) {
-      controller.abort(new Error(`too many content-encodings in response: ${count}, maximum allowed is ${maxContentCodings}`))
-      return false
-    }
-    const codings = codingsOf(contentEncoding)
-    if (codings.length > 0) this.#decompressor = new Decompressor(codings, this)
-    return true
+  #refuse(controller: Dispatcher.DispatchController, codings: number): void {
+    const error = new Error(`too many content-encodings in response: ${codings}, maximum allowed is ${maxContentCodings}`)
+    this.#isDropped = true
+    this.#call.fail(error)
+    controller.abort(error)
   }
 }
 

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { formatWithOptions, type InspectOptions, inspect } from 'node:util'
+import { markAsUncloneable } from 'node:worker_threads'
 import { type BodyForm, type BodyForms, formOf } from './body-bytes.ts'
 import type { IncomingBody } from './incoming-body.ts'
 import { type IncomingHeaders, MeshHeaders, standInFor } from './mesh-headers.ts'
@@ -39,6 +40,7 @@ export class MeshResponse implements Response {
     this.#redirected = redirected
     this.#type = type
     this.#body = body
+    markAsUncloneable(this)
   }
 
   get type(): 'basic' | 'cors' {

@@ -14,22 +14,15 @@ export function createNodeFetch(dispatcher: FetchDispatcher): typeof globalThis.
     dispatch: (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) =>
       dispatcher.dispatch(options, toDispatchHandler(handler)),
   }
-  return (input, init) => nodeFetch(input, withDispatcher(input, init, adapter))
+  return (input, init) => nodeFetch(input, withDispatcher(init, adapter))
 }
 
-function withDispatcher(input: unknown, init: RequestInit | undefined, dispatcher: object): RequestInit {
-  if (init === undefined || init === null) return { ...unchanged(input), dispatcher } as RequestInit
+function withDispatcher(init: RequestInit | undefined, dispatcher: object): RequestInit {
+  if (init === undefined || init === null) return { dispatcher } as RequestInit
   if (typeof init !== 'object' || ('dispatcher' in init && init.dispatcher !== undefined)) return init
   // Not a copy: an init may be a Request, whose members are getters of its prototype.
   return new Proxy(init, {
     get: (target, key) => (key === 'dispatcher' ? dispatcher : Reflect.get(target, key, target)),
     has: (target, key) => key === 'dispatcher' || Reflect.has(target, key),
   })
-}
-
-/** Any member of init, even the dispatcher, makes fetch forget the referrer of a Request: so it is said again. */
-function unchanged(input: unknown): RequestInit {
-  if (!(input instanceof Request)) return {}
-  const { referrer, referrerPolicy } = input
-  return { referrer, referrerPolicy }
 }

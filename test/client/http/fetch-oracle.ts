@@ -80,7 +80,7 @@ export function compare(cases: readonly Case[]): void {
   }
 
   for (const each of cases) {
-    test(each.name, async () => {
+    test(each.name, { timeout: 3000 }, async () => {
       serve = each.serve
       const expected = await run(globalThis.fetch, each)
       const actual = await run(ours, each)
