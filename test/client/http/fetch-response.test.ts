@@ -146,7 +146,7 @@ const compressed: Case[] = Object.entries(codings).flatMap(([name, [coding, body
 const raw =
   (head: string): NonNullable<Case['serve']> =>
   request =>
-    request.socket.end(head)
+    request.socket.end(head, 'latin1')
 
 /** Answers that break off. */
 const broken: readonly Case[] = [
@@ -156,7 +156,7 @@ const broken: readonly Case[] = [
   { name: 'closed in a chunked body', serve: raw('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n') },
   {
     name: 'closed in a compressed body',
-    serve: raw('HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\nabc'),
+    serve: raw('HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 90\r\n\r\n\x1f\x8b\b\0\0\0\0\0\0\x03'),
   },
   { name: 'not HTTP', serve: raw('SSH-2.0-x\r\n\r\n') },
   { name: 'broken chunk', serve: raw('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n') },
