@@ -1,7 +1,10 @@
 import type { Benchmark, Row } from './benchmark.ts'
-import type { FetchCase } from './fetch/contender.ts'
+import type { FetchCase, FetchSettings } from './fetch/contender.ts'
 import { paired } from './paired.ts'
+import { staticMesh } from './static-mesh.ts'
 import { startUpstream } from './upstream.ts'
+
+const concurrency = 16
 
 const cases: readonly { readonly name: string; readonly fetchCase: FetchCase; readonly requests: number }[] = [
   { name: 'fetch', fetchCase: 'get-json', requests: 20_000 },
@@ -17,10 +20,18 @@ export const benchmark: Benchmark = {
   title: "Node's fetch against mesh.fetch, CPU of the client process, 16 in flight",
   async *run({ quick }): AsyncIterable<Row> {
     await using upstream = await startUpstream()
+    await using config = await staticMesh(upstream.port, concurrency)
     for (const { name, fetchCase, requests } of cases) {
-      const contender = (which: 'node' | 'mesh') => ({
+      const contender = (which: FetchSettings['which']) => ({
         module: new URL('./fetch/contender.ts', import.meta.url),
-        settings: { which, fetchCase, url: upstream.url, requests: quick ? requests / 10 : requests },
+        settings: {
+          which,
+          fetchCase,
+          url: upstream.url,
+          staticConfig: config.path,
+          requests: quick ? requests / 10 : requests,
+          concurrency,
+        },
       })
       const row = await paired({
         name,
