@@ -1,6 +1,6 @@
 import { MeshError, type MeshErrorCode } from '../errors.ts'
+import type { AttemptFailure } from '../policies/retry.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
-import type { AttemptFailure } from './provisional/retry.ts'
 
 interface FailureKind {
   readonly code: MeshErrorCode

@@ -1,6 +1,8 @@
 import type { ClusterConfig } from '../discovery/model/cluster.ts'
 import type { ClusterLoadAssignment, LbEndpoint, Locality } from '../discovery/model/endpoint.ts'
 import { MeshError, type MeshErrorCode } from '../errors.ts'
+import { CircuitBreaker } from '../policies/circuit-breaker.ts'
+import type { AttemptFailure } from '../policies/retry.ts'
 import type { Runtime } from '../runtime.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
 import type { ClusterManager } from './cluster-manager.ts'
@@ -10,9 +12,7 @@ import { HostSet } from './host-set.ts'
 import { ConnectionPools } from './http/connection-pool.ts'
 import type { EjectionEvent } from './mesh-events.ts'
 import { PendingLimit, PendingQueue } from './pending-queue.ts'
-import { CircuitBreaker } from './provisional/circuit-breaker.ts'
 import { Picker } from './provisional/picker.ts'
-import type { AttemptFailure } from './provisional/retry.ts'
 
 /** What every cluster needs from outside. */
 export interface ClusterEnvironment {
@@ -170,13 +170,14 @@ export class Cluster {
 
   #createEndpoint(config: LbEndpoint, locality: Locality, priority: number, kept: Map<string, ConnectionPools> | null): Endpoint {
     const { tls, http, connectTimeoutMs, circuitBreakers } = this.config
+    const { clock } = this.#environment.runtime
     const { address, port } = config
     const { maxConnections } = circuitBreakers.default
     const name = endpointName(address, port)
-    const pools = kept?.get(name) ?? new ConnectionPools({ address, port, connectTimeoutMs, maxConnections, tls, http })
+    const pools = kept?.get(name) ?? new ConnectionPools({ address, port, connectTimeoutMs, maxConnections, tls, http, clock })
     // What is left in the end belongs to endpoints that are no more.
     kept?.delete(name)
-    return new Endpoint(config, locality, priority, this.#environment.runtime.clock.now(), pools)
+    return new Endpoint(config, locality, priority, clock.now(), pools)
   }
 
   /** The connections of its endpoints by name, now those of the cluster that takes its place. */

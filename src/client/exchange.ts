@@ -1,4 +1,7 @@
 import { MeshError } from '../errors.ts'
+import { backOffMs, rateLimitedBackOffMs } from '../policies/back-off.ts'
+import type { CircuitBreaker } from '../policies/circuit-breaker.ts'
+import type { AnswerHeaders, AttemptFailure, CompiledRetryPolicy } from '../policies/retry.ts'
 import type { Clock, Random } from '../runtime.ts'
 import type { Destination, Outcome } from '../telemetry/outcome.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
@@ -9,8 +12,6 @@ import { channels } from './diagnostics.ts'
 import type { Endpoint } from './endpoint.ts'
 import { type LocalReply, localReply, replyFor } from './local-reply.ts'
 import type { PendingQueue, PendingTicket, Waiter } from './pending-queue.ts'
-import type { CircuitBreaker } from './provisional/circuit-breaker.ts'
-import type { AttemptFailure, CompiledRetryPolicy } from './provisional/retry.ts'
 import type { ChosenCluster, MatchedRoute, RoutePlan } from './route-plan.ts'
 import type { RouteRequest } from './route-request.ts'
 import type { Target } from './target.ts'
@@ -31,9 +32,6 @@ export interface ExchangeEnvironment {
   /** How long a request waits for the configuration of its authority. */
   readonly configTimeoutMs: number
 }
-
-/** The headers of an answer, as a retry decision reads them. */
-export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>
 
 const nobody: Destination = { service: '', version: '' }
 
@@ -296,14 +294,14 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
    * Response headers have come. Returns whether the attempt is to be discarded, because another one will follow; otherwise the answer is the
    * caller's, and there is no retry from here on.
    */
-  protected responseStarted(statusCode: number, _headers: ResponseHeaders): boolean {
+  protected responseStarted(statusCode: number, headers: AnswerHeaders): boolean {
     const { cluster, endpoint } = this
     const retry = this.#plan === null ? null : this.#plan.retry
     if (cluster !== null && endpoint !== null) cluster.reportResponse(endpoint, statusCode)
     this.#leavePending()
-    if (retry?.retriesResponse(statusCode) === true && this.#reserveRetry(retry)) {
+    if (retry?.retriesResponse(statusCode, headers) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
-      this.#backOff(retry, statusCode, String(statusCode))
+      this.#backOff(retry, statusCode, String(statusCode), headers)
       return true
     }
     this.phase = 'committed'
@@ -343,7 +341,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     cluster.reportFailure(endpoint, failure)
     if (!hadAnswer && retry?.retriesFailure(failure) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
-      this.#backOff(retry, 0, failure)
+      this.#backOff(retry, 0, failure, null)
       return
     }
     this.fail(attemptError(failure, cluster.name, endpoint.name, this.attempts, cause))
@@ -414,7 +412,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
 
   /** Whether another attempt is allowed; takes it from the count and the budget. A flag tells why not. */
   #reserveRetry(retry: CompiledRetryPolicy): boolean {
-    if (!this.canReplay()) return false
+    if (!this.canReplay() || !retry.allowsRequest(this)) return false
     if (this.#retriesLeft <= 0) {
       if (retry.config.numRetries > 0) this.flag = 'URX'
       return false
@@ -430,8 +428,8 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     return true
   }
 
-  #backOff(retry: CompiledRetryPolicy, statusCode: number, reason: string): void {
-    const delayMs = Math.floor(this.environment.random() * retry.config.backOff.baseIntervalMs)
+  #backOff(retry: CompiledRetryPolicy, statusCode: number, reason: string, headers: AnswerHeaders | null): void {
+    const delayMs = this.#backOffMs(retry, headers)
     if (this.span !== null) this.span.retry(this.attempts, statusCode, reason, delayMs)
     if (channels.requestRetry.hasSubscribers) channels.requestRetry.publish({ exchange: this, reason, delayMs })
     if (retry.config.avoidPreviousHosts && this.endpoint !== null) {
@@ -445,6 +443,16 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
       this.cluster = this.choice?.attachment?.cluster() ?? this.cluster
       this.#attempt()
     }, delayMs)
+  }
+
+  #backOffMs(retry: CompiledRetryPolicy, headers: AnswerHeaders | null): number {
+    const { random, clock } = this.environment
+    const { backOff, rateLimitedBackOff } = retry.config
+    if (headers !== null && rateLimitedBackOff !== undefined) {
+      const asked = rateLimitedBackOffMs(rateLimitedBackOff, headers, clock.wallNow(), random)
+      if (asked !== undefined) return asked
+    }
+    return backOffMs(backOff, retry.config.numRetries - this.#retriesLeft, random)
   }
 
   /** Gives back what the running attempt holds. */

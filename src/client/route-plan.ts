@@ -1,12 +1,12 @@
 import type { HttpConnectionManager } from '../discovery/model/listener.ts'
 import { MeshError } from '../errors.ts'
+import { CompiledRetryPolicy } from '../policies/retry.ts'
 import type { CallSeries, Telemetry } from '../telemetry/telemetry.ts'
 import type { Cluster } from './cluster.ts'
 import type { ClusterHandle, ClusterManager } from './cluster-manager.ts'
 import type { ClusterTarget } from './cluster-target.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import { needsFinalizing } from './finalize-request.ts'
-import { CompiledRetryPolicy } from './provisional/retry.ts'
 import type { Router } from './router.ts'
 import type { Target } from './target.ts'
 

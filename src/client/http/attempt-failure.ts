@@ -1,4 +1,4 @@
-import type { AttemptFailure } from '../provisional/retry.ts'
+import type { AttemptFailure } from '../../policies/retry.ts'
 import { isConnectFailure } from './connection-failure.ts'
 
 const callersFaults = new Set([

@@ -1,5 +1,6 @@
-import { buildConnector, Pool } from 'undici'
+import { buildConnector, errors, Pool } from 'undici'
 import type { UpstreamHttp, UpstreamTls } from '../../discovery/model/cluster.ts'
+import type { Clock } from '../../runtime.ts'
 import { markConnectFailure, watchConnection } from './connection-failure.ts'
 import { tlsConnectOptions } from './upstream-tls.ts'
 
@@ -14,6 +15,7 @@ export interface ConnectionOptions {
   readonly maxConnections: number
   readonly tls: UpstreamTls | undefined
   readonly http: UpstreamHttp
+  readonly clock: Clock
 }
 
 /** A server's hint in `Keep-Alive` is obeyed up to this: longer idle connections are the ones found closed when used. */
@@ -100,7 +102,7 @@ function createPool(origin: string, options: ConnectionOptions): Pool {
 }
 
 function connector(origin: string, options: ConnectionOptions): buildConnector.connector {
-  const { address, port, connectTimeoutMs, http } = options
+  const { address, port, connectTimeoutMs, http, clock } = options
   const { protocol, hostname } = new URL(origin)
   // A caller who asked for https is never sent over plaintext, whatever the cluster says.
   const tls = options.tls ?? (protocol === 'https:' ? simpleTls : undefined)
@@ -123,8 +125,19 @@ function connector(origin: string, options: ConnectionOptions): buildConnector.c
     ...(tlsOptions === undefined ? undefined : { servername: tlsOptions.servername }),
   }
   return (_options, callback) => {
+    let isOver = false
+    // undici's own timer, which ends the socket, is up to a second late.
+    const timer = clock.setTimeout(() => {
+      isOver = true
+      const error = new errors.ConnectTimeoutError(`connect timeout after ${connectTimeoutMs} ms`)
+      markConnectFailure(error)
+      callback(error, null)
+    }, connectTimeoutMs)
     connect(target, (error, socket) => {
-      if (error !== null) {
+      timer.cancel()
+      if (isOver) {
+        socket?.destroy()
+      } else if (error !== null) {
         markConnectFailure(error)
         callback(error, null)
       } else {

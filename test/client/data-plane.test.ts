@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type Dispatcher, request } from 'undici'
+import { isMeshError } from '../../src/errors.ts'
+import { defaultThresholds } from '../../src/policies/circuit-breaker.ts'
+import {
+  makeAssignment,
+  makeCluster,
+  makeEndpoint,
+  makeRoute,
+  makeTarget,
+  makeVirtualHost,
+} from '../support/fake-config-source.ts'
+import { startUpstream } from '../support/http-upstream.ts'
+import { makeMesh } from '../support/test-mesh.ts'
+
+const reviewsTo = (cluster: string) => ({ reviews: makeTarget([makeVirtualHost([makeRoute(cluster)])]) })
+
+async function call(dispatcher: Dispatcher): Promise<string> {
+  const { body } = await request('http://reviews/', { dispatcher })
+  return body.text()
+}
+
+describe('DataPlane', () => {
+  it('follows a change of endpoints without touching the router', async t => {
+    const [one, two] = [await startUpstream(t), await startUpstream(t)]
+    const { source, dispatcher, plane } = makeMesh(t)
+    source.set({ targets: reviewsTo('c'), clusters: [makeCluster('c', [one.address])] })
+    assert.equal(await call(dispatcher), String(one.port))
+    const router = plane.targets.get('reviews')?.router
+    const state = source.current.clusters.get('c')
+    assert.equal(state?.kind, 'ready')
+    source.set({ clusters: [{ ...state, assignment: makeAssignment('c', [{ endpoints: [makeEndpoint(two.address)] }]) }] })
+    assert.equal(await call(dispatcher), String(two.port))
+    assert.equal(plane.targets.get('reviews')?.router, router)
+  })
+
+  it('lets what is in flight on a removed endpoint finish, and closes its connections then', async t => {
+    let finish = () => {}
+    const [one, two] = [
+      await startUpstream(t, (_seen, response) => {
+        response.write('half')
+        finish = () => response.end('whole')
+      }),
+      await startUpstream(t),
+    ]
+    const { source, dispatcher } = makeMesh(t)
+    source.set({ targets: reviewsTo('c'), clusters: [makeCluster('c', [one.address])] })
+    const { body } = await request('http://reviews/', { dispatcher })
+    const state = source.current.clusters.get('c')
+    assert.equal(state?.kind, 'ready')
+    source.set({ clusters: [{ ...state, assignment: makeAssignment('c', [{ endpoints: [makeEndpoint(two.address)] }]) }] })
+    assert.equal(await call(dispatcher), String(two.port))
+    assert.equal(one.sockets.size, 1)
+    finish()
+    assert.equal(await body.text(), 'halfwhole')
+    const [socket] = one.sockets
+    if (socket !== undefined) await new Promise(resolve => socket.once('close', resolve))
+    assert.equal(one.sockets.size, 0)
+  })
+
+  it('switches a route to another cluster with no failed call', async t => {
+    const [blue, green] = [await startUpstream(t), await startUpstream(t)]
+    const { source, dispatcher } = makeMesh(t)
+    source.set({
+      targets: reviewsTo('blue'),
+      clusters: [makeCluster('blue', [blue.address]), makeCluster('green', [green.address])],
+    })
+    let stop = false
+    const answers: string[] = []
+    const lane = async () => {
+      while (!stop) answers.push(await call(dispatcher))
+    }
+    const lanes = [lane(), lane(), lane(), lane()]
+    while (answers.length < 50) await new Promise(resolve => setImmediate(resolve))
+    source.set({ targets: reviewsTo('green') })
+    source.replace({
+      targets: source.current.targets,
+      clusters: new Map([...source.current.clusters].filter(([name]) => name === 'green')),
+    })
+    const switched = answers.length
+    while (answers.length < switched + 50) await new Promise(resolve => setImmediate(resolve))
+    stop = true
+    await Promise.all(lanes)
+    assert.ok(answers.slice(switched + 4).every(port => port === String(green.port)))
+  })
+
+  it('keeps the connections of endpoints that stay when the cluster’s policies change', async t => {
+    const upstream = await startUpstream(t)
+    const { source, dispatcher } = makeMesh(t)
+    source.set({ targets: reviewsTo('c'), clusters: [makeCluster('c', [upstream.address])] })
+    await call(dispatcher)
+    for (let turn = 0; turn < 3; turn++) await new Promise(resolve => setImmediate(resolve))
+    const breaker = { ...defaultThresholds, maxRequests: 5 }
+    source.set({ clusters: [makeCluster('c', [upstream.address], { circuitBreakers: { default: breaker, high: breaker } })] })
+    await call(dispatcher)
+    assert.equal(upstream.seen[0]?.connection, upstream.seen[1]?.connection)
+  })
+
+  it('takes an aggregate’s first cluster that has a usable endpoint', async t => {
+    const [one, two] = [await startUpstream(t), await startUpstream(t)]
+    const { source, dispatcher } = makeMesh(t)
+    const aggregate = makeCluster('both', [], { discovery: { kind: 'aggregate', clusters: ['first', 'second'] } })
+    source.set({
+      targets: reviewsTo('both'),
+      clusters: [aggregate, makeCluster('first', [one.address]), makeCluster('second', [two.address])],
+    })
+    assert.equal(await call(dispatcher), String(one.port))
+    const sick = makeEndpoint({ address: '127.0.0.1', port: one.port, health: 'unhealthy' })
+    source.set({ clusters: [makeCluster('first', [sick])] })
+    assert.equal(await call(dispatcher), String(two.port))
+  })
+
+  it('resolves a DNS cluster before the first request goes on', async t => {
+    const upstream = await startUpstream(t)
+    const { source, dispatcher } = makeMesh(t, { lookup: async name => (name === 'db' ? ['127.0.0.1'] : []) })
+    const assignment = makeAssignment('c', [{ endpoints: [makeEndpoint({ address: 'db', port: upstream.port })] }])
+    source.set({
+      targets: reviewsTo('c'),
+      clusters: [makeCluster('c', [], { discovery: { kind: 'strict-dns', assignment, refreshRateMs: 5000 } })],
+    })
+    assert.equal(await call(dispatcher), String(upstream.port))
+  })
+
+  it('fails only the authority whose routes cannot be compiled, and keeps a good one in force', async t => {
+    const upstream = await startUpstream(t)
+    const { source, dispatcher } = makeMesh(t)
+    const bad = makeTarget([
+      makeVirtualHost([
+        makeRoute(
+          'c',
+          {},
+          {
+            match: {
+              path: { kind: 'regex', regex: '(' },
+              headers: [],
+              queryParameters: [],
+              runtimeFraction: undefined,
+              grpcOnly: false,
+            },
+          },
+        ),
+      ]),
+    ])
+    source.set({ targets: { ...reviewsTo('c'), bad }, clusters: [makeCluster('c', [upstream.address])] })
+    await assert.rejects(request('http://bad/', { dispatcher }), error => isMeshError(error) && error.code === 'MESH_ERR_CONFIG')
+    assert.equal(await call(dispatcher), String(upstream.port))
+    source.set({ targets: { reviews: bad } })
+    assert.equal(await call(dispatcher), String(upstream.port))
+  })
+
+  it('binds telemetry once for each authority, route and cluster', async t => {
+    const upstream = await startUpstream(t)
+    const { source, dispatcher, telemetry } = makeMesh(t)
+    const shared = makeTarget([makeVirtualHost([makeRoute('c')])])
+    source.set({ targets: { reviews: shared, ratings: shared }, clusters: [makeCluster('c', [upstream.address])] })
+    for (let turn = 0; turn < 3; turn++) {
+      for (const host of ['reviews', 'ratings']) await (await request(`http://${host}/`, { dispatcher })).body.dump()
+    }
+    assert.deepEqual(
+      telemetry.bound.map(({ authority }) => authority),
+      ['reviews', 'ratings'],
+    )
+  })
+})
