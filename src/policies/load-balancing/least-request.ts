@@ -1,9 +1,16 @@
 import type { Random } from '../../runtime.ts'
 import { EdfScheduler } from './edf-scheduler.ts'
-import { type Host, haveEqualWeights, type Picker } from './picker.ts'
+import { haveEqualWeights, type Weighted } from './equal-weights.ts'
+import type { PickContext, Picker } from './picker.ts'
+
+/** A host whose load is known. It is read at pick time. */
+export interface LoadedHost extends Weighted {
+  /** Attempts in flight. */
+  readonly activeRequests: number
+}
 
 /** Of `choiceCount` hosts chosen at random, the one with the fewest requests in flight (gRFC A48; power of two choices by default). */
-export class LeastRequestPicker<H extends Host> implements Picker<H> {
+export class LeastRequestPicker<H extends LoadedHost> implements Picker<H> {
   readonly #hosts: readonly H[]
   readonly #choiceCount: number
 
@@ -12,7 +19,7 @@ export class LeastRequestPicker<H extends Host> implements Picker<H> {
     this.#choiceCount = choiceCount
   }
 
-  pick(random: Random): H | null {
+  pick({ random }: PickContext): H | null {
     const hosts = this.#hosts
     const size = hosts.length
     if (size < 2) return hosts[0] ?? null
@@ -28,7 +35,7 @@ export class LeastRequestPicker<H extends Host> implements Picker<H> {
 }
 
 /** In turn, as often as `weight / (requests in flight + 1) ^ bias` says. */
-export class WeightedLeastRequestPicker<H extends Host> implements Picker<H> {
+export class WeightedLeastRequestPicker<H extends LoadedHost> implements Picker<H> {
   readonly #schedule: EdfScheduler<H>
 
   constructor(hosts: readonly H[], activeRequestBias: number, random: Random) {
@@ -44,7 +51,7 @@ export class WeightedLeastRequestPicker<H extends Host> implements Picker<H> {
 }
 
 /** Least request over `hosts`, by weight where the weights differ (`envoy.load_balancing_policies.least_request`). */
-export function leastRequest<H extends Host>(
+export function leastRequest<H extends LoadedHost>(
   hosts: readonly H[],
   { choiceCount, activeRequestBias }: { readonly choiceCount: number; readonly activeRequestBias: number },
   random: Random,

@@ -1,15 +1,14 @@
-import type { Random } from '../../runtime.ts'
-import type { Host, Picker } from './picker.ts'
+import type { PickContext, Picker } from './picker.ts'
 
 /** Any host with the same chance (`envoy.load_balancing_policies.random`; weights do not count, as in Envoy). */
-export class RandomPicker<H extends Host> implements Picker<H> {
+export class RandomPicker<H> implements Picker<H> {
   readonly #hosts: readonly H[]
 
   constructor(hosts: readonly H[]) {
     this.#hosts = hosts
   }
 
-  pick(random: Random): H | null {
+  pick({ random }: PickContext): H | null {
     const hosts = this.#hosts
     return hosts[Math.floor(random() * hosts.length)] ?? null
   }

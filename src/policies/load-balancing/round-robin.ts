@@ -1,9 +1,10 @@
 import type { Random } from '../../runtime.ts'
 import { EdfScheduler } from './edf-scheduler.ts'
-import { type Host, haveEqualWeights, type Picker } from './picker.ts'
+import { haveEqualWeights, type Weighted } from './equal-weights.ts'
+import type { Picker } from './picker.ts'
 
 /** In turn, beginning at random, so that many clients do not begin with the same host. */
-export class RoundRobinPicker<H extends Host> implements Picker<H> {
+export class RoundRobinPicker<H extends Weighted> implements Picker<H> {
   readonly #hosts: readonly H[]
   #at: number
 
@@ -20,7 +21,7 @@ export class RoundRobinPicker<H extends Host> implements Picker<H> {
 }
 
 /** In turn, as often as the weight says. */
-export class WeightedRoundRobinPicker<H extends Host> implements Picker<H> {
+export class WeightedRoundRobinPicker<H extends Weighted> implements Picker<H> {
   readonly #schedule: EdfScheduler<H>
 
   constructor(hosts: readonly H[], random: Random) {
@@ -34,6 +35,6 @@ export class WeightedRoundRobinPicker<H extends Host> implements Picker<H> {
 }
 
 /** Round robin over `hosts`, by weight where the weights differ (`envoy.load_balancing_policies.round_robin`). */
-export function roundRobin<H extends Host>(hosts: readonly H[], random: Random): Picker<H> {
+export function roundRobin<H extends Weighted>(hosts: readonly H[], random: Random): Picker<H> {
   return haveEqualWeights(hosts) ? new RoundRobinPicker(hosts, random) : new WeightedRoundRobinPicker(hosts, random)
 }

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type BalancerOptions, balance } from '../../../src/policies/load-balancing/balancer.ts'
+import type { Host } from '../../../src/policies/load-balancing/host.ts'
+import { priorityLoad } from '../../../src/policies/load-balancing/priority-load.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
+
+/** Health in percent by priority, of 100 hosts each. */
+const loads = (...healthy: readonly number[]) =>
+  priorityLoad(
+    healthy.map(each => ({ total: 100, healthy: each })),
+    140,
+    50,
+  )
+
+describe('load over priorities, after the table in the documentation of Envoy', () => {
+  for (const [healthy, expected] of [
+    [
+      [100, 100],
+      [100, 0],
+    ],
+    [
+      [72, 72],
+      [100, 0],
+    ],
+    [
+      [71, 71],
+      [99, 1],
+    ],
+    [
+      [50, 50],
+      [70, 30],
+    ],
+    [
+      [25, 100],
+      [35, 65],
+    ],
+    [
+      [25, 25],
+      [50, 50],
+    ],
+    [
+      [0, 100],
+      [0, 100],
+    ],
+  ] as const) {
+    test(`${healthy.join(' and ')} % healthy get ${expected.join(' and ')} %`, () =>
+      assert.deepEqual(loads(...healthy).load, expected))
+  }
+
+  test('a priority panics only while all together cannot take everything', () => {
+    assert.deepEqual(loads(40, 100).panic, [false, false])
+    assert.deepEqual(loads(40, 10).panic, [true, true])
+    assert.deepEqual(priorityLoad([{ total: 100, healthy: 0 }], 140, 0).panic, [false])
+  })
+})
+
+const host = (name: string, isHealthy = true): Host => ({
+  name,
+  health: isHealthy ? 'healthy' : 'unhealthy',
+  ejected: false,
+  weight: 1,
+  activeRequests: 0,
+  addedAt: 0,
+  metadata: undefined,
+})
+const options = (change: Partial<BalancerOptions['common']> = {}): BalancerOptions => ({
+  loadBalancing: { kind: 'round-robin', slowStart: undefined },
+  common: { healthyPanicThreshold: 50, failTrafficOnPanic: false, localityWeighted: false, ...change },
+  overprovisioningFactor: 140,
+  random: seededRandom(1),
+})
+const locality = (weight: number | undefined, ...hosts: readonly Host[]) => ({ weight, hosts })
+
+function picked(picker: ReturnType<typeof balance<Host>>, picks = 1000): Record<string, number> {
+  const random = seededRandom(9)
+  const counts: Record<string, number> = {}
+  for (let i = 0; i < picks; i++) {
+    const { name = 'nobody' } = picker.pick({ random, hash: null }, 0) ?? {}
+    counts[name] = (counts[name] ?? 0) + 1
+  }
+  return counts
+}
+
+describe('balance', () => {
+  test('an unusable host gets nothing', () => {
+    const picker = balance([{ localities: [locality(undefined, host('a'), host('b'), host('c', false))] }], options())
+    assert.deepEqual(Object.keys(picked(picker)).sort(), ['a', 'b'])
+  })
+
+  test('in panic everybody is tried', () => {
+    const hosts = [host('a'), host('b', false), host('c', false)]
+    const picker = balance([{ localities: [locality(undefined, ...hosts)] }], options())
+    assert.deepEqual(Object.keys(picked(picker)).sort(), ['a', 'b', 'c'])
+  })
+
+  test('without panic nobody is picked when nobody is healthy', () => {
+    const picker = balance([{ localities: [locality(undefined, host('a', false))] }], options({ healthyPanicThreshold: 0 }))
+    assert.deepEqual(picked(picker), { nobody: 1000 })
+  })
+
+  test('traffic can be made to fail in panic', () => {
+    const picker = balance([{ localities: [locality(undefined, host('a', false))] }], options({ failTrafficOnPanic: true }))
+    assert.deepEqual(picked(picker), { nobody: 1000 })
+  })
+
+  test('the next priority takes what the first cannot', () => {
+    const first = { localities: [locality(undefined, host('a'), host('b', false))] }
+    const picker = balance([first, { localities: [locality(undefined, host('z'))] }], options())
+    const { a = 0, z = 0 } = picked(picker)
+    assert.ok(Math.abs(a - 700) < 50 && Math.abs(z - 300) < 50, `${a} and ${z}`)
+  })
+
+  test('locality weights count when they are asked for, and no weight is no traffic', () => {
+    const localities = [locality(3, host('a')), locality(1, host('b')), locality(undefined, host('c'))]
+    assert.deepEqual(picked(balance([{ localities }], options({ localityWeighted: true }))), { a: 750, b: 250 })
+    assert.deepEqual(Object.keys(picked(balance([{ localities }], options()))).sort(), ['a', 'b', 'c'])
+  })
+})
