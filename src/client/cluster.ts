@@ -2,17 +2,20 @@ import type { ClusterConfig } from '../discovery/model/cluster.ts'
 import type { ClusterLoadAssignment, LbEndpoint, Locality } from '../discovery/model/endpoint.ts'
 import { MeshError, type MeshErrorCode } from '../errors.ts'
 import { CircuitBreaker } from '../policies/circuit-breaker.ts'
-import type { AttemptFailure } from '../policies/retry.ts'
-import type { Runtime } from '../runtime.ts'
+import { balance } from '../policies/load-balancing/balancer.ts'
+import { isDegraded, isHealthy } from '../policies/load-balancing/host.ts'
+import { emptyPicker, type PickContext, type Picker } from '../policies/load-balancing/picker.ts'
+import { type LocalOriginFailure, OutlierDetector } from '../policies/outlier-detection.ts'
+import type { Runtime, Timer } from '../runtime.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
 import type { ClusterManager } from './cluster-manager.ts'
+import { channels } from './diagnostics.ts'
 import { type DnsLookup, DnsResolver } from './dns-resolver.ts'
 import { Endpoint, endpointName } from './endpoint.ts'
 import { HostSet } from './host-set.ts'
 import { ConnectionPools } from './http/connection-pool.ts'
 import type { EjectionEvent } from './mesh-events.ts'
 import { PendingLimit, PendingQueue } from './pending-queue.ts'
-import { Picker } from './provisional/picker.ts'
 
 /** What every cluster needs from outside. */
 export interface ClusterEnvironment {
@@ -39,7 +42,11 @@ export class Cluster {
   readonly #default: CircuitBreaker
   readonly #high: CircuitBreaker
   readonly #dns: DnsResolver | null
-  #picker: Picker
+  readonly #outliers: OutlierDetector<Endpoint> | null
+  #sweep: Timer | null = null
+  #picker: Picker<Endpoint> = emptyPicker
+  /** Health has changed since the picker was made. */
+  #isPickerStale = false
   /** Requests that wait for the first answer of DNS. */
   readonly resolving: PendingQueue | null
   /** Its endpoints are known, be they none. */
@@ -66,10 +73,18 @@ export class Cluster {
     ])
     this.#default = new CircuitBreaker(config.circuitBreakers.default)
     this.#high = new CircuitBreaker(config.circuitBreakers.high)
-    this.#picker = new Picker(config.loadBalancing.kind, [])
     const { discovery } = config
     const isDns = discovery.kind === 'strict-dns' || discovery.kind === 'logical-dns'
     const kept = !isDns && previous !== null && previous.#connectionKey === this.#connectionKey ? previous.#handOver() : null
+    const { clock, random } = environment.runtime
+    const { outlierDetection } = config
+    this.#outliers =
+      outlierDetection === undefined
+        ? null
+        : new OutlierDetector(outlierDetection, clock, random, {
+            eject: (endpoint, reason) => this.#setEjected(endpoint, true, reason),
+            uneject: endpoint => this.#setEjected(endpoint, false, ''),
+          })
     this.#hosts = new HostSet((endpoint, locality, priority) => this.#createEndpoint(endpoint, locality, priority, kept))
     this.resolving = isDns ? new PendingQueue(environment.runtime.clock, new PendingLimit(maxResolving)) : null
     this.#dns = isDns
@@ -82,20 +97,20 @@ export class Cluster {
   /** Takes over new endpoints; those that left finish what they have in flight. */
   update(assignment: ClusterLoadAssignment): void {
     this.isResolved = true
-    const { changed, removed } = this.#hosts.apply(assignment)
-    if (changed) {
-      const hosts = this.#hosts.priorities.flatMap(({ localities }) => localities.flatMap(each => each.hosts))
-      this.#picker = new Picker(this.config.loadBalancing.kind, hosts)
+    const { changed, added, removed } = this.#hosts.apply(assignment)
+    if (this.#outliers !== null) {
+      for (const endpoint of added) endpoint.monitor = this.#outliers.add(endpoint)
+      for (const { monitor } of removed) if (monitor !== null) this.#outliers.remove(monitor)
+      if (this.#sweep === null && this.#hosts.size > 0) this.#scheduleSweep(this.#outliers)
     }
+    if (changed) this.#rebalance()
     for (const endpoint of removed) void endpoint.http.drain()
     this.resolving?.release()
   }
 
   /** Whether an endpoint is there that is neither unhealthy nor ejected. */
   get hasUsableEndpoint(): boolean {
-    for (const { health, ejected } of this.#hosts.endpoints()) {
-      if (!ejected && (health === 'healthy' || health === 'unknown' || health === 'degraded')) return true
-    }
+    for (const endpoint of this.#hosts.endpoints()) if (isHealthy(endpoint) || isDegraded(endpoint)) return true
     return false
   }
 
@@ -120,21 +135,30 @@ export class Cluster {
     return priority === 'high' ? this.#high : this.#default
   }
 
-  /** The endpoint of the next attempt, or `null` when there is none to send to. */
-  pick(previous: readonly Endpoint[] | null): Endpoint | null {
-    const { random } = this.#environment.runtime
-    let endpoint = this.#picker.pick(random)
-    for (let tries = 5; tries > 0 && endpoint !== null && previous?.includes(endpoint) === true; tries--) {
-      endpoint = this.#picker.pick(random)
+  /**
+   * The endpoint of the next attempt, or `null` when there is none to send to.
+   *
+   * @param previous endpoints to avoid (`previous_hosts`): another is looked for `maxAttempts` times, and then the last found is taken
+   */
+  pick(context: PickContext, previous: readonly Endpoint[] | null, maxAttempts: number): Endpoint | null {
+    if (this.#isPickerStale) this.#rebalance()
+    let endpoint = this.#picker.pick(context, 0)
+    if (previous === null) return endpoint
+    for (let attempt = 1; attempt <= maxAttempts && endpoint !== null && previous.includes(endpoint); attempt++) {
+      endpoint = this.#picker.pick(context, attempt)
     }
     return endpoint
   }
 
   /** An endpoint answered. */
-  reportResponse(_endpoint: Endpoint, _statusCode: number): void {}
+  reportResponse(endpoint: Endpoint, statusCode: number): void {
+    if (endpoint.monitor !== null) endpoint.monitor.reportResponse(statusCode)
+  }
 
   /** An endpoint did not answer. */
-  reportFailure(_endpoint: Endpoint, _failure: AttemptFailure): void {}
+  reportFailure(endpoint: Endpoint, failure: LocalOriginFailure): void {
+    if (endpoint.monitor !== null) endpoint.monitor.reportFailure(failure)
+  }
 
   /** The error of a request that there is no endpoint for. */
   noEndpoint(attempts: number): MeshError {
@@ -161,7 +185,37 @@ export class Cluster {
     if (this.#isDrained) return
     this.#isDrained = true
     this.#dns?.close()
+    this.#sweep?.cancel()
     await Promise.all([...this.#hosts.endpoints()].map(({ http }) => http.drain()))
+  }
+
+  #rebalance(): void {
+    const { loadBalancing, commonLb } = this.config
+    const { assignment, priorities } = this.#hosts
+    this.#isPickerStale = false
+    this.#picker = balance(priorities, {
+      loadBalancing,
+      common: commonLb,
+      overprovisioningFactor: assignment?.overprovisioningFactor ?? 140,
+      random: this.#environment.runtime.random,
+    })
+  }
+
+  #setEjected(endpoint: Endpoint, isEjected: boolean, reason: string): void {
+    endpoint.ejected = isEjected
+    // Not at once: many may follow in the same turn.
+    this.#isPickerStale = true
+    const kind = isEjected ? 'eject' : 'uneject'
+    const event: EjectionEvent = { kind, cluster: this.name, endpoint: endpoint.name, reason }
+    if (channels[kind].hasSubscribers) channels[kind].publish(event)
+    this.#environment.onEvent?.(event)
+  }
+
+  #scheduleSweep(outliers: OutlierDetector<Endpoint>): void {
+    this.#sweep = this.#environment.runtime.clock.setTimeout(() => {
+      outliers.sweep()
+      this.#scheduleSweep(outliers)
+    }, outliers.config.intervalMs)
   }
 
   #refusal(code: MeshErrorCode, reason: string, flag: ResponseFlag, attempts: number): MeshError {
@@ -185,6 +239,7 @@ export class Cluster {
     const pools = new Map<string, ConnectionPools>()
     for (const endpoint of this.#hosts.endpoints()) pools.set(endpoint.name, endpoint.http)
     this.#isDrained = true
+    this.#sweep?.cancel()
     return pools
   }
 }

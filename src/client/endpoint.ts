@@ -1,11 +1,13 @@
 import type { HealthStatus, LbEndpoint, Locality } from '../discovery/model/endpoint.ts'
+import type { Host } from '../policies/load-balancing/host.ts'
+import type { HostMonitor } from '../policies/outlier-detection.ts'
 import type { ConnectionPools } from './http/connection-pool.ts'
 
 /**
  * One address of a cluster at run time. Its identity is kept across updates for as long as the address stays, and with it its
  * connections, its load and what outlier detection knows.
  */
-export class Endpoint {
+export class Endpoint implements Host {
   readonly address: string
   readonly port: number
   /** `address:port`, or the path of a Unix socket. */
@@ -26,6 +28,8 @@ export class Endpoint {
   isMember: boolean
   /** The configuration it was last updated from. */
   config: LbEndpoint
+  /** What outlier detection knows of it; `null` when there is none. */
+  monitor: HostMonitor<Endpoint> | null
   /** The number of the update that last named it; the host set's. */
   seenInUpdate: number
   /** Its HTTP connections. */
@@ -46,6 +50,7 @@ export class Endpoint {
     this.addedAt = addedAt
     this.isMember = true
     this.config = config
+    this.monitor = null
     this.seenInUpdate = 0
     this.http = http
   }

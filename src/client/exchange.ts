@@ -1,6 +1,8 @@
 import { MeshError } from '../errors.ts'
 import { backOffMs, rateLimitedBackOffMs } from '../policies/back-off.ts'
 import type { CircuitBreaker } from '../policies/circuit-breaker.ts'
+import type { PickContext } from '../policies/load-balancing/picker.ts'
+import type { LocalOriginFailure } from '../policies/outlier-detection.ts'
 import type { AnswerHeaders, AttemptFailure, CompiledRetryPolicy } from '../policies/retry.ts'
 import type { Clock, Random } from '../runtime.ts'
 import type { Destination, Outcome } from '../telemetry/outcome.ts'
@@ -42,7 +44,7 @@ const nobody: Destination = { service: '', version: '' }
  * It is the outcome that telemetry reads, the request that the router reads and the timer of its own deadlines, so that a call allocates
  * one object.
  */
-export abstract class Exchange extends WheelTimer implements RouteRequest, Outcome, CallStart, Waiter {
+export abstract class Exchange extends WheelTimer implements RouteRequest, Outcome, CallStart, PickContext, Waiter {
   readonly environment: ExchangeEnvironment
   readonly target: Target
   readonly method: string
@@ -63,6 +65,9 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   cluster: Cluster | null = null
   endpoint: Endpoint | null = null
   span: CallSpan | null = null
+  /** Of its route's hash policies. */
+  hash: bigint | null = null
+  readonly random: Random
   /** Number of the running attempt; 0 when none runs. What calls back with another number is late. */
   epoch = 0
   #plan: RoutePlan | null = null
@@ -83,6 +88,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   constructor(environment: ExchangeEnvironment, target: Target, authority: string, scheme: string, method: string, path: string) {
     super()
     this.environment = environment
+    this.random = environment.random
     this.target = target
     this.authority = authority
     this.scheme = scheme
@@ -257,7 +263,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
       this.fail(cluster.overflow('pending requests', this.attempts))
       return
     }
-    const endpoint = cluster.pick(this.#previous)
+    const endpoint = cluster.pick(this, this.#previous, plan.retry === null ? 0 : plan.retry.config.hostSelectionMaxAttempts)
     if (endpoint === null) {
       breaker.releasePending()
       breaker.releaseRequest()
@@ -338,7 +344,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
       this.#attempt()
       return
     }
-    cluster.reportFailure(endpoint, failure)
+    cluster.reportFailure(endpoint, originOf(failure))
     if (!hadAnswer && retry?.retriesFailure(failure) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
       this.#backOff(retry, 0, failure, null)
@@ -389,7 +395,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
 
   #onDeadline(): void {
     const { cluster, endpoint } = this
-    if (cluster !== null && endpoint !== null && this.phase === 'trying') cluster.reportFailure(endpoint, 'per-try-timeout')
+    if (cluster !== null && endpoint !== null && this.phase === 'trying') cluster.reportFailure(endpoint, 'timeout')
     this.flag = this.#deadlineFlag
     const afterMs = Math.round(this.environment.clock.now() - this.startedAt)
     const error = deadlineError(cluster?.name ?? '', endpoint?.name ?? '', this.attempts, afterMs, this.flag)
@@ -524,6 +530,12 @@ function deadlineError(cluster: string, endpoint: string, attempts: number, afte
     cluster,
     endpoint,
   })
+}
+
+/** What a failure means for outlier detection. */
+function originOf(failure: AttemptFailure): LocalOriginFailure {
+  if (failure === 'connect-failure') return 'connect-failure'
+  return failure === 'per-try-timeout' ? 'timeout' : 'reset'
 }
 
 /** RFC 9110 section 9.2.2. */

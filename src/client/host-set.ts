@@ -1,17 +1,6 @@
 import type { ClusterLoadAssignment, LbEndpoint, Locality } from '../discovery/model/endpoint.ts'
+import type { LocalityHosts, PriorityHosts } from '../policies/load-balancing/host.ts'
 import { type Endpoint, endpointName } from './endpoint.ts'
-
-/** Endpoints of one locality at one priority. */
-export interface LocalityHosts {
-  readonly locality: Locality
-  readonly weight: number | undefined
-  readonly hosts: readonly Endpoint[]
-}
-
-/** All endpoints of one priority. */
-export interface PriorityHosts {
-  readonly localities: readonly LocalityHosts[]
-}
 
 /** What an update did. */
 export interface HostSetChange {
@@ -31,7 +20,7 @@ export class HostSet {
   readonly #create: EndpointFactory
   readonly #byName = new Map<string, Endpoint>()
   #assignment: ClusterLoadAssignment | null = null
-  #priorities: readonly PriorityHosts[] = []
+  #priorities: readonly PriorityHosts<Endpoint>[] = []
   #generation = 0
 
   constructor(create: EndpointFactory) {
@@ -39,7 +28,7 @@ export class HostSet {
   }
 
   /** By priority, 0 first. A priority without endpoints is there, empty. */
-  get priorities(): readonly PriorityHosts[] {
+  get priorities(): readonly PriorityHosts<Endpoint>[] {
     return this.#priorities
   }
 
@@ -66,7 +55,7 @@ export class HostSet {
       previous === null ||
       previous.overprovisioningFactor !== assignment.overprovisioningFactor ||
       previous.localities.length !== assignment.localities.length
-    const priorities: { localities: LocalityHosts[] }[] = []
+    const priorities: { localities: LocalityHosts<Endpoint>[] }[] = []
     let count = 0
     for (const [index, { locality, priority, weight, endpoints }] of assignment.localities.entries()) {
       const before = previous?.localities[index]
@@ -87,7 +76,7 @@ export class HostSet {
         count++
       }
       while (priorities.length <= priority) priorities.push({ localities: [] })
-      priorities[priority]?.localities.push({ locality, weight, hosts })
+      priorities[priority]?.localities.push({ weight, hosts })
     }
     const removed = this.#byName.size > count ? this.#removeUnseen() : []
     if (added.length > 0 || removed.length > 0) changed = true

@@ -7,6 +7,8 @@ export interface EjectionEvent {
   readonly cluster: string
   /** `address:port`. */
   readonly endpoint: string
+  /** What led to an ejection, in the words of Envoy's ejection log; empty for an unejection. */
+  readonly reason: string
 }
 
 /** What a mesh tells of: changes of state, never single calls. */

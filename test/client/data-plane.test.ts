@@ -7,11 +7,13 @@ import {
   makeAssignment,
   makeCluster,
   makeEndpoint,
+  makeOutlierDetection,
   makeRoute,
   makeTarget,
   makeVirtualHost,
 } from '../support/fake-config-source.ts'
-import { startUpstream } from '../support/http-upstream.ts'
+import { startUpstream, unusedPort } from '../support/http-upstream.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { makeMesh } from '../support/test-mesh.ts'
 
 const reviewsTo = (cluster: string) => ({ reviews: makeTarget([makeVirtualHost([makeRoute(cluster)])]) })
@@ -161,5 +163,50 @@ describe('DataPlane', () => {
       telemetry.bound.map(({ authority }) => authority),
       ['reviews', 'ratings'],
     )
+  })
+
+  it('ejects an endpoint after consecutive failures, tells of it, and brings it back at a sweep', async t => {
+    let isSick = true
+    const clock = new ManualClock()
+    const sick = await startUpstream(t, (_seen, response) => response.writeHead(isSick ? 503 : 200).end())
+    const sound = await startUpstream(t)
+    const events: string[] = []
+    const { source, dispatcher } = makeMesh(t, {
+      clock,
+      onEvent: ({ kind, endpoint, reason }) => events.push(`${kind} ${endpoint} ${reason}`),
+    })
+    const outlierDetection = makeOutlierDetection({
+      consecutive5xx: 3,
+      maxEjectionPercent: 50,
+      intervalMs: 1000,
+      baseEjectionTimeMs: 2500,
+    })
+    source.set({ targets: reviewsTo('c'), clusters: [makeCluster('c', [sick.address, sound.address], { outlierDetection })] })
+    for (let turn = 0; turn < 6; turn++) await call(dispatcher)
+    assert.equal(sick.seen.length, 3)
+    for (let turn = 0; turn < 4; turn++) await call(dispatcher)
+    assert.equal(sick.seen.length, 3)
+    assert.deepEqual(events, [`eject ${sick.address} consecutive-5xx`])
+    isSick = false
+    clock.advance(2000)
+    assert.equal(events.length, 1)
+    clock.advance(1000)
+    assert.deepEqual(events.slice(1), [`uneject ${sick.address} `])
+    for (let turn = 0; turn < 4; turn++) await call(dispatcher)
+    assert.equal(sick.seen.length, 5)
+  })
+
+  it('counts refused connections against the endpoint', async t => {
+    const port = await unusedPort()
+    const sound = await startUpstream(t)
+    const { source, dispatcher } = makeMesh(t)
+    const outlierDetection = makeOutlierDetection({ consecutive5xx: 2, maxEjectionPercent: 50 })
+    source.set({
+      targets: reviewsTo('c'),
+      clusters: [makeCluster('c', [`127.0.0.1:${port}`, sound.address], { outlierDetection })],
+    })
+    let failures = 0
+    for (let turn = 0; turn < 20; turn++) await call(dispatcher).catch(() => failures++)
+    assert.equal(failures, 2)
   })
 })

@@ -6,6 +6,7 @@ import { emptyMeshConfig } from '../../src/discovery/model/mesh-config.ts'
 import type { ForwardAction, Route, RouteConfiguration, VirtualHost } from '../../src/discovery/model/route.ts'
 import { defaultThresholds } from '../../src/policies/circuit-breaker.ts'
 import { noHeaderMutations } from '../../src/policies/header-mutation.ts'
+import type { OutlierDetectionConfig } from '../../src/policies/outlier-detection.ts'
 import type { RetryPolicy } from '../../src/policies/retry.ts'
 
 /** A source that says what the test tells it. */
@@ -186,6 +187,34 @@ export function makeEndpoint(endpoint: string | Partial<LbEndpoint>): LbEndpoint
     weight: 1,
     metadata: undefined,
     ...given,
+  }
+}
+
+/** Envoy's defaults; change what the test is about. */
+export function makeOutlierDetection(config: Partial<OutlierDetectionConfig> = {}): OutlierDetectionConfig {
+  return {
+    consecutive5xx: 5,
+    enforcingConsecutive5xx: 100,
+    consecutiveGatewayFailure: 5,
+    enforcingConsecutiveGatewayFailure: 0,
+    splitExternalLocalOriginErrors: false,
+    consecutiveLocalOriginFailure: 5,
+    enforcingConsecutiveLocalOriginFailure: 100,
+    successRateMinimumHosts: 5,
+    successRateRequestVolume: 100,
+    successRateStdevFactor: 1900,
+    enforcingSuccessRate: 100,
+    failurePercentageThreshold: 85,
+    failurePercentageMinimumHosts: 5,
+    failurePercentageRequestVolume: 50,
+    enforcingFailurePercentage: 0,
+    intervalMs: 10_000,
+    baseEjectionTimeMs: 30_000,
+    maxEjectionTimeMs: 300_000,
+    maxEjectionTimeJitterMs: 0,
+    maxEjectionPercent: 10,
+    alwaysEjectOneHost: false,
+    ...config,
   }
 }
 

@@ -5,6 +5,7 @@ import { DataPlane } from '../../src/client/data-plane.ts'
 import { type DnsLookup, systemLookup } from '../../src/client/dns-resolver.ts'
 import type { ExchangeEnvironment } from '../../src/client/exchange.ts'
 import { MeshDispatcher, type OutboundPolicy } from '../../src/client/http/mesh-dispatcher.ts'
+import type { EjectionEvent } from '../../src/client/mesh-events.ts'
 import { type HostRule, MeshHosts } from '../../src/client/mesh-hosts.ts'
 import { TimerWheel } from '../../src/client/timer-wheel.ts'
 import { type Clock, silentLogger, systemClock } from '../../src/runtime.ts'
@@ -30,6 +31,7 @@ export interface TestMeshOptions {
   readonly negativeTtlMs?: number
   readonly maxPending?: number
   readonly environment?: Partial<ExchangeEnvironment>
+  readonly onEvent?: (event: EjectionEvent) => void
 }
 
 /** Builds it and closes it with the test. Every single-label host is the mesh's unless `hosts` says otherwise. */
@@ -42,7 +44,11 @@ export function makeMesh(t: TestContext, options: TestMeshOptions = {}): TestMes
   const plane = new DataPlane({
     source,
     logger: silentLogger,
-    clusters: new ClusterManager({ runtime, lookup }),
+    clusters: new ClusterManager({
+      runtime,
+      lookup,
+      ...(options.onEvent === undefined ? undefined : { onEvent: options.onEvent }),
+    }),
     environment: {
       clock,
       random,

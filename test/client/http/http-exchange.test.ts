@@ -402,9 +402,10 @@ describe('retries', () => {
       answer: status(503),
       action: { retryPolicy: makeRetryPolicy({ backOff: { baseIntervalMs: 60_000, maxIntervalMs: 60_000 } }) },
     })
+    telemetry.traced = true
     const handler = new RecordingHandler()
     dispatcher.dispatch({ origin: 'http://reviews', path: '/', method: 'GET' }, handler)
-    while (telemetry.finished.length === 0 && clock.pendingTimers === 0) await new Promise(resolve => setImmediate(resolve))
+    while (!telemetry.events.includes('retry 1 503 503')) await new Promise(resolve => setImmediate(resolve))
     const reason = new Error('enough')
     handler.controller?.abort(reason)
     await handler.done
