@@ -1,0 +1,24 @@
+import type { DestinationRule } from './destination-rule.ts'
+import type { EndpointSlice, KubernetesService } from './kubernetes.ts'
+import type { ServiceEntry, WorkloadEntry } from './service-entry.ts'
+import type { VirtualService } from './virtual-service.ts'
+
+/** Everything an operator wrote, decoded and validated. Each list is in the order of age. */
+export interface MeshDocuments {
+  readonly virtualServices: readonly VirtualService[]
+  readonly destinationRules: readonly DestinationRule[]
+  readonly serviceEntries: readonly ServiceEntry[]
+  readonly workloadEntries: readonly WorkloadEntry[]
+  readonly services: readonly KubernetesService[]
+  readonly endpointSlices: readonly EndpointSlice[]
+}
+
+/** Nothing. */
+export const noDocuments: MeshDocuments = {
+  virtualServices: [],
+  destinationRules: [],
+  serviceEntries: [],
+  workloadEntries: [],
+  services: [],
+  endpointSlices: [],
+}

@@ -1,0 +1,87 @@
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import type { PathStep, Position, Problem } from './problem.ts'
+import type { SourceDocument } from './source-document.ts'
+
+/** What a file holds. */
+export interface ParsedFile {
+  readonly documents: readonly SourceDocument[]
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Parses the YAML 1.2 documents of a file; the items of a `List` count as documents of their own, empty documents as none.
+ *
+ * @param file as it shall stand in errors
+ */
+export function parseDocuments(file: string, text: string): ParsedFile {
+  const lines = new LineCounter()
+  const documents: SourceDocument[] = []
+  const problems: Problem[] = []
+  const refuse = (offset: number, message: string) => {
+    const { line, col } = lines.linePos(offset)
+    problems.push({ severity: 'error', file, line, column: col, object: '', field: '', message })
+  }
+  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, logLevel: 'silent' })
+  for (const document of Array.isArray(parsed) ? parsed : []) {
+    for (const { pos, message } of document.errors) refuse(pos[0], message)
+    if (document.errors.length > 0) continue
+    try {
+      // Refuses aliases that multiply.
+      const value: unknown = document.toJS({ maxAliasCount: 100 })
+      if (value !== null && value !== undefined) documents.push(...split(new ParsedDocument(file, value, document, lines)))
+    } catch (error) {
+      refuse(document.range[0], error instanceof Error ? error.message : String(error))
+    }
+  }
+  return { documents, problems }
+}
+
+class ParsedDocument implements SourceDocument {
+  readonly file: string
+  readonly value: unknown
+  readonly #document: Document
+  readonly #lines: LineCounter
+  readonly #base: readonly PathStep[]
+
+  constructor(file: string, value: unknown, document: Document, lines: LineCounter, base: readonly PathStep[] = []) {
+    this.file = file
+    this.value = value
+    this.#document = document
+    this.#lines = lines
+    this.#base = base
+  }
+
+  /** The document that the part at `path` is by itself. */
+  part(value: unknown, path: readonly PathStep[]): ParsedDocument {
+    return new ParsedDocument(this.file, value, this.#document, this.#lines, path)
+  }
+
+  locate(path: readonly PathStep[]): Position {
+    let offset = this.#document.contents?.range?.[0] ?? 0
+    let node: Node | undefined = this.#document.contents ?? undefined
+    for (const step of [...this.#base, ...path]) {
+      node = isAlias(node) ? node.resolve(this.#document) : node
+      let next: unknown
+      if (isMap(node)) {
+        const pair = node.items.find(({ key }) => (isScalar(key) ? String(key.value) : String(key)) === String(step))
+        if (!pair) break
+        if (isNode(pair.key) && pair.key.range) offset = pair.key.range[0]
+        next = pair.value
+      } else if (isSeq(node)) {
+        next = node.items[Number(step)]
+        if (isNode(next) && next.range) offset = next.range[0]
+      }
+      if (!isNode(next)) break
+      node = next
+    }
+    const { line, col } = this.#lines.linePos(offset)
+    return { file: this.file, line, column: col }
+  }
+}
+
+function split(document: ParsedDocument): readonly SourceDocument[] {
+  const { value } = document
+  if (typeof value !== 'object' || value === null || !('kind' in value) || !('items' in value)) return [document]
+  if (typeof value.kind !== 'string' || !value.kind.endsWith('List') || !Array.isArray(value.items)) return [document]
+  return value.items.map((item: unknown, index) => document.part(item, ['items', index]))
+}

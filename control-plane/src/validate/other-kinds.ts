@@ -1,0 +1,37 @@
+/** What becomes of an object of a kind that is not translated. `undefined`: there is no such kind. */
+export interface OtherKind {
+  readonly severity: 'error' | 'warning'
+  readonly message: string
+}
+
+const unenforced = 'is not enforced here: leaving it out of sight would leave the door open, so it is refused'
+const ineffective = 'has no effect here'
+
+/** Kinds of Istio that restrict who may call whom, and must not seem to work. */
+const security = ['AuthorizationPolicy', 'PeerAuthentication', 'RequestAuthentication']
+
+/** Kinds of Istio that configure something else than calls between services, or how. */
+const ignored = [
+  'EnvoyFilter',
+  'Gateway',
+  'ProxyConfig',
+  'Sidecar',
+  'Telemetry',
+  'TrafficExtension',
+  'WasmPlugin',
+  'WorkloadGroup',
+]
+
+/** Says what becomes of an object whose kind is none of the translated. */
+export function otherKind(apiVersion: string, kind: string): OtherKind {
+  const group = apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : ''
+  if (group.endsWith('istio.io')) {
+    if (security.includes(kind)) return { severity: 'error', message: unenforced }
+    if (ignored.includes(kind)) return { severity: 'warning', message: ineffective }
+    return { severity: 'error', message: `there is no kind ${kind} in ${apiVersion} that is known here` }
+  }
+  if (group === 'gateway.networking.k8s.io') {
+    return { severity: 'warning', message: `${ineffective}: write a VirtualService` }
+  }
+  return { severity: 'warning', message: `${ineffective}: ${apiVersion} ${kind} is not about traffic` }
+}

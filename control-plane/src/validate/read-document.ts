@@ -1,0 +1,78 @@
+import type { DestinationRule } from '../model/destination-rule.ts'
+import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
+import { type ObjectMeta, objectName } from '../model/object-meta.ts'
+import type { ServiceEntry, WorkloadEntry } from '../model/service-entry.ts'
+import type { VirtualService } from '../model/virtual-service.ts'
+import type { Problem } from '../sources/problem.ts'
+import type { SourceDocument } from '../sources/source-document.ts'
+import { otherKind } from './other-kinds.ts'
+import { ProblemSink } from './problem-sink.ts'
+import { readDestinationRule } from './read-destination-rule.ts'
+import { readEndpointSlice } from './read-endpoint-slice.ts'
+import { readKubernetesService } from './read-kubernetes-service.ts'
+import { readMeta } from './read-meta.ts'
+import { readServiceEntry, readWorkloadEntry } from './read-service-entry.ts'
+import { readVirtualService } from './read-virtual-service.ts'
+import { Value } from './value.ts'
+
+/** An object of a kind that is translated. */
+export type MeshObject =
+  | { readonly kind: 'virtual-service'; readonly object: VirtualService }
+  | { readonly kind: 'destination-rule'; readonly object: DestinationRule }
+  | { readonly kind: 'service-entry'; readonly object: ServiceEntry }
+  | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
+  | { readonly kind: 'service'; readonly object: KubernetesService }
+  | { readonly kind: 'endpoint-slice'; readonly object: EndpointSlice }
+
+/** What became of a document. */
+export interface DecodedDocument {
+  /** `undefined` for a kind that is ignored, and for a document with errors. */
+  readonly decoded: MeshObject | undefined
+  readonly problems: readonly Problem[]
+}
+
+type Reader = (meta: ObjectMeta, root: Value) => MeshObject
+
+/** Reads an object that consists of its spec. */
+const withSpec =
+  <Kind extends MeshObject['kind'], Model>(kind: Kind, read: (meta: ObjectMeta, spec: Value) => Model) =>
+  (meta: ObjectMeta, root: Value) => ({
+    kind,
+    object: read(meta, root.fields('apiVersion', 'kind', 'metadata', 'spec', 'status').spec),
+  })
+
+const istio: Readonly<Record<string, Reader>> = {
+  VirtualService: withSpec('virtual-service', readVirtualService),
+  DestinationRule: withSpec('destination-rule', readDestinationRule),
+  ServiceEntry: withSpec('service-entry', readServiceEntry),
+  WorkloadEntry: withSpec('workload-entry', readWorkloadEntry),
+}
+
+const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
+  'networking.istio.io/v1': istio,
+  'networking.istio.io/v1beta1': istio,
+  'networking.istio.io/v1alpha3': istio,
+  v1: { Service: withSpec('service', readKubernetesService) },
+  'discovery.k8s.io/v1': { EndpointSlice: (meta, root) => ({ kind: 'endpoint-slice', object: readEndpointSlice(meta, root) }) },
+}
+
+/** Decodes one document and finds everything that is wrong with it alone. */
+export function readDocument(document: SourceDocument): DecodedDocument {
+  const sink = new ProblemSink(document)
+  const root = new Value(document.value, [], sink)
+  const apiVersion = root.field('apiVersion').required().asString()
+  const kind = root.field('kind').required().asString()
+  if (apiVersion === undefined || kind === undefined) return { decoded: undefined, problems: sink.problems }
+  const namespace = root.field('metadata').field('namespace').asString() || 'default'
+  sink.object = `${kind} ${namespace}/${root.field('metadata').field('name').asString() ?? ''}`
+  const read = readers[apiVersion]?.[kind]
+  if (!read) {
+    const { severity, message } = otherKind(apiVersion, kind)
+    sink.add(severity, ['kind'], message)
+    return { decoded: undefined, problems: sink.problems }
+  }
+  const meta = readMeta(kind, root.field('metadata'), path => document.locate(path))
+  sink.object = objectName(meta)
+  const decoded = read(meta, root)
+  return { decoded: sink.failed ? undefined : decoded, problems: sink.problems }
+}
