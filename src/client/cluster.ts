@@ -198,6 +198,7 @@ export class Cluster {
       common: commonLb,
       overprovisioningFactor: assignment?.overprovisioningFactor ?? 140,
       random: this.#environment.runtime.random,
+      clock: this.#environment.runtime.clock,
     })
   }
 

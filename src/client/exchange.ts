@@ -100,6 +100,8 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
 
   /** Begins attempt {@link epoch} on {@link endpoint}. */
   protected abstract send(endpoint: Endpoint): void
+  /** Sends the request past the mesh, as attempt 1 without a cluster. Returns false when that is not allowed. */
+  protected abstract passThrough(): boolean
   /** Gives up the running attempt: what it still says is late. */
   protected abstract abandon(reason: Error): void
   /** Whether the same request can be sent once more. */
@@ -159,10 +161,16 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     if (this.target.router !== null) {
       this.#match()
     } else if (this.target.failure !== null) {
-      this.fail(this.target.failure)
+      this.#refuse(this.target.failure)
     } else {
       this.#wait(this.target.pending)
     }
+  }
+
+  /** There is no configuration: an error, unless what the mesh does not know may go past it. */
+  #refuse(failure: MeshError): void {
+    if (failure.code === 'MESH_ERR_UNKNOWN_HOST' && this.passThrough()) return
+    this.fail(failure)
   }
 
   #wait(queue: PendingQueue): void {
@@ -182,7 +190,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     if (this.phase !== 'waiting') return
     if (this.cluster !== null) this.#attempt()
     else if (this.target.router !== null) this.#match()
-    else if (this.target.failure !== null) this.fail(this.target.failure)
+    else if (this.target.failure !== null) this.#refuse(this.target.failure)
   }
 
   onTimeout(): void {

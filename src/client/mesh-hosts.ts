@@ -55,6 +55,11 @@ export class MeshHosts {
     }
   }
 
+  /** Whether a host is taken for the mesh's by its shape alone, so that the control plane may turn out not to know it. */
+  get guesses(): boolean {
+    return this.#rule.kind === 'shape'
+  }
+
   /** The authorities named without a wildcard: they are watched from the start. */
   get exactNames(): readonly string[] {
     return this.#patterns

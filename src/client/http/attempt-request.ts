@@ -48,7 +48,7 @@ export function prepareOptions(options: Options): Options {
  *
  * @param body the replaying body, or the caller's own
  */
-export function attemptRequest(exchange: Exchange, options: Options, body: unknown, endpoint: Endpoint): Options {
+export function attemptRequest(exchange: Exchange, options: Options, body: unknown, endpoint: Endpoint | null): Options {
   const { span, choice, changesHeaders } = exchange
   const request: Options = { ...options }
   if (body !== options.body) Object.assign(request, { body })
@@ -57,7 +57,7 @@ export function attemptRequest(exchange: Exchange, options: Options, body: unkno
   if (choice?.attachment?.needsFinalizing === true) {
     const { path, authority } = finalizeRequest(choice, exchange, headers, command => formatCommand(exchange, endpoint, command))
     request.path = path
-    const host = choice.autoHostRewrite && endpoint.hostname !== '' ? endpoint.hostname : authority
+    const host = choice.autoHostRewrite && endpoint !== null && endpoint.hostname !== '' ? endpoint.hostname : authority
     if (host !== exchange.authority) {
       headers.set('host', host)
       if (choice.autoHostRewrite) headers.set('x-envoy-original-host', exchange.authority)

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { MeshError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { Exchange, type ExchangeEnvironment } from '../exchange.ts'
 import type { LocalReply } from '../local-reply.ts'
@@ -33,6 +34,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
   readonly #options: Dispatcher.DispatchOptions
   readonly #headers: HeaderSource
   readonly #origin: string
+  readonly #outside: Dispatcher | null
   /** Of the running attempt, once it is on a connection. */
   #controller: Controller | null = null
   #body: BodyReplay | null = null
@@ -46,6 +48,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
    * @param origin `scheme://authority` as the caller named it; connections belong to it
    * @param authority what the caller's Host header names, else that of the origin
    * @param options prepared: see `prepareOptions`
+   * @param outside takes the call if the control plane does not know the host; `null`: that is an error
    */
   constructor(
     environment: ExchangeEnvironment,
@@ -55,12 +58,14 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     authority: string,
     options: Dispatcher.DispatchOptions,
     handler: Handler,
+    outside: Dispatcher | null,
   ) {
     super(environment, target, authority, scheme, options.method, options.path)
     this.#handler = handler
     this.#options = options
     this.#headers = headerSource(options)
     this.#origin = origin
+    this.#outside = outside
     const { body } = options
     if (body !== null && body !== undefined && !isReplayable(body)) this.#body = new BodyReplay(body, environment.maxReplayBytes)
   }
@@ -222,6 +227,10 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
       this.fail(error)
       return
     }
+    if (this.cluster === null) {
+      this.fail(outsideError(error, this.target.failure))
+      return
+    }
     const wasSent = this.#controller !== null
     if (!wasSent && isClosedPool(error)) {
       this.attemptFailed('reset-before-request', error, true)
@@ -253,6 +262,19 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     const isPlain = body === this.#options.body && this.span === null && !this.changesHeaders
     const options = isPlain ? this.#options : attemptRequest(this, this.#options, body, endpoint)
     pool.dispatch(options, this.attempts === 1 ? this : new RetryAttempt(this, this.attempts))
+  }
+
+  protected passThrough(): boolean {
+    if (this.#outside === null) return false
+    this.phase = 'trying'
+    this.attempts = 1
+    this.epoch = 1
+    const body = this.#body ?? this.#options.body
+    const isPlain = body === this.#options.body && this.span === null
+    const { origin } = this.#options
+    const options = isPlain ? this.#options : attemptRequest(this, this.#options, body, null)
+    this.#outside.dispatch(origin === undefined ? { ...options, origin: this.#origin } : options, this)
+    return true
   }
 
   protected abandon(reason: Error): void {
@@ -312,4 +334,11 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
 
 function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
+
+/** A name that neither the control plane nor DNS knows is an unknown host; whatever else happened outside is told as it is. */
+function outsideError(error: Error, failure: MeshError | null): Error {
+  if (failure === null || !('code' in error) || (error.code !== 'ENOTFOUND' && error.code !== 'EAI_AGAIN')) return error
+  const { code, flag, statusCode, message } = failure
+  return new MeshError(code, `${message}, and past the mesh: ${error.message}`, { cause: error, flag, statusCode, attempts: 1 })
 }

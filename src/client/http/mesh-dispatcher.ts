@@ -64,6 +64,8 @@ export class MeshDispatcher extends Dispatcher {
   readonly #hosts: MeshHosts
   readonly #isRegistryOnly: boolean
   readonly #previous: Dispatcher
+  /** Takes what was the mesh's by guess, and turns out not to be. */
+  readonly #outside: Dispatcher | null
   readonly #negativeTtlMs: number
   readonly #close: () => Promise<void>
   readonly #origins: LRUCache<string, Origin>
@@ -86,6 +88,7 @@ export class MeshDispatcher extends Dispatcher {
     this.#hosts = hosts
     this.#isRegistryOnly = outboundPolicy === 'registry-only'
     this.#previous = previous
+    this.#outside = this.#isRegistryOnly || !hosts.guesses ? null : previous
     this.#negativeTtlMs = negativeTtlMs
     this.#close = close
     this.#origins = new LRUCache<string, Origin>({ max: maxOrigins, dispose: origin => this.#forget(origin) })
@@ -103,7 +106,16 @@ export class MeshDispatcher extends Dispatcher {
     const prepared = needsPreparing(options) ? prepareOptions(options) : options
     const host = readHeader(headerSource(prepared), 'host')
     const authority = typeof host === 'string' ? host : origin.authority
-    new HttpExchange(this.#plane.environment, target, origin.origin, origin.scheme, authority, prepared, current).begin()
+    new HttpExchange(
+      this.#plane.environment,
+      target,
+      origin.origin,
+      origin.scheme,
+      authority,
+      prepared,
+      current,
+      this.#outside,
+    ).begin()
     return true
   }
 

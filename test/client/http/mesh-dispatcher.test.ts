@@ -321,6 +321,36 @@ describe('MeshDispatcher and hosts outside the mesh', () => {
     assert.deepEqual(source.calls, [`watch ${authority}`, `unwatch ${authority}`, `watch ${authority}`])
   })
 
+  it('lets a single-label name pass that the control plane does not know, also when the request has waited for that', async t => {
+    const previous = new Recorder({
+      connect: { lookup: (_name, _options, done) => done(null, [{ address: '127.0.0.1', family: 4 }]) },
+    })
+    t.after(() => previous.destroy())
+    const { dispatcher, source, upstream, telemetry } = await meshOfOne(t, echo, { previous })
+    const url = `http://search:${upstream.port}/q`
+    const waiting = request(url, { dispatcher, method: 'PUT', body: new Blob(['b']).stream() as never })
+    source.set({ targets: { [`search:${upstream.port}`]: { kind: 'failed', reason: 'does-not-exist', message: 'no listener' } } })
+    assert.deepEqual(await (await waiting).body.json(), { method: 'PUT', url: '/q', body: 'b' })
+    assert.equal((await request(url, { dispatcher })).statusCode, 200)
+    assert.equal(previous.origins.length, 2)
+    assert.equal(telemetry.finished[0]?.outcome.statusCode, 200)
+  })
+
+  it('calls a name unknown that DNS does not know either', async t => {
+    const notFound = Object.assign(new Error('getaddrinfo ENOTFOUND nosuch'), { code: 'ENOTFOUND' })
+    const previous = new Recorder({ connect: { lookup: (_name, _options, done) => done(notFound, []) } })
+    t.after(() => previous.destroy())
+    const { dispatcher, source } = await meshOfOne(t, undefined, { previous })
+    source.set({ targets: { nosuch: { kind: 'failed', reason: 'does-not-exist', message: 'no listener' } } })
+    await assert.rejects(request('http://nosuch/', { dispatcher }), error => {
+      assert.ok(isMeshError(error))
+      assert.equal(error.code, 'MESH_ERR_UNKNOWN_HOST')
+      assert.equal(error.message, 'host nosuch: no listener, and past the mesh: getaddrinfo ENOTFOUND nosuch')
+      assert.equal(error.cause, notFound)
+      return true
+    })
+  })
+
   it('refuses them with registry-only, but never loopback', async t => {
     const { dispatcher, upstream } = await meshOfOne(t, undefined, { outboundPolicy: 'registry-only' })
     await assert.rejects(request('http://10.1.2.3/', { dispatcher }), error => {
