@@ -97,6 +97,7 @@ export class ClusterPlan {
       urlTemplate: route.urlTemplate,
       clusterName: cluster.name,
       destination: cluster.config.destination,
+      protocolVersion: cluster.config.http.protocol === 'http2' ? '2' : '1.1',
     })
     this.#bound.set(target, { cluster, series })
     return series

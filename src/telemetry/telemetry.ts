@@ -10,6 +10,8 @@ export interface CallLabels {
   readonly urlTemplate: string
   readonly clusterName: string
   readonly destination: Destination
+  /** `1.1` or `2`, as `network.protocol.version` has it; absent when no cluster was chosen. */
+  readonly protocolVersion?: string
 }
 
 /** Counters of one {@link CallLabels}, as the implementation keeps them. Opaque to everybody else. */
