@@ -1,100 +1,100 @@
-import type { Random } from '../../runtime.ts'
+import { type Clock, type Random, systemClock } from '../../runtime.ts'
 import type { CommonLbConfig, LoadBalancingConfig } from './config.ts'
-import { EdfScheduler } from './edf-scheduler.ts'
-import { type Host, isHealthy, type LocalityHosts, type PriorityHosts } from './host.ts'
+import { type Host, isDegraded, isHealthy, type LocalityHosts, type PriorityHosts } from './host.ts'
 import { leastRequest } from './least-request.ts'
-import { emptyPicker, type PickContext, type Picker } from './picker.ts'
-import { type PriorityLoad, priorityLoad } from './priority-load.ts'
+import { type LocalityPick, LocalityPicker } from './locality.ts'
+import { MaglevPicker } from './maglev.ts'
+import { PickFirstPicker } from './pick-first.ts'
+import { emptyPicker, type LeafOptions, type Picker } from './picker.ts'
+import { PriorityPicker } from './priority.ts'
+import { priorityLoad } from './priority-load.ts'
 import { RandomPicker } from './random.ts'
+import { RingHashPicker } from './ring-hash.ts'
 import { roundRobin } from './round-robin.ts'
+import { weighHosts } from './weighted-hosts.ts'
 
-/** How a set of hosts is balanced. */
+/** How the hosts of a cluster are balanced. */
 export interface BalancerOptions {
+  readonly random: Random
+  /** What slow start measures the age of hosts with; default the system's. */
+  readonly clock?: Clock
   readonly loadBalancing: LoadBalancingConfig
   readonly common: CommonLbConfig
-  /** Percent. */
+  /** Percent; normally 140. */
   readonly overprovisioningFactor: number
-  readonly random: Random
 }
 
-/** A picker over priorities and localities, made anew when membership or health changes. */
+/**
+ * A picker over priorities, localities and hosts, to be made anew when membership, weight, health or ejection changes. Consistent hashing needs
+ * `loadHash64` to have resolved.
+ */
 export function balance<H extends Host>(priorities: readonly PriorityHosts<H>[], options: BalancerOptions): Picker<H> {
+  const { common, overprovisioningFactor, loadBalancing } = options
   const health = priorities.map(({ localities }) => {
     const hosts = localities.flatMap(locality => locality.hosts)
-    return { total: hosts.length, healthy: hosts.filter(isHealthy).length }
+    return { total: hosts.length, healthy: hosts.filter(isHealthy).length, degraded: hosts.filter(isDegraded).length }
   })
-  const { healthyPanicThreshold, failTrafficOnPanic } = options.common
-  const spread = priorityLoad(health, options.overprovisioningFactor, healthyPanicThreshold)
-  const pickers = priorities.map(({ localities }, priority) => {
-    if (spread.panic[priority] !== true) return overLocalities(localities, options)
-    return failTrafficOnPanic ? emptyPicker : overHosts(allHosts(localities), options)
+  const load = priorityLoad(health, overprovisioningFactor, common.healthyPanicThreshold)
+  const healthy = priorities.map(({ localities }, priority) => {
+    if ((load.healthy[priority] ?? 0) === 0) return emptyPicker
+    if (load.panic[priority] !== true) return overLocalities(localities, isHealthy, options)
+    return common.failTrafficOnPanic ? emptyPicker : overLocalities(localities, () => true, options)
   })
-  const only = spread.load.indexOf(100)
+  const degraded = priorities.map(({ localities }, priority) => {
+    if ((load.degraded[priority] ?? 0) === 0) return emptyPicker
+    if (load.panic[priority] !== true) return overLocalities(localities, isDegraded, options)
+    return common.failTrafficOnPanic ? emptyPicker : overLocalities(localities, () => true, options)
+  })
+  const pickers = [...healthy, ...degraded]
+  const shares = [...load.healthy, ...load.degraded]
+  const only = shares.indexOf(100)
   if (only >= 0) return pickers[only] ?? emptyPicker
-  return spread.load.every(share => share === 0) ? emptyPicker : new PriorityPicker(pickers, spread)
+  const byHash = loadBalancing.kind === 'ring-hash' || loadBalancing.kind === 'maglev'
+  return shares.every(share => share === 0) ? emptyPicker : new PriorityPicker(pickers, shares, byHash)
 }
 
-const allHosts = <H>(localities: readonly LocalityHosts<H>[]): readonly H[] => localities.flatMap(({ hosts }) => hosts)
-
-/** Localities count only by configuration; one without weight then gets nothing (`LocalityLbEndpoints.load_balancing_weight`). */
-function overLocalities<H extends Host>(localities: readonly LocalityHosts<H>[], options: BalancerOptions): Picker<H> {
-  if (!options.common.localityWeighted) return overHosts(allHosts(localities).filter(isHealthy), options)
-  const weighted = localities.flatMap(({ weight, hosts }) => {
-    const usable = hosts.filter(isHealthy)
-    if (!weight || usable.length === 0) return []
-    const availability = Math.min(1, (options.overprovisioningFactor / 100) * (usable.length / hosts.length))
-    return [{ weight: weight * availability, picker: overHosts(usable, options) }]
-  })
-  const [first] = weighted
-  return weighted.length < 2 ? (first?.picker ?? emptyPicker) : new LocalityPicker(weighted)
-}
-
-function overHosts<H extends Host>(hosts: readonly H[], { loadBalancing, random }: BalancerOptions): Picker<H> {
+function overLocalities<H extends Host>(
+  localities: readonly LocalityHosts<H>[],
+  isEligible: (host: H) => boolean,
+  options: BalancerOptions,
+): Picker<H> {
+  const eligible = localities.map(({ weight, hosts }) => ({ weight, hosts: hosts.filter(isEligible), all: hosts.length }))
+  const { loadBalancing, common, overprovisioningFactor, random, clock = systemClock } = options
+  const leaf = { random, clock }
   switch (loadBalancing.kind) {
-    case 'round-robin':
-      return roundRobin(hosts, random)
-    case 'least-request':
-      return leastRequest(hosts, loadBalancing, random)
-    case 'pick-first':
-      return { pick: () => hosts[0] ?? null }
-    case 'random':
-    // Without a hash a consistent-hash balancer picks at random (Envoy: "no hash: random").
     case 'ring-hash':
+      return new RingHashPicker(weighHosts(eligible, common.localityWeighted), loadBalancing)
     case 'maglev':
+      return new MaglevPicker(weighHosts(eligible, common.localityWeighted), loadBalancing.tableSize)
+  }
+  if (!common.localityWeighted)
+    return overHosts(
+      eligible.flatMap(({ hosts }) => hosts),
+      loadBalancing,
+      leaf,
+    )
+  const choices = eligible.flatMap(({ weight = 0, hosts, all }): LocalityPick<H>[] => {
+    if (weight === 0 || hosts.length === 0) return []
+    const availability = Math.min(1, ((overprovisioningFactor / 100) * hosts.length) / all)
+    return [{ weight: weight * availability, picker: overHosts(hosts, loadBalancing, leaf) }]
+  })
+  const [first, second] = choices
+  return second === undefined ? (first?.picker ?? emptyPicker) : new LocalityPicker(choices, random())
+}
+
+function overHosts<H extends Host>(
+  hosts: readonly H[],
+  config: Exclude<LoadBalancingConfig, { readonly kind: 'ring-hash' | 'maglev' }>,
+  leaf: LeafOptions,
+): Picker<H> {
+  switch (config.kind) {
+    case 'round-robin':
+      return roundRobin(hosts, config, leaf)
+    case 'least-request':
+      return leastRequest(hosts, config, leaf)
+    case 'random':
       return new RandomPicker(hosts)
-  }
-}
-
-/** Chooses the priority by its share, then a host of it. */
-class PriorityPicker<H> implements Picker<H> {
-  readonly #pickers: readonly Picker<H>[]
-  readonly #spread: PriorityLoad
-
-  constructor(pickers: readonly Picker<H>[], spread: PriorityLoad) {
-    this.#pickers = pickers
-    this.#spread = spread
-  }
-
-  pick(context: PickContext, attempt: number): H | null {
-    let left = Math.floor(context.random() * 100)
-    const { load } = this.#spread
-    for (let priority = 0; priority < load.length; priority++) {
-      left -= load[priority] ?? 0
-      if (left < 0) return this.#pickers[priority]?.pick(context, attempt) ?? null
-    }
-    return null
-  }
-}
-
-/** Takes localities in turn by weight, then a host of it. */
-class LocalityPicker<H> implements Picker<H> {
-  readonly #schedule: EdfScheduler<{ readonly weight: number; readonly picker: Picker<H> }>
-
-  constructor(localities: readonly { readonly weight: number; readonly picker: Picker<H> }[]) {
-    this.#schedule = new EdfScheduler(localities, ({ weight }) => weight)
-  }
-
-  pick(context: PickContext, attempt: number): H | null {
-    return this.#schedule.next()?.picker.pick(context, attempt) ?? null
+    case 'pick-first':
+      return new PickFirstPicker(hosts, config.shuffle, leaf.random)
   }
 }

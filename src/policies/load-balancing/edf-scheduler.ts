@@ -1,60 +1,59 @@
 /**
- * Earliest-deadline-first scheduling, as Envoy balances by weight: an entry of weight `w` comes up every `1 / w` of virtual time. Exact over
- * any stretch of picks, and O(log n) a pick. A weight may change between picks; it counts from the entry's next turn.
+ * Earliest-deadline-first scheduling, as Envoy balances by weight: an entry of weight `w` comes up once in every `1 / w` of virtual time. Exact
+ * over any stretch of picks, O(log n) a pick, and free of allocation. A weight may change between picks; it counts from the entry's next turn.
  */
 export class EdfScheduler<T> {
-  readonly #entries: T[]
-  readonly #deadlines: Float64Array
+  readonly #entries: readonly T[]
   readonly #weightOf: (entry: T) => number
-  #now = 0
+  /** A heap of indexes into the entries, the earliest deadline first; equal deadlines in the order of the entries. */
+  readonly #heap: Uint32Array
+  readonly #deadlines: Float64Array
 
-  /** @param weightOf above 0; asked once for each turn */
-  constructor(entries: readonly T[], weightOf: (entry: T) => number) {
-    this.#entries = [...entries]
+  /**
+   * @param weightOf above 0; asked once for each turn
+   * @param random uniform in `[0, 1)`: how far into the first round to begin, so that many clients do not begin with the same entry
+   */
+  constructor(entries: readonly T[], weightOf: (entry: T) => number, random: number) {
+    this.#entries = entries
     this.#weightOf = weightOf
-    this.#deadlines = Float64Array.from(this.#entries, entry => 1 / weightOf(entry))
-    for (let at = (this.#entries.length >> 1) - 1; at >= 0; at--) this.#sink(at)
+    this.#heap = Uint32Array.from(entries, (_, index) => index)
+    this.#deadlines = Float64Array.from(entries, entry => 1 / weightOf(entry))
+    for (let at = (entries.length >> 1) - 1; at >= 0; at--) this.#sink(at)
+    for (let skip = Math.floor(random * entries.length); skip > 0; skip--) this.next()
   }
 
-  get size(): number {
-    return this.#entries.length
-  }
-
-  /** The entry whose turn it is; `undefined` when there is none. */
-  next(): T | undefined {
-    const entry = this.#entries[0]
-    if (entry === undefined) return undefined
-    this.#now = this.#deadline(0)
-    this.#deadlines[0] = this.#now + 1 / this.#weightOf(entry)
+  /** The entry whose turn it is, or `null` when there are none. */
+  next(): T | null {
+    const index = this.#heap[0]
+    if (index === undefined) return null
+    const entry = this.#entries[index]
+    if (entry === undefined) return null
+    this.#deadlines[index] = this.#deadline(index) + 1 / this.#weightOf(entry)
     this.#sink(0)
     return entry
   }
 
-  #deadline(at: number): number {
-    return this.#deadlines[at] ?? Number.POSITIVE_INFINITY
+  #deadline(index: number): number {
+    return this.#deadlines[index] ?? Number.POSITIVE_INFINITY
+  }
+
+  #isBefore(index: number, other: number): boolean {
+    const difference = this.#deadline(index) - this.#deadline(other)
+    return difference < 0 || (difference === 0 && index < other)
   }
 
   #sink(start: number): void {
-    const entries = this.#entries
-    for (let at = start; ; ) {
-      const left = 2 * at + 1
-      if (left >= entries.length) return
-      const right = left + 1
-      const child = this.#deadline(right) < this.#deadline(left) ? right : left
-      if (this.#deadline(child) >= this.#deadline(at)) return
-      this.#swap(at, child)
+    const heap = this.#heap
+    const sinking = heap[start] ?? 0
+    let at = start
+    for (let child = 2 * at + 1; child < heap.length; child = 2 * at + 1) {
+      const right = heap[child + 1]
+      if (right !== undefined && this.#isBefore(right, heap[child] ?? 0)) child++
+      const candidate = heap[child] ?? 0
+      if (!this.#isBefore(candidate, sinking)) break
+      heap[at] = candidate
       at = child
     }
-  }
-
-  #swap(one: number, other: number): void {
-    const entry = this.#entries[one]
-    const deadline = this.#deadline(one)
-    const moved = this.#entries[other]
-    if (entry === undefined || moved === undefined) return
-    this.#entries[one] = moved
-    this.#entries[other] = entry
-    this.#deadlines[one] = this.#deadline(other)
-    this.#deadlines[other] = deadline
+    heap[at] = sinking
   }
 }

@@ -1,16 +1,15 @@
-import type { Random } from '../../runtime.ts'
+import type { SlowStartConfig } from './config.ts'
 import { EdfScheduler } from './edf-scheduler.ts'
-import { haveEqualWeights, type Weighted } from './equal-weights.ts'
-import type { PickContext, Picker } from './picker.ts'
+import { haveEqualWeights } from './equal-weights.ts'
+import type { Host } from './host.ts'
+import type { LeafOptions, PickContext, Picker } from './picker.ts'
+import { slowStartWeights } from './slow-start.ts'
 
-/** A host whose load is known. It is read at pick time. */
-export interface LoadedHost extends Weighted {
-  /** Attempts in flight. */
-  readonly activeRequests: number
-}
-
-/** Of `choiceCount` hosts chosen at random, the one with the fewest requests in flight (gRFC A48; power of two choices by default). */
-export class LeastRequestPicker<H extends LoadedHost> implements Picker<H> {
+/**
+ * Of `choiceCount` hosts chosen at random the one with the fewest requests in flight; of equals, the first chosen (gRFC A48; power of two
+ * choices by default).
+ */
+class LeastRequestPicker<H extends Host> implements Picker<H> {
   readonly #hosts: readonly H[]
   readonly #choiceCount: number
 
@@ -23,10 +22,10 @@ export class LeastRequestPicker<H extends LoadedHost> implements Picker<H> {
     const hosts = this.#hosts
     const size = hosts.length
     if (size < 2) return hosts[0] ?? null
-    // Distinct by construction: with two choices of two hosts the idle one always wins.
     const first = Math.floor(random() * size)
     let best = hosts[first] ?? null
     for (let choice = 1; choice < this.#choiceCount; choice++) {
+      // Never the first one again: of two hosts the idle one always wins.
       const other = hosts[(first + 1 + Math.floor(random() * (size - 1))) % size]
       if (other !== undefined && best !== null && other.activeRequests < best.activeRequests) best = other
     }
@@ -35,28 +34,35 @@ export class LeastRequestPicker<H extends LoadedHost> implements Picker<H> {
 }
 
 /** In turn, as often as `weight / (requests in flight + 1) ^ bias` says. */
-export class WeightedLeastRequestPicker<H extends LoadedHost> implements Picker<H> {
+class WeightedLeastRequestPicker<H extends Host> implements Picker<H> {
   readonly #schedule: EdfScheduler<H>
 
-  constructor(hosts: readonly H[], activeRequestBias: number, random: Random) {
-    const weightOf = ({ weight, activeRequests }: H) =>
-      activeRequestBias === 0 ? weight : weight / (activeRequests + 1) ** activeRequestBias
-    this.#schedule = new EdfScheduler(hosts, weightOf)
-    for (let skip = Math.floor(random() * hosts.length); skip > 0; skip--) this.#schedule.next()
+  constructor(hosts: readonly H[], weightOf: (host: H) => number, bias: number, random: number) {
+    const biased = (host: H) => weightOf(host) / (host.activeRequests + 1) ** bias
+    this.#schedule = new EdfScheduler(hosts, bias === 0 ? weightOf : biased, random)
   }
 
   pick(): H | null {
-    return this.#schedule.next() ?? null
+    return this.#schedule.next()
   }
 }
 
-/** Least request over `hosts`, by weight where the weights differ (`envoy.load_balancing_policies.least_request`). */
-export function leastRequest<H extends LoadedHost>(
+/**
+ * Least request (`envoy.load_balancing_policies.least_request`): of random choices where all weights are equal and no host is in slow start,
+ * by weight otherwise.
+ */
+export function leastRequest<H extends Host>(
   hosts: readonly H[],
-  { choiceCount, activeRequestBias }: { readonly choiceCount: number; readonly activeRequestBias: number },
-  random: Random,
+  config: {
+    readonly choiceCount: number
+    readonly activeRequestBias: number
+    readonly slowStart: SlowStartConfig | undefined
+  },
+  { random, clock }: LeafOptions,
 ): Picker<H> {
-  return haveEqualWeights(hosts)
-    ? new LeastRequestPicker(hosts, choiceCount)
-    : new WeightedLeastRequestPicker(hosts, activeRequestBias, random)
+  const slow = slowStartWeights(hosts, config.slowStart, clock)
+  if (slow === null && haveEqualWeights(hosts)) return new LeastRequestPicker(hosts, config.choiceCount)
+  return new WeightedLeastRequestPicker(hosts, slow ?? weightOf, config.activeRequestBias, random())
 }
+
+const weightOf = ({ weight }: Host) => weight

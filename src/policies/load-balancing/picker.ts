@@ -1,4 +1,4 @@
-import type { Random } from '../../runtime.ts'
+import type { Clock, Random } from '../../runtime.ts'
 
 /** What a pick may depend on. An exchange can be its own context, so that nothing is made per request. */
 export interface PickContext {
@@ -22,3 +22,9 @@ export interface Picker<H> {
 
 /** Picks nothing: there are no endpoints. */
 export const emptyPicker: Picker<never> = { pick: () => null }
+
+/** What balancers get from outside when they are built. */
+export interface LeafOptions {
+  readonly random: Random
+  readonly clock: Clock
+}

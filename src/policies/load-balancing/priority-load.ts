@@ -1,20 +1,24 @@
-/** How many of a priority's endpoints can be used. */
+/** How many endpoints of a priority can be used. */
 export interface PriorityHealth {
   readonly total: number
   readonly healthy: number
+  readonly degraded: number
 }
 
 /** Where requests go. */
 export interface PriorityLoad {
-  /** Percent of the requests by priority; sums to 100 unless there is no endpoint at all. */
-  readonly load: readonly number[]
-  /** Priorities whose health is ignored, so that the few healthy endpoints are not overrun. */
+  /** Percent of the requests to the healthy hosts of each priority. With {@link degraded} it sums to 100, unless nobody can be picked at all. */
+  readonly healthy: readonly number[]
+  /** Percent of the requests to the degraded hosts of each priority. */
+  readonly degraded: readonly number[]
+  /** Priorities whose health is ignored, so that the few healthy hosts are not overrun. */
   readonly panic: readonly boolean[]
 }
 
 /**
- * Spreads load over priorities as Envoy does: a priority can take `overprovisioning x healthy / total` percent, in integer arithmetic; what
- * one cannot take spills to the next; below 100 % in all, shares are normalised, and priorities under the panic threshold panic.
+ * Spreads load over priorities, in integer arithmetic as Envoy does. A priority can take `overprovisioning x healthy / total` percent; what one
+ * cannot take spills to the next, then to degraded hosts in the same order. Where all together can take less than 100 %, shares are normalised,
+ * and a priority whose healthy share is under the panic threshold panics; where every one panics, the number of hosts decides.
  *
  * @param overprovisioningFactor percent, normally 140
  * @param panicThreshold 0 to 100; 0 is never
@@ -24,30 +28,51 @@ export function priorityLoad(
   overprovisioningFactor: number,
   panicThreshold: number,
 ): PriorityLoad {
-  const availability = priorities.map(({ total, healthy }) =>
-    total === 0 ? 0 : Math.min(100, Math.floor((overprovisioningFactor * healthy) / total)),
-  )
-  const sum = Math.min(
-    100,
-    availability.reduce((all, one) => all + one, 0),
-  )
+  const available = (total: number, part: number) =>
+    total === 0 ? 0 : Math.min(100, Math.floor((overprovisioningFactor * part) / total))
+  const healthy = priorities.map(each => available(each.total, each.healthy))
+  const degraded = priorities.map(each => available(each.total, each.degraded))
+  const sum = Math.min(100, total(healthy) + total(degraded))
+  // A priority without hosts is at 0 %, and panics too.
   const panic = priorities.map(
-    ({ total, healthy }) => total > 0 && sum < 100 && Math.floor((100 * healthy) / total) < panicThreshold,
+    each => sum < 100 && (100 * (each.healthy + each.degraded)) / Math.max(1, each.total) < panicThreshold,
   )
-  if (sum === 0) return { load: spreadBySize(priorities, panic), panic }
-  let left = 100
-  const load = availability.map(one => {
-    const share = Math.min(left, Math.floor((one * 100) / sum))
+  if (panic.length > 0 && panic.every(each => each)) {
+    return { healthy: loadBySize(priorities), degraded: priorities.map(() => 0), panic }
+  }
+  if (sum === 0) return { healthy: priorities.map(() => 0), degraded: priorities.map(() => 0), panic }
+  const toHealthy = spread(healthy, 100, sum)
+  const toDegraded = spread(degraded, 100 - total(toHealthy), sum)
+  // What integer division lost belongs to the first priority that can take anything.
+  const lost = 100 - total(toHealthy) - total(toDegraded)
+  if (healthy.some(each => each > 0)) addToFirst(toHealthy, healthy, lost)
+  else addToFirst(toDegraded, degraded, lost)
+  return { healthy: toHealthy, degraded: toDegraded, panic }
+}
+
+function spread(available: readonly number[], load: number, sum: number): number[] {
+  let left = load
+  return available.map(each => {
+    const share = Math.min(left, Math.floor((each * 100) / sum))
     left -= share
     return share
   })
-  // What integer division lost belongs to the first priority that takes anything.
-  const first = load.findIndex(share => share > 0)
-  return { load: load.map((share, priority) => (priority === first ? share + left : share)), panic }
 }
 
-/** Nobody is healthy: in panic the first priority with endpoints takes all. */
-function spreadBySize(priorities: readonly PriorityHealth[], panic: readonly boolean[]): readonly number[] {
-  const first = priorities.findIndex((_, priority) => panic[priority])
-  return priorities.map((_, priority) => (priority === first ? 100 : 0))
+function loadBySize(priorities: readonly PriorityHealth[]): readonly number[] {
+  const sizes = priorities.map(each => each.total)
+  const sum = total(sizes)
+  if (sum === 0) return sizes
+  const load = sizes.map(each => Math.floor((100 * each) / sum))
+  addToFirst(load, sizes, 100 - total(load))
+  return load
+}
+
+function addToFirst(load: number[], present: readonly number[], more: number): void {
+  const first = present.findIndex(each => each > 0)
+  load[first] = (load[first] ?? 0) + more
+}
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((sum, each) => sum + each, 0)
 }

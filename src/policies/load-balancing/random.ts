@@ -8,8 +8,8 @@ export class RandomPicker<H> implements Picker<H> {
     this.#hosts = hosts
   }
 
-  pick({ random }: PickContext): H | null {
+  pick(context: PickContext): H | null {
     const hosts = this.#hosts
-    return hosts[Math.floor(random() * hosts.length)] ?? null
+    return hosts[Math.floor(context.random() * hosts.length)] ?? null
   }
 }

@@ -1,16 +1,18 @@
-import type { Random } from '../../runtime.ts'
+import type { SlowStartConfig } from './config.ts'
 import { EdfScheduler } from './edf-scheduler.ts'
-import { haveEqualWeights, type Weighted } from './equal-weights.ts'
-import type { Picker } from './picker.ts'
+import { haveEqualWeights } from './equal-weights.ts'
+import type { Host } from './host.ts'
+import type { LeafOptions, Picker } from './picker.ts'
+import { slowStartWeights } from './slow-start.ts'
 
 /** In turn, beginning at random, so that many clients do not begin with the same host. */
-export class RoundRobinPicker<H extends Weighted> implements Picker<H> {
+class RoundRobinPicker<H> implements Picker<H> {
   readonly #hosts: readonly H[]
   #at: number
 
-  constructor(hosts: readonly H[], random: Random) {
+  constructor(hosts: readonly H[], random: number) {
     this.#hosts = hosts
-    this.#at = Math.floor(random() * hosts.length)
+    this.#at = Math.floor(random * hosts.length)
   }
 
   pick(): H | null {
@@ -21,20 +23,27 @@ export class RoundRobinPicker<H extends Weighted> implements Picker<H> {
 }
 
 /** In turn, as often as the weight says. */
-export class WeightedRoundRobinPicker<H extends Weighted> implements Picker<H> {
+class WeightedRoundRobinPicker<H> implements Picker<H> {
   readonly #schedule: EdfScheduler<H>
 
-  constructor(hosts: readonly H[], random: Random) {
-    this.#schedule = new EdfScheduler(hosts, ({ weight }) => weight)
-    for (let skip = Math.floor(random() * hosts.length); skip > 0; skip--) this.#schedule.next()
+  constructor(hosts: readonly H[], weightOf: (host: H) => number, random: number) {
+    this.#schedule = new EdfScheduler(hosts, weightOf, random)
   }
 
   pick(): H | null {
-    return this.#schedule.next() ?? null
+    return this.#schedule.next()
   }
 }
 
-/** Round robin over `hosts`, by weight where the weights differ (`envoy.load_balancing_policies.round_robin`). */
-export function roundRobin<H extends Weighted>(hosts: readonly H[], random: Random): Picker<H> {
-  return haveEqualWeights(hosts) ? new RoundRobinPicker(hosts, random) : new WeightedRoundRobinPicker(hosts, random)
+/** Round robin (`envoy.load_balancing_policies.round_robin`): plain where all weights are equal and no host is in slow start. */
+export function roundRobin<H extends Host>(
+  hosts: readonly H[],
+  config: { readonly slowStart: SlowStartConfig | undefined },
+  { random, clock }: LeafOptions,
+): Picker<H> {
+  const slow = slowStartWeights(hosts, config.slowStart, clock)
+  if (slow === null && haveEqualWeights(hosts)) return new RoundRobinPicker(hosts, random())
+  return new WeightedRoundRobinPicker(hosts, slow ?? weightOf, random())
 }
+
+const weightOf = ({ weight }: Host) => weight

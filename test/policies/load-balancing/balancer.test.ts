@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { type BalancerOptions, balance } from '../../../src/policies/load-balancing/balancer.ts'
 import type { Host } from '../../../src/policies/load-balancing/host.ts'
 import { priorityLoad } from '../../../src/policies/load-balancing/priority-load.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
+import { testHost } from './test-host.ts'
 
 /** Health in percent by priority, of 100 hosts each. */
 const loads = (...healthy: readonly number[]) =>
   priorityLoad(
-    healthy.map(each => ({ total: 100, healthy: each })),
+    healthy.map(each => ({ total: 100, healthy: each, degraded: 0 })),
     140,
     50,
   )
@@ -45,25 +47,61 @@ describe('load over priorities, after the table in the documentation of Envoy', 
     ],
   ] as const) {
     test(`${healthy.join(' and ')} % healthy get ${expected.join(' and ')} %`, () =>
-      assert.deepEqual(loads(...healthy).load, expected))
+      assert.deepEqual(loads(...healthy).healthy, expected))
   }
 
   test('a priority panics only while all together cannot take everything', () => {
     assert.deepEqual(loads(40, 100).panic, [false, false])
     assert.deepEqual(loads(40, 10).panic, [true, true])
-    assert.deepEqual(priorityLoad([{ total: 100, healthy: 0 }], 140, 0).panic, [false])
+    assert.deepEqual(priorityLoad([{ total: 100, healthy: 0, degraded: 0 }], 140, 0).panic, [false])
   })
 })
 
-const host = (name: string, isHealthy = true): Host => ({
-  name,
-  health: isHealthy ? 'healthy' : 'unhealthy',
-  ejected: false,
-  weight: 1,
-  activeRequests: 0,
-  addedAt: 0,
-  metadata: undefined,
+describe('load over priorities, where it is easy to get wrong', () => {
+  test('degraded hosts take what healthy ones cannot, and what rounding loses goes to the first healthy priority', () => {
+    // The example in the comments of Envoy's balancer.
+    const health = [
+      { total: 1400, healthy: 100, degraded: 200 },
+      { total: 1400, healthy: 200, degraded: 100 },
+      { total: 1400, healthy: 100, degraded: 0 },
+    ]
+    const { healthy, degraded } = priorityLoad(health, 140, 0)
+    assert.deepEqual(
+      [healthy, degraded],
+      [
+        [16, 28, 14],
+        [28, 14, 0],
+      ],
+    )
+  })
+
+  test('when every priority panics the number of hosts decides', () => {
+    const health = [
+      { total: 1, healthy: 0, degraded: 0 },
+      { total: 2, healthy: 0, degraded: 0 },
+      { total: 0, healthy: 0, degraded: 0 },
+    ]
+    assert.deepEqual(priorityLoad(health, 140, 50).healthy, [34, 66, 0])
+  })
+
+  test('shares are whole percents that sum to 100 whatever the health', () => {
+    const priority = fc
+      .tuple(fc.nat(30), fc.nat(30), fc.nat(30))
+      .map(([healthy, degraded, other]) => ({ total: healthy + degraded + other, healthy, degraded }))
+    fc.assert(
+      fc.property(fc.array(priority, { minLength: 1, maxLength: 4 }), fc.nat(100), (priorities, threshold) => {
+        const { healthy, degraded } = priorityLoad(priorities, 140, threshold)
+        const sum = [...healthy, ...degraded].reduce((all, each) => all + each, 0)
+        const isAnyoneThere = priorities.some(each => each.healthy + each.degraded > 0)
+        assert.ok(sum === 100 || (sum === 0 && !isAnyoneThere), `${sum}`)
+        assert.ok([...healthy, ...degraded].every(each => Number.isInteger(each) && each >= 0))
+      }),
+      { numRuns: 500, seed: 3 },
+    )
+  })
 })
+
+const host = (name: string, isHealthy = true): Host => testHost(name, { health: isHealthy ? 'healthy' : 'unhealthy' })
 const options = (change: Partial<BalancerOptions['common']> = {}): BalancerOptions => ({
   loadBalancing: { kind: 'round-robin', slowStart: undefined },
   common: { healthyPanicThreshold: 50, failTrafficOnPanic: false, localityWeighted: false, ...change },
