@@ -1,8 +1,12 @@
+import type { RequestListener, Server } from 'node:http'
 import type { ConfigSource, MeshConfig } from '../discovery/model/mesh-config.ts'
 import type { XdsConfigSource, XdsStatus } from '../discovery/xds-config-source.ts'
 import { MeshError } from '../errors.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
-import { silentTelemetry } from '../telemetry/silent-telemetry.ts'
+import { Inbound } from '../server/inbound.ts'
+import { createMeshServer, type MeshServer, type ServerEnvironment, ServerRegistration } from '../server/mesh-server.ts'
+import { accessLogFrom } from '../telemetry/access-log.ts'
+import { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { ClusterManager } from './cluster-manager.ts'
 import { DataPlane } from './data-plane.ts'
@@ -17,6 +21,7 @@ import { type MeshSnapshot, snapshotOf } from './mesh-snapshot.ts'
 import { type FoundSource, type SourceOptions, sourceFromOptions } from './source-from-options.ts'
 import type { Target } from './target.ts'
 import { TimerWheel } from './timer-wheel.ts'
+import { XdsRegistrar } from './xds-registrar.ts'
 
 /** Options of {@link createMesh}. Everything has a default, most of it from the environment. */
 export interface MeshOptions extends SourceOptions {
@@ -28,6 +33,7 @@ export interface MeshOptions extends SourceOptions {
   readonly localReplies?: boolean
   /** Clock, randomness and logger. */
   readonly runtime?: Partial<Runtime>
+  /** Default: counts in memory, spans through the OpenTelemetry API, and the access log that `INMESH_ACCESS_LOG` names. */
   readonly telemetry?: Telemetry
   /** Takes the calls to hosts outside the mesh. Default: the global dispatcher as it is now. */
   readonly previous?: Dispatcher
@@ -62,6 +68,14 @@ export interface Mesh extends AsyncDisposable {
   readonly dispatcher: Dispatcher
   /** Where the configuration comes from; `null` when the mesh is disabled. */
   readonly source: ConfigSource | null
+  /** What was counted here; `null` when the mesh is disabled. */
+  readonly telemetry: MeshTelemetry | null
+  /** An HTTP server whose requests run inside their trace, and which registers itself while it listens. `app` is any request listener. */
+  createServer(app: RequestListener): MeshServer
+  /** Makes a server that exists already one of the mesh: it registers while it listens. Its requests go through {@link serve}. */
+  adopt(server: Server): ServerRegistration
+  /** Serves requests of adopted servers. */
+  readonly inbound: Inbound
   /** Where a call would go, and why. */
   explain(request: ExplainRequest): Explanation
   /** What is known now: authorities, clusters, endpoints. */
@@ -84,8 +98,8 @@ export interface Mesh extends AsyncDisposable {
 export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   const env = options.env ?? process.env
   const previous = options.previous ?? currentDispatcher()
-  if (isOn(env.INMESH_DISABLED)) return new DisabledMesh(previous)
   const runtime = { ...systemRuntime, ...options.runtime }
+  if (isOn(env.INMESH_DISABLED)) return new DisabledMesh(previous, env, runtime)
   const found = await sourceFromOptions(options, env, runtime)
   const mesh = new RunningMesh(found, options, env, runtime, previous)
   try {
@@ -101,6 +115,9 @@ class RunningMesh implements Mesh {
   readonly fetch: typeof globalThis.fetch
   readonly dispatcher: MeshDispatcher
   readonly source: ConfigSource
+  readonly telemetry: MeshTelemetry
+  readonly inbound: Inbound
+  readonly #servers: ServerEnvironment
   readonly #xds: XdsConfigSource | null
   readonly #plane: DataPlane
   readonly #hosts: MeshHosts
@@ -110,9 +127,14 @@ class RunningMesh implements Mesh {
   #closing: Promise<void> | null = null
 
   constructor(found: FoundSource, options: MeshOptions, env: Environment, runtime: Runtime, previous: Dispatcher) {
-    const { limits = {}, telemetry = silentTelemetry, lookup = systemLookup } = options
+    const { limits = {}, lookup = systemLookup } = options
     this.source = found.source
     this.#xds = found.kind === 'xds' ? found.source : null
+    const own = meshTelemetry(env, runtime)
+    this.telemetry = own
+    this.inbound = new Inbound(own, runtime.clock)
+    this.#servers = serverEnvironment(this.inbound, runtime, this.#xds, env)
+    const telemetry = options.telemetry ?? own
     this.#runtime = runtime
     this.#wheel = new TimerWheel(runtime.clock)
     this.#hosts = new MeshHosts(hostRule(found, options.hosts ?? parseMeshHosts(env.INMESH_HOSTS)))
@@ -173,6 +195,14 @@ class RunningMesh implements Mesh {
     })
   }
 
+  createServer(app: RequestListener): MeshServer {
+    return createMeshServer(app, this.#servers)
+  }
+
+  adopt(server: Server): ServerRegistration {
+    return new ServerRegistration(server, this.#servers)
+  }
+
   explain(request: ExplainRequest): Explanation {
     return explain(request, this.dispatcher.ownerOf(new URL(request.url).origin), this.#runtime.random)
   }
@@ -204,10 +234,23 @@ class DisabledMesh implements Mesh {
   readonly fetch: typeof globalThis.fetch
   readonly dispatcher: Dispatcher
   readonly source = null
+  readonly telemetry = null
+  readonly inbound: Inbound
+  readonly #servers: ServerEnvironment
 
-  constructor(previous: Dispatcher) {
+  constructor(previous: Dispatcher, env: Environment, runtime: Runtime) {
     this.dispatcher = previous
     this.fetch = createFetch(previous)
+    this.inbound = new Inbound(meshTelemetry(env, runtime), runtime.clock)
+    this.#servers = serverEnvironment(this.inbound, runtime, null, env)
+  }
+
+  createServer(app: RequestListener): MeshServer {
+    return createMeshServer(app, this.#servers)
+  }
+
+  adopt(server: Server): ServerRegistration {
+    return new ServerRegistration(server, this.#servers)
   }
 
   explain(request: ExplainRequest): Explanation {
@@ -232,6 +275,22 @@ class DisabledMesh implements Mesh {
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
+
+function meshTelemetry(env: Environment, { clock }: Runtime): MeshTelemetry {
+  const service = env.INMESH_SERVICE ?? env.OTEL_SERVICE_NAME ?? 'unknown_service'
+  return new MeshTelemetry({ service, clock, accessLog: accessLogFrom(env.INMESH_ACCESS_LOG) })
+}
+
+function serverEnvironment(
+  inbound: Inbound,
+  { clock }: Runtime,
+  xds: XdsConfigSource | null,
+  env: Environment,
+): ServerEnvironment {
+  const service = env.INMESH_SERVICE
+  const registrar = xds === null || service === undefined || service === '' ? null : new XdsRegistrar(xds, service)
+  return { inbound, clock, registrar, address: env.INMESH_ADDRESS }
+}
 
 function hostRule(found: FoundSource, patterns: readonly string[] | undefined): HostRule {
   if (patterns !== undefined) return { kind: 'patterns', patterns }

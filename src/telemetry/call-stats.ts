@@ -1,66 +1,90 @@
-import { DurationHistogram } from './histogram.ts'
+import { CallCell } from './call-cell.ts'
+import type { MetricAttributes } from './metric-family.ts'
 import type { Outcome } from './outcome.ts'
-import type { ResponseFlag } from './response-flag.ts'
+import { clientErrorType, knownMethod, serverAddress } from './semantic-conventions.ts'
 import type { CallLabels, CallSeries } from './telemetry.ts'
 
-/** What is counted of the calls that had the same method, status and response flag. */
-export class CallPoint {
-  readonly method: string
-  /** 0: there was no answer. */
-  readonly statusCode: number
-  readonly flag: ResponseFlag
-  /** `error.type` of a call without an answer, or empty. */
-  readonly errorType: string
-  readonly duration = new DurationHistogram()
-  attempts = 0
-  requestBytes = 0
-  responseBytes = 0
+/** Combinations of method, status, flag and error kept apart within one series; the rest is counted together. */
+const maxCells = 100
 
-  constructor(method: string, statusCode: number, flag: ResponseFlag, errorType: string) {
-    this.method = method
-    this.statusCode = statusCode
-    this.flag = flag
-    this.errorType = errorType
-  }
-}
-
-/** The calls of one (authority, route, cluster). Few points are ever needed, and the last one is nearly always the next one's. */
+/**
+ * The counters of one {@link CallLabels}. The cell of a call is nearly always that of the call before it, and is found without building
+ * a key.
+ */
 export class CallStats implements CallSeries {
   readonly labels: CallLabels
-  readonly points: CallPoint[] = []
-  #last: CallPoint | null = null
+  readonly #shared: MetricAttributes
+  readonly #cells: CallCell[]
+  #last: CallCell | null
 
-  constructor(labels: CallLabels) {
+  /** @param sourceService who calls: `inmesh.source.service`; empty when it is not known */
+  constructor(labels: CallLabels, sourceService: string) {
     this.labels = labels
+    this.#shared = sharedAttributes(labels, sourceService)
+    this.#cells = []
+    this.#last = null
   }
 
-  record(outcome: Outcome): void {
+  get cells(): readonly CallCell[] {
+    return this.#cells
+  }
+
+  /** The cell that a finished call belongs to. */
+  cell(outcome: Outcome): CallCell {
     const last = this.#last
-    const point = last !== null && isOf(last, outcome) ? last : this.#find(outcome)
-    point.duration.record(outcome.durationMs / 1000)
-    point.attempts += outcome.attempts
-    point.requestBytes += outcome.requestBytes
-    point.responseBytes += outcome.responseBytes
+    if (last !== null && isOf(last, outcome)) return last
+    const found = this.#find(outcome)
+    this.#last = found
+    return found
   }
 
-  #find(outcome: Outcome): CallPoint {
-    let point = this.points.find(each => isOf(each, outcome))
-    if (point === undefined) {
-      point = new CallPoint(outcome.method, outcome.statusCode, outcome.flag, errorTypeOf(outcome))
-      this.points.push(point)
+  #find(outcome: Outcome): CallCell {
+    for (const cell of this.#cells) if (isOf(cell, outcome)) return cell
+    const { statusCode, flag } = outcome
+    const isFull = this.#cells.length >= maxCells
+    const method = isFull ? '_OTHER' : knownMethod(outcome.method)
+    const errorType = isFull ? '_OTHER' : clientErrorType(outcome)
+    // An unknown method, and whatever comes when there is no more room, has been normalised and may have a cell already.
+    for (const cell of this.#cells) {
+      const isSame = cell.statusCode === statusCode && cell.flag === flag
+      if (cell.method === method && cell.errorType === errorType && (isSame || isFull)) return cell
     }
-    this.#last = point
-    return point
+    return this.#add(method, isFull ? 0 : statusCode, isFull ? '' : flag, errorType)
+  }
+
+  #add(method: string, statusCode: number, flag: string, errorType: string): CallCell {
+    const cell = new CallCell(method, statusCode, flag, errorType, {
+      'http.request.method': method,
+      ...this.#shared,
+      ...(statusCode === 0 ? {} : { 'http.response.status_code': statusCode }),
+      ...(errorType === '' ? {} : { 'error.type': errorType }),
+      ...(flag === '' ? {} : { 'inmesh.response_flag': flag }),
+    })
+    this.#cells.push(cell)
+    return cell
   }
 }
 
-function isOf(point: CallPoint, { method, statusCode, flag }: Outcome): boolean {
-  return point.statusCode === statusCode && point.method === method && point.flag === flag
+function isOf(cell: CallCell, outcome: Outcome): boolean {
+  if (cell.statusCode !== outcome.statusCode || cell.method !== outcome.method || cell.flag !== outcome.flag) return false
+  // With a status, the status alone decides about the error type.
+  if (outcome.error === null || outcome.statusCode >= 400) return cell.statusCode >= 400 || cell.errorType === ''
+  return cell.errorType === clientErrorType(outcome)
 }
 
-/** `error.type` of the semantic conventions: the status when it is an error, else the code or the class of the error. */
-export function errorTypeOf({ statusCode, error }: Pick<Outcome, 'statusCode' | 'error'>): string {
-  if (statusCode >= 400) return String(statusCode)
-  if (error === null) return ''
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
+function sharedAttributes(labels: CallLabels, sourceService: string): MetricAttributes {
+  const { scheme, authority, urlTemplate, routeName, clusterName, destination, protocolVersion } = labels
+  const { address, port } = serverAddress(authority, scheme)
+  return {
+    'server.address': address,
+    'server.port': port,
+    'url.scheme': scheme,
+    ...(protocolVersion === undefined ? {} : { 'network.protocol.version': protocolVersion }),
+    ...(urlTemplate === '' ? {} : { 'url.template': urlTemplate }),
+    ...(sourceService === '' ? {} : { 'inmesh.source.service': sourceService }),
+    ...(destination.service === '' ? {} : { 'inmesh.destination.service': destination.service }),
+    ...(destination.version === '' ? {} : { 'inmesh.destination.version': destination.version }),
+    ...(routeName === '' ? {} : { 'inmesh.route': routeName }),
+    ...(clusterName === '' ? {} : { 'inmesh.cluster': clusterName }),
+  }
 }

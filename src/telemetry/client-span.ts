@@ -1,7 +1,7 @@
 import { context, type Span, SpanKind, SpanStatusCode, TraceFlags, type Tracer, trace } from '@opentelemetry/api'
-import { errorTypeOf } from './call-stats.ts'
 import type { Outcome } from './outcome.ts'
 import { activeSpanContext, currentInbound, formatTraceparent, parseTraceparent } from './propagation.ts'
+import { clientErrorType, fullUrl, serverAddress } from './semantic-conventions.ts'
 import type { CallSpan, CallStart } from './telemetry.ts'
 
 /** Passes a trace on without adding to it: there is no SDK, or the trace is not sampled. */
@@ -71,22 +71,12 @@ export class ClientSpan implements CallSpan {
       span.setAttribute('network.peer.address', endpointAddress.slice(0, port))
       span.setAttribute('network.peer.port', Number(endpointAddress.slice(port + 1)))
     }
-    const errorType = errorTypeOf(outcome)
+    const errorType = clientErrorType(outcome)
     if (errorType !== '') {
       span.setAttribute('error.type', errorType)
       span.setStatus({ code: SpanStatusCode.ERROR, ...(outcome.error === null ? {} : { message: outcome.error.message }) })
     }
     span.end()
-  }
-}
-
-/** `server.address` and `server.port` of an authority: the logical ones, never those of an endpoint. */
-export function serverOf(authority: string, scheme: string): { readonly address: string; readonly port: number } {
-  const colon = authority.lastIndexOf(':')
-  const hasPort = colon > 0 && /^\d+$/.test(authority.slice(colon + 1))
-  return {
-    address: hasPort ? authority.slice(0, colon) : authority,
-    port: hasPort ? Number(authority.slice(colon + 1)) : scheme === 'https' ? 443 : 80,
   }
 }
 
@@ -106,14 +96,14 @@ export function startClientSpan(tracer: Tracer, call: CallStart): CallSpan | nul
   } else if ((active.traceFlags & TraceFlags.SAMPLED) === 0) {
     return new PassedOnSpan(formatTraceparent(active), active.traceState?.serialize() ?? '', baggage)
   }
-  const { address, port } = serverOf(call.authority, call.scheme)
+  const { address, port } = serverAddress(call.authority, call.scheme)
   const span = tracer.startSpan(call.method, {
     kind: SpanKind.CLIENT,
     attributes: {
       'http.request.method': call.method,
       'server.address': address,
       'server.port': port,
-      'url.full': `${call.scheme}://${call.authority}${call.path}`,
+      'url.full': fullUrl(call.scheme, call.authority, call.path),
       'url.scheme': call.scheme,
       'network.protocol.name': 'http',
     },

@@ -46,7 +46,7 @@ export class MeshTelemetry implements Telemetry {
     const key = JSON.stringify(labels)
     let stats = this.#stats.get(key)
     if (stats === undefined) {
-      stats = new CallStats(labels)
+      stats = new CallStats(labels, this.service)
       this.#stats.set(key, stats)
     }
     return stats
@@ -57,7 +57,7 @@ export class MeshTelemetry implements Telemetry {
   }
 
   finish(series: CallSeries, outcome: Outcome, span: CallSpan | null): void {
-    if (series instanceof CallStats) series.record(outcome)
+    if (series instanceof CallStats) series.cell(outcome).add(outcome)
     if (span instanceof ClientSpan) span.end(outcome, this.service)
     if (this.#accessLog !== null) this.#accessLog.write(outcome, this.#clock.wallNow())
   }

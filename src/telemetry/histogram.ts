@@ -1,22 +1,65 @@
-/** The bucket boundaries that the HTTP semantic conventions advise for durations, in seconds. */
-export const durationBoundaries: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+/** What a {@link Histogram} has counted so far. */
+export interface HistogramValue {
+  readonly boundaries: readonly number[]
+  /** One more than there are boundaries. */
+  readonly counts: readonly number[]
+  readonly count: number
+  readonly sum: number
+  readonly min: number
+  readonly max: number
+}
 
-/** A histogram of durations in seconds over {@link durationBoundaries}: plain numbers, nothing allocated per recording. */
-export class DurationHistogram {
-  /** One more than there are boundaries; a value equal to a boundary belongs below it, as in OpenTelemetry. */
-  readonly counts: number[] = new Array(durationBoundaries.length + 1).fill(0)
-  count = 0
-  sum = 0
-  min = Number.POSITIVE_INFINITY
-  max = 0
+/** A cumulative histogram over fixed boundaries; recording allocates nothing. */
+export class Histogram {
+  readonly #boundaries: readonly number[]
+  readonly #counts: Float64Array
+  #count: number
+  #sum: number
+  #min: number
+  #max: number
 
-  record(seconds: number): void {
+  /** @param boundaries ascending; a value equal to one belongs to the bucket below it (OTLP `explicit_bounds`) */
+  constructor(boundaries: readonly number[]) {
+    this.#boundaries = boundaries
+    this.#counts = new Float64Array(boundaries.length + 1)
+    this.#count = 0
+    this.#sum = 0
+    this.#min = Number.POSITIVE_INFINITY
+    this.#max = Number.NEGATIVE_INFINITY
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Counts a value; one that is not a number is left out. */
+  record(value: number): void {
+    if (Number.isNaN(value)) return
+    const boundaries = this.#boundaries
     let bucket = 0
-    while (bucket < durationBoundaries.length && seconds > (durationBoundaries[bucket] ?? 0)) bucket++
-    this.counts[bucket] = (this.counts[bucket] ?? 0) + 1
-    this.count++
-    this.sum += seconds
-    if (seconds < this.min) this.min = seconds
-    if (seconds > this.max) this.max = seconds
+    // Most calls are fast: a walk from the first bucket beats a binary search.
+    for (const length = boundaries.length; bucket < length; bucket++) {
+      const boundary = boundaries[bucket]
+      if (boundary !== undefined && value <= boundary) break
+    }
+    const before = this.#counts[bucket]
+    if (before !== undefined) this.#counts[bucket] = before + 1
+    this.#count++
+    this.#sum += value
+    if (value < this.#min) this.#min = value
+    if (value > this.#max) this.#max = value
+  }
+
+  /** A copy of the present state. */
+  value(): HistogramValue {
+    const isEmpty = this.#count === 0
+    return {
+      boundaries: this.#boundaries,
+      counts: Array.from(this.#counts),
+      count: this.#count,
+      sum: this.#sum,
+      min: isEmpty ? 0 : this.#min,
+      max: isEmpty ? 0 : this.#max,
+    }
   }
 }

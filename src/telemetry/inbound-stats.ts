@@ -1,10 +1,11 @@
-import { DurationHistogram } from './histogram.ts'
+import { Histogram } from './histogram.ts'
+import { durationBoundariesS, knownMethod } from './semantic-conventions.ts'
 
 /** Requests to this process that had the same method and status. */
 export interface InboundPoint {
   readonly method: string
   readonly statusCode: number
-  readonly duration: DurationHistogram
+  readonly durationS: Histogram
 }
 
 /** What is counted of the requests this process serves. */
@@ -13,12 +14,13 @@ export class InboundStats {
   /** Requests being served. */
   active = 0
 
-  record(method: string, statusCode: number, durationMs: number): void {
+  record(requestMethod: string, statusCode: number, durationMs: number): void {
+    const method = knownMethod(requestMethod)
     let point = this.points.find(each => each.statusCode === statusCode && each.method === method)
     if (point === undefined) {
-      point = { method, statusCode, duration: new DurationHistogram() }
+      point = { method, statusCode, durationS: new Histogram(durationBoundariesS) }
       this.points.push(point)
     }
-    point.duration.record(durationMs / 1000)
+    point.durationS.record(durationMs / 1000)
   }
 }

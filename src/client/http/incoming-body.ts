@@ -41,15 +41,12 @@ export class IncomingBody {
   /** The next bytes. They may be a view of a shared buffer. */
   push(chunk: Buffer): void {
     if (this.#state !== 'open') return
-    if (this.#isWanted && this.#controller !== null) {
-      // Cleared first: to enqueue may pull again at once.
-      this.#isWanted = false
-      this.#controller.enqueue(new Uint8Array(chunk))
-      return
-    }
     this.#chunks.push(chunk)
     this.#size += chunk.length
-    if (this.#form === null && this.#size >= unreadLimitBytes && !this.#isPaused) {
+    if (this.#isWanted) {
+      // Not at once: the stream takes the chunk's memory away, and the parser that calls may still look at it.
+      if (this.#chunks.length === 1) queueMicrotask(() => this.#deliverWanted())
+    } else if (this.#form === null && this.#size >= unreadLimitBytes && !this.#isPaused) {
       this.#isPaused = true
       this.#source.pause()
     }
@@ -60,7 +57,7 @@ export class IncomingBody {
     if (this.#state !== 'open') return
     this.#state = 'ended'
     if (this.#form !== null) this.#deliver(this.#form)
-    else if (this.#isWanted) this.#closeStream()
+    else if (this.#isWanted && this.#chunks.length === 0) this.#closeStream()
   }
 
   /** The body breaks off: whoever reads it, now or later, gets `error`. What was not read is dropped. */
@@ -105,17 +102,20 @@ export class IncomingBody {
   }
 
   #pull(): void {
-    const chunk = this.#chunks.shift()
-    if (chunk !== undefined) {
-      this.#size -= chunk.length
-      this.#controller?.enqueue(new Uint8Array(chunk))
-      if (this.#chunks.length === 0) this.#flow()
-    } else if (this.#state === 'ended') {
-      this.#closeStream()
-    } else {
-      this.#isWanted = true
-      this.#flow()
-    }
+    this.#isWanted = true
+    if (this.#chunks.length > 0) this.#deliverWanted()
+    else if (this.#state === 'ended') this.#closeStream()
+    else this.#flow()
+  }
+
+  #deliverWanted(): void {
+    const chunk = this.#isWanted ? this.#chunks.shift() : undefined
+    if (chunk === undefined) return
+    // Before the stream has it: it may pull again at once.
+    this.#isWanted = false
+    this.#size -= chunk.length
+    if (this.#chunks.length === 0) this.#flow()
+    this.#controller?.enqueue(owned(chunk))
   }
 
   #cancel(reason: unknown): void {
@@ -153,4 +153,11 @@ export class IncomingBody {
     this.#isPaused = false
     this.#source.resume()
   }
+}
+
+/** The chunk in memory that is its alone, as a byte stream takes over what it is given. Most chunks of a long body are so already. */
+function owned(chunk: Buffer): Uint8Array<ArrayBuffer> {
+  const { buffer } = chunk
+  const isAlone = buffer instanceof ArrayBuffer && chunk.byteOffset === 0 && chunk.byteLength === buffer.byteLength
+  return isAlone ? new Uint8Array(buffer) : new Uint8Array(chunk)
 }

@@ -69,7 +69,10 @@ export function plainRequest(input: unknown, init: unknown): PlainRequest | null
   if (globalOrigin in globalThis && Reflect.get(globalThis, globalOrigin) !== undefined) return null
   const from: Init | null = init === undefined || init === null ? none : typeof init === 'object' ? init : null
   if (from === null || !isPlain(from)) return null
-  if (typeof input === 'string') return URL.canParse(input) ? build(new URL(input).href, from) : null
+  if (typeof input === 'string') {
+    const url = URL.parse(input)
+    return url === null ? null : build(url.href, from)
+  }
   if (input instanceof URL) return build(input.href, from)
   return input instanceof Request && from === none ? fromRequest(input) : null
 }

@@ -1,0 +1,99 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Clock } from '../runtime.ts'
+import type { Inbound } from './inbound.ts'
+import { workloadAddress } from './workload-address.ts'
+
+/** Where a server is reached. */
+export interface ListeningWorkload {
+  readonly address: string
+  readonly port: number
+  readonly protocol: 'http'
+}
+
+/** Tells the control plane what this process serves. */
+export interface WorkloadRegistrar {
+  register(workload: ListeningWorkload): void
+  deregister(workload: ListeningWorkload): void
+}
+
+/** What servers of a mesh share. */
+export interface ServerEnvironment {
+  readonly inbound: Inbound
+  readonly clock: Clock
+  readonly registrar: WorkloadRegistrar | null
+  /** `INMESH_ADDRESS`. */
+  readonly address: string | undefined
+}
+
+/** How a server is drained. */
+export interface DrainOptions {
+  /** Time for the others to hear that this workload is gone, before it refuses connections; default 1,000. */
+  readonly propagationMs?: number
+  /** Longest wait for what is in flight; default 30,000. */
+  readonly deadlineMs?: number
+}
+
+/** Idle connections outlive those of the clients, so that no request meets a connection that is being closed. */
+const keepAliveTimeoutMs = 75_000
+
+/** Follows a server: registers it when it listens, and takes it out when it closes. */
+export class ServerRegistration {
+  readonly #server: Server
+  readonly #environment: ServerEnvironment
+  #workload: ListeningWorkload | null = null
+
+  constructor(server: Server, environment: ServerEnvironment) {
+    this.#server = server
+    this.#environment = environment
+    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, keepAliveTimeoutMs)
+    if (server.listening) this.#register()
+    server.on('listening', () => this.#register())
+    server.on('close', () => this.#deregister())
+  }
+
+  /** Out of the mesh, then out of connections, then closed. */
+  async drain({ propagationMs = 1000, deadlineMs = 30_000 }: DrainOptions = {}): Promise<void> {
+    const { clock, inbound } = this.#environment
+    this.#deregister()
+    inbound.drain()
+    await new Promise<void>(resolve => void clock.setTimeout(resolve, propagationMs))
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeIdleConnections()
+    const deadline = clock.setTimeout(() => this.#server.closeAllConnections(), deadlineMs)
+    await closed
+    deadline.cancel()
+  }
+
+  #register(): void {
+    const bound = this.#server.address()
+    if (bound === null || typeof bound === 'string') return
+    this.#workload = {
+      address: workloadAddress(bound as AddressInfo, this.#environment.address),
+      port: bound.port,
+      protocol: 'http',
+    }
+    this.#environment.registrar?.register(this.#workload)
+  }
+
+  #deregister(): void {
+    if (this.#workload === null) return
+    this.#environment.registrar?.deregister(this.#workload)
+    this.#workload = null
+  }
+}
+
+/** A `node:http` server of the mesh. */
+export interface MeshServer extends Server {
+  /** Takes the workload out of the mesh, lets what is in flight finish, and closes. */
+  drain(options?: DrainOptions): Promise<void>
+}
+
+/** Makes an HTTP server whose requests run inside their trace; it registers itself while it listens. `app` is any request listener. */
+export function createMeshServer(app: RequestListener, environment: ServerEnvironment): MeshServer {
+  const server = createServer((request, response) => environment.inbound.serve(request, response, () => app(request, response)))
+  const registration = new ServerRegistration(server, environment)
+  return Object.assign(server, { drain: (options?: DrainOptions) => registration.drain(options) })
+}

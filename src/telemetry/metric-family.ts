@@ -1,0 +1,24 @@
+import type { HistogramValue } from './histogram.ts'
+
+/** Attribute values as OpenTelemetry has them; an absent one is left out. */
+export type MetricAttributes = Readonly<Record<string, string | number | boolean>>
+
+/** One value of a {@link MetricFamily}. */
+export interface MetricPoint<Value> {
+  readonly attributes: MetricAttributes
+  readonly value: Value
+}
+
+/** One metric with all its points, as an exporter takes it. All are cumulative since {@link MetricFamily.startedAtWall}. */
+export type MetricFamily = {
+  readonly name: string
+  readonly description: string
+  /** UCUM, such as `s`, `By` or `{call}`. */
+  readonly unit: string
+  /** Start of counting, in milliseconds since the epoch. */
+  readonly startedAtWall: number
+} & (
+  | { readonly kind: 'histogram'; readonly points: readonly MetricPoint<HistogramValue>[] }
+  | { readonly kind: 'counter'; readonly points: readonly MetricPoint<number>[] }
+  | { readonly kind: 'gauge'; readonly points: readonly MetricPoint<number>[] }
+)
