@@ -126,14 +126,14 @@ export class ResourceStore<T> {
   }
 
   /** The server says that there is no such resource. */
-  remove(name: string, message = `${this.#describe(name)} does not exist`): void {
-    this.#dataError(name, { reason: 'does-not-exist', message })
+  remove(name: string, detail = 'does not exist'): void {
+    this.#dataError(name, { reason: 'does-not-exist', message: `${this.#describe(name)}: ${detail}` })
   }
 
   /** The server cannot tell for now. */
-  unavailable(name: string, message: string): void {
+  unavailable(name: string, detail: string): void {
     const entry = this.#entries.get(name)
-    if (entry) this.#transientError(entry, { reason: 'unavailable', message })
+    if (entry) this.#transientError(entry, { reason: 'unavailable', message: `${this.#describe(name)}: ${detail}` })
   }
 
   /** No server can be asked. */

@@ -156,8 +156,8 @@ test('SotW: a listener or cluster held that is missing is deleted, one only requ
   await transport.stream.respond('listener', [wireResource(listenerMessage('l'))])
   await transport.stream.respond('routeConfiguration', [wireResource(routeMessage('r', 'a'))])
   for (const kind of ['cluster', 'listener', 'routeConfiguration'] as const) await transport.stream.respond(kind, [])
-  assert.deepEqual(a.take(), ['value a', 'ambient does-not-exist: Cluster "a" does not exist'])
-  assert.deepEqual(l.take(), ['value l', 'ambient does-not-exist: Listener "l" does not exist'])
+  assert.deepEqual(a.take(), ['value a', 'ambient does-not-exist: Cluster "a": does not exist'])
+  assert.deepEqual(l.take(), ['value l', 'ambient does-not-exist: Listener "l": does not exist'])
   assert.deepEqual(b.take(), [])
   assert.deepEqual(r.take(), ['value r'])
 })
@@ -168,7 +168,7 @@ test('delta: removed names do not exist, at once', async t => {
   await settle()
   assert.equal(transport.stream.protocol, 'delta')
   await transport.stream.respond('cluster', [], { removed: ['a'] })
-  assert.deepEqual(a.take(), ['does-not-exist: Cluster "a" does not exist'])
+  assert.deepEqual(a.take(), ['does-not-exist: Cluster "a": does not exist'])
   assert.deepEqual(transport.stream.take(), ['CDS +a', 'CDS ack n1'])
 })
 
@@ -181,8 +181,8 @@ test('A88: resource_errors say why a resource is not there', async t => {
     { name: 'b', code: 14, message: 'later' },
   ]
   await transport.stream.respond('clusterLoadAssignment', [], { errors })
-  assert.deepEqual(a.take(), ['does-not-exist: not yours'])
-  assert.deepEqual(b.take(), ['unavailable: later'])
+  assert.deepEqual(a.take(), ['does-not-exist: ClusterLoadAssignment "a": not yours'])
+  assert.deepEqual(b.take(), ['unavailable: ClusterLoadAssignment "b": later'])
 })
 
 test('A57: the wait for a resource begins when the stream is on a connection', async t => {

@@ -166,7 +166,7 @@ test('delta: a name that does not exist fails at once, and recovers', async t =>
   assert.deepEqual(config.targets.get('reviews'), {
     kind: 'failed',
     reason: 'does-not-exist',
-    message: 'Listener "reviews" does not exist',
+    message: 'Listener "reviews": does not exist',
   })
   server.set(...serviceMessages('reviews', '10.0.0.1:80'))
   await until(source, has('10.0.0.1:80'))
@@ -283,7 +283,11 @@ test('A88: resource_errors are read although the generated types do not have the
   response.tag(7, WireType.LengthDelimited).bytes(error.finish())
   server.sendRaw(response.finish())
   const config = await until(source, ({ targets }) => targets.has('reviews:80'))
-  assert.deepEqual(config.targets.get('reviews:80'), { kind: 'failed', reason: 'does-not-exist', message: 'no such service' })
+  assert.deepEqual(config.targets.get('reviews:80'), {
+    kind: 'failed',
+    reason: 'does-not-exist',
+    message: 'Listener "reviews:80": no such service',
+  })
 })
 
 test('an assignment larger than the 4 MiB of gRPC arrives', async t => {
