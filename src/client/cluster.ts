@@ -1,5 +1,5 @@
 import type { ClusterConfig } from '../discovery/model/cluster.ts'
-import type { ClusterLoadAssignment, LbEndpoint, Locality } from '../discovery/model/endpoint.ts'
+import type { ClusterLoadAssignment } from '../discovery/model/endpoint.ts'
 import { MeshError, type MeshErrorCode } from '../errors.ts'
 import { CircuitBreaker } from '../policies/circuit-breaker.ts'
 import { balance } from '../policies/load-balancing/balancer.ts'
@@ -11,7 +11,7 @@ import type { ResponseFlag } from '../telemetry/response-flag.ts'
 import type { ClusterManager } from './cluster-manager.ts'
 import { channels } from './diagnostics.ts'
 import { type DnsLookup, DnsResolver } from './dns-resolver.ts'
-import { Endpoint, endpointName } from './endpoint.ts'
+import { Endpoint, type EndpointConnections } from './endpoint.ts'
 import { HostSet } from './host-set.ts'
 import { ConnectionPools } from './http/connection-pool.ts'
 import type { EjectionEvent } from './mesh-events.ts'
@@ -85,7 +85,17 @@ export class Cluster {
             eject: (endpoint, reason) => this.#setEjected(endpoint, true, reason),
             uneject: endpoint => this.#setEjected(endpoint, false, ''),
           })
-    this.#hosts = new HostSet((endpoint, locality, priority) => this.#createEndpoint(endpoint, locality, priority, kept))
+    const connections: EndpointConnections = { http: (address, port) => this.#connect(address, port) }
+    this.#hosts = new HostSet((endpointConfig, locality, priority) => {
+      const endpoint = new Endpoint(endpointConfig, locality, priority, clock.now(), connections)
+      const pools = kept?.get(endpoint.name)
+      if (pools !== undefined) {
+        endpoint.adopt(pools)
+        // What is left in the end belongs to endpoints that are no more.
+        kept?.delete(endpoint.name)
+      }
+      return endpoint
+    })
     this.resolving = isDns ? new PendingQueue(environment.runtime.clock, new PendingLimit(maxResolving)) : null
     this.#dns = isDns
       ? new DnsResolver(discovery, environment.runtime, environment.lookup, resolved => this.update(resolved))
@@ -104,7 +114,7 @@ export class Cluster {
       if (this.#sweep === null && this.#hosts.size > 0) this.#scheduleSweep(this.#outliers)
     }
     if (changed) this.#rebalance()
-    for (const endpoint of removed) void endpoint.http.drain()
+    for (const endpoint of removed) void endpoint.drain()
     this.resolving?.release()
   }
 
@@ -186,7 +196,7 @@ export class Cluster {
     this.#isDrained = true
     this.#dns?.close()
     this.#sweep?.cancel()
-    await Promise.all([...this.#hosts.endpoints()].map(({ http }) => http.drain()))
+    await Promise.all(Array.from(this.#hosts.endpoints(), endpoint => endpoint.drain()))
   }
 
   #rebalance(): void {
@@ -223,22 +233,18 @@ export class Cluster {
     return new MeshError(code, `cluster ${this.name}: ${reason}`, { flag, statusCode: 503, cluster: this.name, attempts })
   }
 
-  #createEndpoint(config: LbEndpoint, locality: Locality, priority: number, kept: Map<string, ConnectionPools> | null): Endpoint {
+  /** New connections for an endpoint. */
+  #connect(address: string, port: number): ConnectionPools {
     const { tls, http, connectTimeoutMs, circuitBreakers } = this.config
     const { clock } = this.#environment.runtime
-    const { address, port } = config
     const { maxConnections } = circuitBreakers.default
-    const name = endpointName(address, port)
-    const pools = kept?.get(name) ?? new ConnectionPools({ address, port, connectTimeoutMs, maxConnections, tls, http, clock })
-    // What is left in the end belongs to endpoints that are no more.
-    kept?.delete(name)
-    return new Endpoint(config, locality, priority, clock.now(), pools)
+    return new ConnectionPools({ address, port, connectTimeoutMs, maxConnections, tls, http, clock })
   }
 
   /** The connections of its endpoints by name, now those of the cluster that takes its place. */
   #handOver(): Map<string, ConnectionPools> {
     const pools = new Map<string, ConnectionPools>()
-    for (const endpoint of this.#hosts.endpoints()) pools.set(endpoint.name, endpoint.http)
+    for (const { name, usedHttp } of this.#hosts.endpoints()) if (usedHttp !== null) pools.set(name, usedHttp)
     this.#isDrained = true
     this.#sweep?.cancel()
     return pools

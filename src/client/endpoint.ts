@@ -3,6 +3,11 @@ import type { Host } from '../policies/load-balancing/host.ts'
 import type { HostMonitor } from '../policies/outlier-detection.ts'
 import type { ConnectionPools } from './http/connection-pool.ts'
 
+/** Makes the connections of an endpoint when it is first called. */
+export interface EndpointConnections {
+  http(address: string, port: number): ConnectionPools
+}
+
 /**
  * One address of a cluster at run time. Its identity is kept across updates for as long as the address stays, and with it its
  * connections, its load and what outlier detection knows.
@@ -10,8 +15,6 @@ import type { ConnectionPools } from './http/connection-pool.ts'
 export class Endpoint implements Host {
   readonly address: string
   readonly port: number
-  /** `address:port`, or the path of a Unix socket. */
-  readonly name: string
   hostname: string
   weight: number
   health: HealthStatus
@@ -32,13 +35,13 @@ export class Endpoint implements Host {
   monitor: HostMonitor<Endpoint> | null
   /** The number of the update that last named it; the host set's. */
   seenInUpdate: number
-  /** Its HTTP connections. */
-  readonly http: ConnectionPools
+  readonly #connections: EndpointConnections
+  #name: string | null
+  #http: ConnectionPools | null
 
-  constructor(config: LbEndpoint, locality: Locality, priority: number, addedAt: number, http: ConnectionPools) {
+  constructor(config: LbEndpoint, locality: Locality, priority: number, addedAt: number, connections: EndpointConnections) {
     this.address = config.address
     this.port = config.port
-    this.name = endpointName(config.address, config.port)
     this.hostname = config.hostname
     this.weight = config.weight
     this.health = config.health
@@ -52,7 +55,36 @@ export class Endpoint implements Host {
     this.config = config
     this.monitor = null
     this.seenInUpdate = 0
-    this.http = http
+    this.#connections = connections
+    this.#name = null
+    this.#http = null
+  }
+
+  /** `address:port`, or the path of a Unix socket. */
+  get name(): string {
+    this.#name ??= endpointName(this.address, this.port)
+    return this.#name
+  }
+
+  /** Its HTTP connections; made on first use, since most endpoints of a large cluster are never called. */
+  get http(): ConnectionPools {
+    this.#http ??= this.#connections.http(this.address, this.port)
+    return this.#http
+  }
+
+  /** Its HTTP connections, if it was ever called; for whoever takes over. */
+  get usedHttp(): ConnectionPools | null {
+    return this.#http
+  }
+
+  /** Takes over the connections that the same address had in an earlier cluster. */
+  adopt(http: ConnectionPools): void {
+    this.#http = http
+  }
+
+  /** Ends its connections once what is in flight on them is done. */
+  async drain(): Promise<void> {
+    await this.#http?.drain()
   }
 
   /** Takes over what an update says about the same address. Returns whether anything that balancing looks at changed. */

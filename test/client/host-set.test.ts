@@ -2,30 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Endpoint, endpointName } from '../../src/client/endpoint.ts'
 import { HostSet } from '../../src/client/host-set.ts'
-import { ConnectionPools } from '../../src/client/http/connection-pool.ts'
-import { systemClock } from '../../src/runtime.ts'
 import { makeAssignment, makeEndpoint } from '../support/fake-config-source.ts'
 
-const http = {
-  protocol: 'http1',
-  idleTimeoutMs: undefined,
-  maxConnectionDurationMs: undefined,
-  maxRequestsPerConnection: undefined,
-} as const
+const connections = { http: () => assert.fail('nobody calls it') }
 
 function makeHostSet(): HostSet {
   return new HostSet((config, locality, priority) => {
-    const { address, port } = config
-    const pools = new ConnectionPools({
-      address,
-      port,
-      connectTimeoutMs: 1,
-      maxConnections: 1,
-      tls: undefined,
-      http,
-      clock: systemClock,
-    })
-    return new Endpoint(config, locality, priority, 0, pools)
+    return new Endpoint(config, locality, priority, 0, connections)
   })
 }
 
