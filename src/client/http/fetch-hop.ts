@@ -18,6 +18,8 @@ export class FetchHop implements Dispatcher.DispatchHandler, BodySource, Decoded
   /** Nobody is interested in what still comes. */
   #isDropped = false
   #droppedBytes = 0
+  /** Bytes of the status line: where the first header is, when the head is the first thing in its buffer. */
+  #headLength = 0
   #isEnded = false
   #isAborted = false
   #reason: unknown = undefined
@@ -50,6 +52,7 @@ export class FetchHop implements Dispatcher.DispatchHandler, BodySource, Decoded
     const { request } = call
     const hasBody =
       status !== 204 && status !== 205 && status !== 304 && request.method !== 'HEAD' && request.method !== 'CONNECT'
+    this.#headLength = 'HTTP/1.1 200 \r\n'.length + (statusText?.length ?? 0)
     if (hasBody) {
       const codings = codingsOf(headerOf(headers, 'content-encoding'))
       if (codings.length > maxContentCodings) {
@@ -139,6 +142,12 @@ export class FetchHop implements Dispatcher.DispatchHandler, BodySource, Decoded
     this.#isDropped = true
     this.#decompressor?.destroy()
     if (!this.#isEnded) this.#controller?.abort((reason ?? new DOMException('The operation was aborted.', 'AbortError')) as Error)
+  }
+
+  headBuffer(): ArrayBufferLike | null {
+    const raw = this.#controller?.rawHeaders
+    const first = Array.isArray(raw) ? raw[0] : null
+    return typeof first === 'object' && first !== null && first.byteOffset === this.#headLength ? first.buffer : null
   }
 
   settled(): void {

@@ -7,6 +7,8 @@ export interface BodySource {
   resume(): void
   /** The reader wants no more: stop the transfer. */
   abandon(reason: unknown): void
+  /** The buffer in which the head of this answer was received, when nothing of another answer comes before it there; else `null`. */
+  headBuffer(): ArrayBufferLike | null
   /** The body is over for its reader, by its end, a failure or a cancel. */
   settled(): void
 }
@@ -115,7 +117,21 @@ export class IncomingBody {
     this.#isWanted = false
     this.#size -= chunk.length
     if (this.#chunks.length === 0) this.#flow()
-    this.#controller?.enqueue(owned(chunk))
+    this.#controller?.enqueue(this.#owned(chunk))
+  }
+
+  /**
+   * The chunk in memory that a byte stream may take away. That is the buffer the socket filled, not a copy, where nobody else can
+   * need it: the chunk fills it, or follows the head of the answer (decoded by now) to the end. It must also be the larger part, as
+   * slices of Node's buffer pool never are.
+   */
+  #owned(chunk: Buffer): Uint8Array<ArrayBuffer> {
+    const { buffer, byteOffset, byteLength } = chunk
+    if (buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength) {
+      const isAlone = byteOffset === 0 || (byteLength > buffer.byteLength / 2 && buffer === this.#source.headBuffer())
+      if (isAlone) return new Uint8Array(buffer, byteOffset, byteLength)
+    }
+    return new Uint8Array(chunk)
   }
 
   #cancel(reason: unknown): void {
@@ -153,11 +169,4 @@ export class IncomingBody {
     this.#isPaused = false
     this.#source.resume()
   }
-}
-
-/** The chunk in memory that is its alone, as a byte stream takes over what it is given. Most chunks of a long body are so already. */
-function owned(chunk: Buffer): Uint8Array<ArrayBuffer> {
-  const { buffer } = chunk
-  const isAlone = buffer instanceof ArrayBuffer && chunk.byteOffset === 0 && chunk.byteLength === buffer.byteLength
-  return isAlone ? new Uint8Array(buffer) : new Uint8Array(chunk)
 }

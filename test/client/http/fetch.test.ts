@@ -222,3 +222,44 @@ test('an empty body is no broken zstd', async t => {
   const { url, fetch } = await stage(t, (_request, response) => response.writeHead(200, { 'content-encoding': 'zstd' }).end())
   assert.equal(await (await fetch(url)).text(), '')
 })
+
+test('a stream gives the memory of the socket away, and never that of another chunk', async t => {
+  const payload = Buffer.from(Array.from({ length: 300_000 }, (_, at) => at % 251))
+  const { url, fetch } = await stage(t, (request, response) => {
+    if (request.url === '/chunked')
+      for (let at = 0; at < payload.length; at += 7000) response.write(payload.subarray(at, at + 7000))
+    else response.setHeader('content-length', payload.length)
+    response.end(request.url === '/chunked' ? undefined : payload)
+  })
+  for (const path of ['/plain', '/chunked', '/plain', '/chunked']) {
+    const response = await fetch(url + path)
+    const chunks: Uint8Array[] = []
+    for await (const chunk of response.body ?? []) {
+      chunks.push(chunk)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    assert.ok(Buffer.concat(chunks).equals(payload), path)
+  }
+})
+
+test('answers that arrive in one buffer are read apart', async () => {
+  const { fetch, last, controller } = fakeDispatcher()
+  const head = 'HTTP/1.1 200 OK\r\nx-a: 1\r\n\r\n'
+  // A copy of its own: no slice of a pool.
+  const read = Buffer.from(new Uint8Array(Buffer.from(`${'a'.repeat(1000)}${head}${'b'.repeat(9000)}`)).buffer)
+  const answer = (body: Buffer) => {
+    const { handler } = last()
+    const name = read.indexOf('x-a')
+    handler.onRequestStart({ ...controller, rawHeaders: [read.subarray(name, name + 3), read.subarray(name + 5, name + 6)] }, {})
+    handler.onResponseStart(controller, 200, { 'x-a': '1' }, 'OK')
+    handler.onResponseData(controller, body)
+    handler.onResponseEnd(controller, {})
+  }
+  const first = fetch('http://reviews/a')
+  answer(read.subarray(0, 1000))
+  const second = fetch('http://reviews/b')
+  answer(read.subarray(1000 + head.length))
+  const part = await (await second).body?.getReader().read()
+  assert.equal(Buffer.from(part?.value ?? []).toString(), 'b'.repeat(9000))
+  assert.equal(await (await first).text(), 'a'.repeat(1000))
+})
