@@ -7,6 +7,7 @@ import { reconnectDelayMs } from './reconnect-backoff.ts'
 import { ResourceSubscription } from './resource-subscription.ts'
 import type { ResourceKind, ResourceModels, ResourceTypes } from './resource-type.ts'
 import type { ResourceWatcher } from './resource-watcher.ts'
+import type { XdsClientEvent, XdsClientStatus, XdsTypeStatus } from './xds-client-status.ts'
 import type { XdsNode } from './xds-node.ts'
 
 /** Options of {@link XdsClient}. */
@@ -15,37 +16,9 @@ export interface XdsClientOptions {
   readonly node: XdsNode
   readonly runtime: Runtime
   readonly transport: AdsTransport
-  /** Called before the first stream. */
+  /** Called before each stream. */
   readonly loadTypes: () => Promise<ResourceTypes>
   readonly onEvent?: (event: XdsClientEvent) => void
-}
-
-/** What an operator may want to hear of. */
-export type XdsClientEvent =
-  | { readonly kind: 'connected' }
-  | { readonly kind: 'disconnected'; readonly message: string }
-  | { readonly kind: 'nack'; readonly typeUrl: string; readonly version: string; readonly message: string }
-
-/** How one type of resource stands. */
-export interface XdsTypeStatus {
-  readonly version: string
-  readonly nonce: string
-  /** What was wrong with the last response; `undefined` when it was accepted. */
-  readonly refusal: string | undefined
-  /** Names asked for. */
-  readonly subscribed: number
-}
-
-/** How the client stands with its server. */
-export interface XdsClientStatus {
-  readonly server: string
-  readonly protocol: XdsProtocol
-  readonly connected: boolean
-  /** Wall-clock time in milliseconds since when there is no stream; `undefined` while there is one. */
-  readonly disconnectedSince: number | undefined
-  /** Why the last stream failed; `undefined` once one works. */
-  readonly lastError: string | undefined
-  readonly types: Readonly<Record<ResourceKind, XdsTypeStatus>>
 }
 
 interface Session {
@@ -173,12 +146,11 @@ export class XdsClient {
   }
 
   async #run(): Promise<void> {
-    const { runtime, loadTypes } = this.#options
+    const { runtime } = this.#options
     const { signal } = this.#closing
-    const types = await loadTypes()
     while (!signal.aborted) {
       const begun = runtime.clock.now()
-      const kind = await pRetry(() => this.#converse(types), {
+      const kind = await pRetry(async () => this.#converse(await this.#loadTypes()), {
         retries: Number.POSITIVE_INFINITY,
         minTimeout: 0,
         signal,
@@ -188,6 +160,23 @@ export class XdsClient {
       const restMs = begun + reconnectDelayMs(1, runtime.random) - runtime.clock.now()
       if (kind === 'ended' && restMs > 0) await this.#pause(restMs)
     }
+  }
+
+  async #loadTypes(): Promise<ResourceTypes> {
+    try {
+      return await this.#options.loadTypes()
+    } catch (error) {
+      const text = `the xDS types cannot be loaded: ${error instanceof Error ? error.message : String(error)}`
+      this.#tellFailure(text)
+      // Not the error itself: p-retry gives up on some kinds.
+      throw new Error(text, { cause: error })
+    }
+  }
+
+  #tellFailure(text: string): void {
+    if (this.#lastError !== text) this.#options.runtime.logger.warn(text)
+    this.#lastError = text
+    for (const kind of kinds) this.#subscriptions[kind].store.unreachable(text)
   }
 
   #pause(ms: number): Promise<void> {
@@ -309,10 +298,8 @@ export class XdsClient {
       session.end({ kind: 'ended' })
       return
     }
-    if (this.#lastError !== text) runtime.logger.warn(text)
-    this.#lastError = text
     session.end({ kind: 'failed', error: new Error(text) })
-    for (const kind of kinds) this.#subscriptions[kind].store.unreachable(text)
+    this.#tellFailure(text)
   }
 
   /** Waits for the end of the turn, so that what is asked for together is sent together. */

@@ -9,7 +9,8 @@ import { ConfigWatcher } from './config-watcher.ts'
 import { LastKnownGood, type LoadedConfig } from './last-known-good.ts'
 import type { ConfigSource, MeshConfig } from './model/mesh-config.ts'
 import type { ResourceTypes } from './resource-type.ts'
-import { XdsClient, type XdsClientEvent, type XdsClientStatus } from './xds-client.ts'
+import { XdsClient } from './xds-client.ts'
+import type { XdsClientEvent, XdsClientStatus } from './xds-client-status.ts'
 import { type Workload, withWorkloads } from './xds-node.ts'
 
 /** Options of {@link createXdsConfigSource}. */

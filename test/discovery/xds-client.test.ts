@@ -4,7 +4,8 @@ import type { XdsServer } from '../../src/discovery/bootstrap.ts'
 import type { WireResource } from '../../src/discovery/discovery-message.ts'
 import type { ResourceKind, ResourceTypes } from '../../src/discovery/resource-type.ts'
 import { resourceTypes } from '../../src/discovery/resources/decode.ts'
-import { XdsClient, type XdsClientEvent } from '../../src/discovery/xds-client.ts'
+import { XdsClient } from '../../src/discovery/xds-client.ts'
+import type { XdsClientEvent } from '../../src/discovery/xds-client-status.ts'
 import { completeNode, withWorkloads } from '../../src/discovery/xds-node.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { FakeAdsTransport } from '../support/fake-ads-transport.ts'
@@ -18,7 +19,11 @@ const settle = () => new Promise(resolve => setImmediate(resolve))
 /** `down` and the like: what a watcher was told. */
 type Told = string
 
-function setUp(t: { after(clean: () => void): void }, change: Partial<XdsServer> = {}, types: ResourceTypes = resourceTypes) {
+function setUp(
+  t: { after(clean: () => void): void },
+  change: Partial<XdsServer> = {},
+  load: () => ResourceTypes = () => resourceTypes,
+) {
   const clock = new ManualClock()
   const transport = new FakeAdsTransport()
   const events: XdsClientEvent[] = []
@@ -28,7 +33,7 @@ function setUp(t: { after(clean: () => void): void }, change: Partial<XdsServer>
     // In the middle of the jitter.
     runtime: { clock, random: scriptedRandom(0.5), logger: silentLogger },
     transport,
-    loadTypes: async () => types,
+    loadTypes: async () => load(),
     onEvent: event => events.push(event),
   })
   t.after(() => client.close())
@@ -386,7 +391,7 @@ test('an answer to a stream that is gone is used, and not acknowledged on the ne
       },
     },
   }
-  const { transport, watch, client, clock } = setUp(t, {}, slow)
+  const { transport, watch, client, clock } = setUp(t, {}, () => slow)
   const a = watch('clusterLoadAssignment', 'a')
   await settle()
   const applied = transport.stream.respond('clusterLoadAssignment', [wireResource(assignmentMessage('a', '10.0.0.1:80'))])
@@ -406,6 +411,22 @@ test('a response that cannot be placed is passed over', async t => {
   transport.stream.take()
   await transport.stream.respond('cluster', [], { typeUrl: 'type.googleapis.com/odd.Thing' })
   assert.deepEqual(transport.stream.take(), [])
+})
+
+test('types that cannot be loaded are an error like any other, and tried again', async t => {
+  let broken = true
+  const load = () => {
+    if (broken) throw new TypeError('no such module')
+    return resourceTypes
+  }
+  const { transport, watch, clock } = setUp(t, {}, load)
+  const a = watch('cluster', 'a')
+  await settle()
+  assert.deepEqual(a.take(), ['unavailable: the xDS types cannot be loaded: no such module'])
+  broken = false
+  await clock.advanceAsync(1_000)
+  await transport.stream.respond('cluster', [cluster('a')])
+  assert.deepEqual(a.take(), ['value a'])
 })
 
 test('closing leaves no timer, and nothing is opened again', async t => {
