@@ -144,7 +144,7 @@ export class DataPlane {
     if (made !== undefined && made.listener === listener) return made.router
     const router: MeshRouter = new Router<RoutePlan, ClusterPlan>(configuration, {
       route: route => new RoutePlan(route, listener),
-      target: target => new ClusterPlan(target, this.clusters, this.#telemetry),
+      target: target => new ClusterPlan(target, listener, this.clusters, this.#telemetry),
     })
     this.#routers.set(configuration, { listener, router })
     return router

@@ -1,10 +1,12 @@
 import { MeshError } from '../errors.ts'
 import { backOffMs, rateLimitedBackOffMs } from '../policies/back-off.ts'
 import type { CircuitBreaker } from '../policies/circuit-breaker.ts'
+import type { CompiledFault } from '../policies/fault.ts'
 import type { PickContext } from '../policies/load-balancing/picker.ts'
 import type { LocalOriginFailure } from '../policies/outlier-detection.ts'
 import type { AnswerHeaders, AttemptFailure, CompiledRetryPolicy } from '../policies/retry.ts'
 import type { Clock, Random } from '../runtime.ts'
+import { normalizePath } from '../security/path-normalization.ts'
 import type { Destination, Outcome } from '../telemetry/outcome.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
 import type { CallSeries, CallSpan, CallStart, Telemetry } from '../telemetry/telemetry.ts'
@@ -48,7 +50,8 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   readonly environment: ExchangeEnvironment
   readonly target: Target
   readonly method: string
-  readonly path: string
+  /** As the caller sent it, until the listener has it normalised. */
+  path: string
   readonly scheme: string
   readonly authority: string
   phase: 'new' | 'waiting' | 'trying' | 'backoff' | 'committed' | 'finished' = 'new'
@@ -84,6 +87,8 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   #deadlineFlag: ResponseFlag = 'UT'
   #tryDeadlineAt = 0
   #runsRouteTime = false
+  /** A delay that has begun. */
+  #fault: CompiledFault | null = null
 
   constructor(environment: ExchangeEnvironment, target: Target, authority: string, scheme: string, method: string, path: string) {
     super()
@@ -202,6 +207,15 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
 
   #match(): void {
     const { random } = this.environment
+    const { listener } = this.target
+    if (listener?.normalizePath === true) {
+      const path = normalizePath(this.path, listener.mergeSlashes)
+      if (path === null) {
+        this.answer(localReply(400, '', {}))
+        return
+      }
+      this.path = path
+    }
     const route = this.target.router?.match(this, random()) ?? null
     this.route = route
     if (route === null) {
@@ -228,11 +242,53 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     }
     this.cluster = cluster
     this.#series = choice.attachment.series(this.target, cluster)
+    const { fault } = choice.attachment
+    if (fault?.appliesTo(this, cluster.name) === true) this.#inject(fault, cluster, plan)
+    else this.#admit(cluster, plan)
+  }
+
+  /** Holds the request back, then answers in place of the upstream, as the fault filter decides; before the route and outside its timeout. */
+  #inject(fault: CompiledFault, cluster: Cluster, plan: RoutePlan): void {
+    const { clock, random } = this.environment
+    const delayMs = fault.delayMs(this, random)
+    if (delayMs === 0) {
+      this.#abortOrAdmit(fault, cluster, plan)
+      return
+    }
+    this.flag = 'DI'
+    this.phase = 'backoff'
+    this.#backoff = clock.setTimeout(() => {
+      this.#backoff = null
+      this.#abortOrAdmit(fault, cluster, plan)
+    }, delayMs)
+    this.#fault = fault
+  }
+
+  #abortOrAdmit(fault: CompiledFault, cluster: Cluster, plan: RoutePlan): void {
+    this.#endFault()
+    const abort = fault.abort(this, this.environment.random, this.flag === 'DI')
+    if (abort === null) {
+      this.#admit(cluster, plan)
+      return
+    }
+    fault.end()
+    this.flag = 'FI'
+    const headers = abort.grpcStatus === undefined ? {} : { 'grpc-status': String(abort.grpcStatus) }
+    this.answer(localReply(abort.httpStatus, 'fault filter abort', headers))
+  }
+
+  #endFault(): void {
+    this.#fault?.end()
+    this.#fault = null
+  }
+
+  #admit(cluster: Cluster, plan: RoutePlan): void {
     this.#retriesLeft = plan.retry === null ? 0 : plan.retry.config.numRetries
     if (plan.maxDurationMs !== 0) this.#limit(this.startedAt + plan.maxDurationMs, 'DT')
     if (plan.timeoutMs !== 0 && this.isWholeRequest()) {
       this.#runsRouteTime = true
-      this.#limit(this.startedAt + plan.timeoutMs, 'UT')
+      const begunAt = this.flag === 'DI' ? this.environment.clock.now() : this.startedAt
+      this.#limit(begunAt + plan.timeoutMs, 'UT')
     }
     if (cluster.isResolved || cluster.resolving === null) this.#attempt()
     else this.#wait(cluster.resolving)
@@ -517,6 +573,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     if (this.#breaker !== null) this.#endAttempt()
     this.epoch = 0
     this.#releaseRetry()
+    this.#endFault()
     wheel.cancel(this)
     this.release()
     const series = this.#series ?? this.target.series(this.route)

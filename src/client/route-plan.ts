@@ -1,5 +1,6 @@
 import type { HttpConnectionManager } from '../discovery/model/listener.ts'
 import { MeshError } from '../errors.ts'
+import { CompiledFault } from '../policies/fault.ts'
 import { CompiledRetryPolicy } from '../policies/retry.ts'
 import type { CallSeries, Telemetry } from '../telemetry/telemetry.ts'
 import type { Cluster } from './cluster.ts'
@@ -49,6 +50,8 @@ export class RoutePlan {
 export class ClusterPlan {
   /** Path, host or headers differ from what the caller asked for. */
   readonly needsFinalizing: boolean
+  /** Faults to inject into calls; `null`: none. */
+  readonly fault: CompiledFault | null
   readonly #choice: ChosenCluster
   readonly #manager: ClusterManager
   readonly #telemetry: Telemetry
@@ -59,8 +62,9 @@ export class ClusterPlan {
   #boundTarget: Target | null = null
   #boundCluster: Cluster | null = null
 
-  constructor(choice: ChosenCluster, manager: ClusterManager, telemetry: Telemetry) {
+  constructor(choice: ChosenCluster, listener: HttpConnectionManager, manager: ClusterManager, telemetry: Telemetry) {
     this.needsFinalizing = needsFinalizing(choice)
+    this.fault = faultOf(choice, listener)
     this.#choice = choice
     this.#manager = manager
     this.#telemetry = telemetry
@@ -109,4 +113,14 @@ export class ClusterPlan {
     const message = `cluster ${name}: ${failure === '' ? 'not found' : failure}`
     return new MeshError('MESH_ERR_CLUSTER_NOT_FOUND', message, { flag: 'NC', statusCode, cluster: name })
   }
+}
+
+/** The fault filter of a listener, as the route has it; one that does nothing is none. */
+function faultOf({ filterOverrides }: ChosenCluster, { filters }: HttpConnectionManager): CompiledFault | null {
+  for (const { name, config } of filters) {
+    const own = filterOverrides[name] ?? config
+    if (own.kind === 'fault' && (own.fault.abort !== undefined || own.fault.delay !== undefined))
+      return new CompiledFault(own.fault)
+  }
+  return null
 }

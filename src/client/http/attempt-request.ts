@@ -50,7 +50,7 @@ export function prepareOptions(options: Options): Options {
  */
 export function attemptRequest(exchange: Exchange, options: Options, body: unknown, endpoint: Endpoint | null): Options {
   const { span, choice, changesHeaders } = exchange
-  const request: Options = { ...options }
+  const request: Options = { ...options, path: exchange.path }
   if (body !== options.body) Object.assign(request, { body })
   if (!changesHeaders && span === null) return request
   const headers = FlatHeaders.from(options.headers)

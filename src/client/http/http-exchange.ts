@@ -259,7 +259,8 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     this.#controller = null
     const pool = endpoint.http.get(this.#origin)
     const body = this.#body ?? this.#options.body
-    const isPlain = body === this.#options.body && this.span === null && !this.changesHeaders
+    const isSame = body === this.#options.body && this.path === this.#options.path
+    const isPlain = isSame && this.span === null && !this.changesHeaders
     const options = isPlain ? this.#options : attemptRequest(this, this.#options, body, endpoint)
     pool.dispatch(options, this.attempts === 1 ? this : new RetryAttempt(this, this.attempts))
   }
