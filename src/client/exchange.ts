@@ -265,13 +265,13 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   }
 
   #abortOrAdmit(fault: CompiledFault, cluster: Cluster, plan: RoutePlan): void {
-    this.#endFault()
-    const abort = fault.abort(this, this.environment.random, this.flag === 'DI')
+    const abort = fault.abort(this, this.environment.random, this.#fault !== null)
     if (abort === null) {
+      this.#endFault()
       this.#admit(cluster, plan)
       return
     }
-    fault.end()
+    this.#fault = fault
     this.flag = 'FI'
     const headers = abort.grpcStatus === undefined ? {} : { 'grpc-status': String(abort.grpcStatus) }
     this.answer(localReply(abort.httpStatus, 'fault filter abort', headers))
