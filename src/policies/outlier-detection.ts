@@ -55,8 +55,8 @@ export interface EjectionListener<H> {
   uneject(host: H): void
 }
 
-/** Envoy's mapping: a timeout is a 504, a refused connection a 503, anything else a 500. */
-const statusOfFailure = { timeout: 504, 'connect-failure': 503, reset: 500 } as const
+/** As Envoy's router reports them: a timeout is a 504; a reset, whoever sent it, is a 503 like a refused connection. */
+const statusOfFailure = { timeout: 504, 'connect-failure': 503, reset: 503 } as const
 
 /** What is known of one host. The data path holds it beside the host and reports each attempt to it. */
 export class HostMonitor<H> {
@@ -69,6 +69,7 @@ export class HostMonitor<H> {
   requests = 0
   successes = 0
   ejectedAt: number | null = null
+  unejectedAt: number | null = null
   /** Ejections in a row: grows with each, shrinks with each healthy interval. */
   multiplier = 0
   jitterMs = 0
@@ -171,9 +172,11 @@ export class OutlierDetector<H> {
   suspect(monitor: HostMonitor<H>, reason: EjectionReason, enforcingPercent: number): void {
     if (monitor.isEjected || !this.#monitors.has(monitor)) return
     if (!this.#mayEject() || this.#random() * 100 >= enforcingPercent) return
+    const { baseEjectionTimeMs, maxEjectionTimeMs, maxEjectionTimeJitterMs } = this.config
     monitor.ejectedAt = this.#clock.now()
-    monitor.multiplier++
-    monitor.jitterMs = this.#random() * this.config.maxEjectionTimeJitterMs
+    // Bounded, so that a host that was bad for long is not punished for longer than the maximum.
+    if (monitor.multiplier * baseEjectionTimeMs < maxEjectionTimeMs + baseEjectionTimeMs) monitor.multiplier++
+    monitor.jitterMs = Math.floor(this.#random() * (maxEjectionTimeJitterMs + 1))
     this.#ejected++
     this.#listener.eject(monitor.host, reason)
   }
@@ -184,6 +187,9 @@ export class OutlierDetector<H> {
     for (const monitor of this.#monitors) this.#checkEjection(monitor, now)
     this.#judgeRates()
     for (const monitor of this.#monitors) {
+      if (!monitor.isEjected && monitor.unejectedAt !== null && now - monitor.unejectedAt >= this.config.intervalMs) {
+        monitor.multiplier = Math.max(0, monitor.multiplier - 1)
+      }
       monitor.requests = 0
       monitor.successes = 0
     }
@@ -195,14 +201,12 @@ export class OutlierDetector<H> {
   }
 
   #checkEjection(monitor: HostMonitor<H>, now: number): void {
-    if (monitor.ejectedAt === null) {
-      if (monitor.multiplier > 0) monitor.multiplier--
-      return
-    }
+    if (monitor.ejectedAt === null) return
     const { baseEjectionTimeMs, maxEjectionTimeMs } = this.config
     const ejectionMs = Math.min(baseEjectionTimeMs * monitor.multiplier, Math.max(baseEjectionTimeMs, maxEjectionTimeMs))
     if (now - monitor.ejectedAt < ejectionMs + monitor.jitterMs) return
     monitor.ejectedAt = null
+    monitor.unejectedAt = now
     monitor.reset()
     this.#ejected--
     this.#listener.uneject(monitor.host)

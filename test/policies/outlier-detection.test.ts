@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { type HostMonitor, type OutlierDetectionConfig, OutlierDetector } from '../../src/policies/outlier-detection.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
@@ -70,7 +71,15 @@ describe('consecutive failures', () => {
     assert.deepEqual(events, ['eject 0 consecutive-gateway-failure'])
   })
 
-  test('refused connections, resets and timeouts count as 5xx, the first and last as gateway failures too', () => {
+  test('refused connections, resets and timeouts are gateway failures too', () => {
+    const { monitor, events } = detector(2, { consecutiveGatewayFailure: 3, enforcingConsecutiveGatewayFailure: 100 })
+    monitor(0).reportFailure('timeout')
+    monitor(0).reportFailure('connect-failure')
+    monitor(0).reportFailure('reset')
+    assert.deepEqual(events, ['eject 0 consecutive-gateway-failure'])
+  })
+
+  test('refused connections, resets and timeouts count as 5xx', () => {
     const { monitor, events } = detector(2, { consecutive5xx: 3 })
     monitor(0).reportFailure('timeout')
     monitor(0).reportFailure('connect-failure')
@@ -152,9 +161,66 @@ describe('coming back', () => {
     clock.advance(1000)
     one.sweep()
     assert.equal(monitor(0).isEjected, false)
+    assert.equal(monitor(0).multiplier, 2)
+    clock.advance(10_000)
     one.sweep()
     assert.equal(monitor(0).multiplier, 1)
   })
+
+  test('the time grows no further than the maximum, and what was long bad comes down again in as many intervals', () => {
+    const { monitor, clock, detector: one } = detector(2, { maxEjectionTimeMs: 90_000 })
+    for (let ejection = 0; ejection < 20; ejection++) {
+      times(5, () => monitor(0).reportResponse(500))
+      clock.advance(90_000)
+      one.sweep()
+      assert.equal(monitor(0).isEjected, false)
+    }
+    assert.equal(monitor(0).multiplier, 4)
+    times(4, () => {
+      clock.advance(10_000)
+      one.sweep()
+    })
+    assert.equal(monitor(0).multiplier, 0)
+  })
+
+  test('all counters begin anew', () => {
+    const { monitor, clock, detector: one } = detector(2)
+    times(4, () => monitor(0).reportResponse(502))
+    times(1, () => monitor(0).reportResponse(500))
+    clock.advance(30_000)
+    one.sweep()
+    assert.deepEqual([monitor(0).consecutive5xx, monitor(0).consecutiveGateway, monitor(0).consecutiveLocalOrigin], [0, 0, 0])
+  })
+})
+
+test('never more hosts are ejected than the percentage allows, whatever is reported', () => {
+  const report = fc.tuple(fc.nat(9), fc.constantFrom(200, 500, 503, 0))
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 10 }),
+      fc.nat(100),
+      fc.boolean(),
+      fc.array(report, { maxLength: 300 }),
+      (hosts, percent, always, reports) => {
+        const setup = detector(hosts, { maxEjectionPercent: percent, alwaysEjectOneHost: always, consecutive5xx: 2 })
+        for (const [host, status] of reports) {
+          if (status === 0) {
+            setup.clock.advance(10_000)
+            setup.detector.sweep()
+          } else {
+            setup.monitor(host % hosts).reportResponse(status)
+          }
+          const { ejected } = setup.detector
+          assert.ok((100 * ejected) / hosts <= percent || (always && ejected === 1), `${ejected} of ${hosts}`)
+          assert.equal(
+            ejected,
+            Array.from({ length: hosts }, (_, each) => setup.monitor(each)).filter(each => each.isEjected).length,
+          )
+        }
+      },
+    ),
+    { seed: 13, numRuns: 200 },
+  )
 })
 
 describe('rates', () => {
