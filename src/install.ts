@@ -1,58 +1,119 @@
-import { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import { setDispatcher } from './client/http/global-dispatcher.ts'
 import { createMesh, type Mesh } from './client/mesh.ts'
-import { systemClock } from './runtime.ts'
+import { isMeshError } from './errors.ts'
+import { isSdkWanted } from './otel-environment.ts'
+import { systemRuntime } from './runtime.ts'
+import { adoptServers } from './server/adopt-servers.ts'
 import type { ServerRegistration } from './server/mesh-server.ts'
+import { accessLogFrom } from './telemetry/access-log.ts'
+import { MeshTelemetry } from './telemetry/create-telemetry.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** What {@link install} has put in place. */
+export interface Installation {
+  readonly mesh: Mesh
+  /** Takes the process's servers out of the mesh, lets them finish, exports what is left and closes. */
+  end(): Promise<void>
+}
+
 /**
- * Makes a mesh from the environment and puts the process into it: the global dispatcher (and with it the built-in `fetch`), every
- * `node:http` server, and the OpenTelemetry SDK when `OTEL_*` asks for one. Does nothing when `INMESH_DISABLED` is set, and never keeps the
- * application from starting: without a usable configuration it starts outside the mesh, with a warning.
+ * Makes a mesh from the environment and puts the process into it: the global dispatcher (and with it the built-in `fetch`), its `node:http`
+ * servers, and the OpenTelemetry SDK when `OTEL_*` asks for one. The server that listens on `INMESH_PORT`, or else the first that
+ * listens, is registered as `INMESH_SERVICE`. Does nothing when `INMESH_DISABLED` is set.
+ *
+ * @throws MeshError as {@link createMesh} does, except that a host without configuration does not keep the application from starting
  */
-export async function install(env: Environment): Promise<Mesh | null> {
+export async function install(env: Environment): Promise<Installation | null> {
   if (env.INMESH_DISABLED === '1' || env.INMESH_DISABLED === 'true') return null
-  const mesh = await createMesh({ env })
+  const loading = isSdkWanted(env) ? import('./otel.ts') : null
+  const telemetry = new MeshTelemetry({
+    service: env.INMESH_SERVICE || env.OTEL_SERVICE_NAME || '',
+    runtime: systemRuntime,
+    accessLog: accessLogFrom(env.INMESH_ACCESS_LOG),
+  })
+  const mesh = await startMesh(env, telemetry)
+  const servers = new Servers(mesh, env.INMESH_PORT)
+  const adopted = adoptServers({ inbound: mesh.inbound, onListening: server => servers.add(server) })
+  const otel = await loading
+  const sdk = otel === null ? null : adopted.except(() => otel.startOtel({ telemetry, env }))
   setDispatcher(mesh.dispatcher)
-  const servers = adoptServers(mesh)
-  const sdk = await startTelemetry(mesh, env)
-  const end = async () => {
-    await Promise.all(servers.map(server => server.drain()))
+  const flush = async () => {
+    telemetry.flush()
     await sdk?.shutdown()
+  }
+  const end = async () => {
+    await servers.drain()
+    await flush()
     await mesh.close()
   }
-  // An application with a handler of its own decides itself when it ends.
-  process.once('SIGTERM', () => {
-    if (process.listenerCount('SIGTERM') > 0) return
-    void end().finally(() => process.exit(0))
-  })
-  return mesh
+  // A program that runs to its end exports what it did.
+  process.once('beforeExit', () => void flush())
+  process.once('exit', () => telemetry.flush())
+  endOnSignal(end, () => servers.withdraw())
+  return { mesh, end }
 }
 
-/** From now on every server of the process is registered while it listens, and its requests run inside their trace. */
-function adoptServers(mesh: Mesh): ServerRegistration[] {
-  const adopted = new WeakSet<Server>()
-  const registrations: ServerRegistration[] = []
-  const { emit } = Server.prototype
-  Server.prototype.emit = function (this: Server, event: string | symbol, ...args: unknown[]): boolean {
-    if (event === 'listening' && !adopted.has(this)) {
-      adopted.add(this)
-      registrations.push(mesh.adopt(this))
-    }
-    const [request, response] = args
-    const goOn = () => Reflect.apply(emit, this, [event, ...args])
-    if (event !== 'request' || !(request instanceof IncomingMessage) || !(response instanceof ServerResponse)) return goOn()
-    mesh.inbound.serve(request, response, goOn)
-    return true
+/** Waiting for a host that has no configuration would be worse than starting without it: it can come at any time. */
+async function startMesh(env: Environment, telemetry: MeshTelemetry): Promise<Mesh> {
+  try {
+    return await createMesh({ env, telemetry })
+  } catch (error) {
+    if (!isMeshError(error) || error.code !== 'MESH_ERR_CONFIG_TIMEOUT') throw error
+    systemRuntime.logger.warn(error.message)
+    return createMesh({ env, telemetry, waitsForHosts: false })
   }
-  return registrations
 }
 
-async function startTelemetry(mesh: Mesh, env: Environment) {
-  if (mesh.telemetry === null) return null
-  const { isOtelWanted, startSdk } = await import('./otel.ts')
-  if (!isOtelWanted(env)) return null
-  const { MeshMetricProducer } = await import('./metric-producer.ts')
-  return startSdk(env, new MeshMetricProducer(mesh.telemetry, systemClock))
+/** The servers of the process, of which one is the workload. */
+class Servers {
+  readonly #mesh: Mesh
+  readonly #port: number | undefined
+  readonly #registrations = new Map<Server, ServerRegistration>()
+
+  /** @param port `INMESH_PORT` */
+  constructor(mesh: Mesh, port: string | undefined) {
+    this.#mesh = mesh
+    this.#port = port === undefined || port === '' ? undefined : Number(port)
+  }
+
+  add(server: Server): void {
+    const bound = server.address()
+    if (bound === null || typeof bound === 'string' || this.#registrations.has(server)) return
+    const isWorkload = this.#port === undefined ? this.#registrations.size === 0 : bound.port === this.#port
+    if (isWorkload) this.#registrations.set(server, this.#mesh.adopt(server))
+  }
+
+  async drain(): Promise<void> {
+    await Promise.all(Array.from(this.#registrations.values(), registration => registration.drain()))
+  }
+
+  /** Out of the mesh, and no more. */
+  withdraw(): void {
+    for (const registration of this.#registrations.values()) registration.withdraw()
+  }
+}
+
+/**
+ * Ends the process in order on SIGTERM, and at once on a second one; the exit is that of the signal, as it would be without the mesh. An
+ * application with a handler of its own decides itself: then the process only leaves the mesh.
+ */
+function endOnSignal(end: () => Promise<void>, withdraw: () => void): void {
+  let isEnding = false
+  const die = () => {
+    process.removeListener('SIGTERM', onSignal)
+    process.kill(process.pid, 'SIGTERM')
+  }
+  const onSignal = () => {
+    if (process.listenerCount('SIGTERM') > 1) {
+      withdraw()
+    } else if (isEnding) {
+      die()
+    } else {
+      isEnding = true
+      void end().finally(die)
+    }
+  }
+  process.on('SIGTERM', onSignal)
 }

@@ -1,12 +1,32 @@
-import { createRequire } from 'node:module'
 import { OTLPMetricExporter as GrpcMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc'
 import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http'
 import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto'
-import { resourceFromAttributes } from '@opentelemetry/resources'
-import { type MetricProducer, PeriodicExportingMetricReader, type PushMetricExporter } from '@opentelemetry/sdk-metrics'
-import { NodeSDK } from '@opentelemetry/sdk-node'
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
+import {
+  ConsoleMetricExporter,
+  type IMetricReader,
+  type MetricProducer,
+  PeriodicExportingMetricReader,
+  type PushMetricExporter,
+} from '@opentelemetry/sdk-metrics'
+import { NodeSDK, startNodeSdk } from '@opentelemetry/sdk-node'
+import { MeshMetricProducer } from './metric-producer.ts'
+import { type Clock, systemClock } from './runtime.ts'
+import type { MeshTelemetry } from './telemetry/create-telemetry.ts'
+import { HeadSampler } from './telemetry/head-sampler.ts'
+
+export { MeshMetricProducer } from './metric-producer.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
+
+/** Options of {@link startOtel}. */
+export interface OtelOptions {
+  /** What is exported: `mesh.telemetry`. */
+  readonly telemetry: MeshTelemetry
+  /** Default: `process.env`. The exporters read their own variables from `process.env`, whatever is given here. */
+  readonly env?: Environment
+  readonly clock?: Clock
+}
 
 /** A running SDK. */
 export interface RunningSdk {
@@ -14,51 +34,76 @@ export interface RunningSdk {
   shutdown(): Promise<void>
 }
 
-/** Whether the `OTEL_*` variables ask for anything to be exported. */
-export function isOtelWanted(env: Environment): boolean {
-  if (env.OTEL_SDK_DISABLED === 'true') return false
-  return Object.keys(env).some(name => /^OTEL_(EXPORTER_OTLP(_\w+)?_ENDPOINT|(TRACES|METRICS|LOGS)_EXPORTER)$/.test(name))
-}
-
 /**
- * Starts `@opentelemetry/sdk-node` as the standard `OTEL_*` variables say. The service's name is `OTEL_SERVICE_NAME`, else `INMESH_SERVICE`.
+ * Starts `@opentelemetry/sdk-node` as the standard `OTEL_*` variables say, with the mesh's own numbers in its metric reader and spans made
+ * only of sampled calls. `service.name` is `OTEL_SERVICE_NAME`, else `INMESH_SERVICE`; `service.version` is the `version` of `INMESH_LABELS`;
+ * `OTEL_RESOURCE_ATTRIBUTES` wins over both.
  *
- * @param producer hands the mesh's own metrics to the reader
+ * @returns `null` when the application has an SDK of its own already; spans and metrics go to that one
  */
-export function startSdk(env: Environment, producer: MetricProducer): RunningSdk {
-  const service = env.OTEL_SERVICE_NAME ?? env.INMESH_SERVICE
-  const metricReaders = metricExporter(env).map(exporter => {
-    const exportIntervalMillis = Number(env.OTEL_METRIC_EXPORT_INTERVAL ?? 60_000)
-    const exportTimeoutMillis = Math.min(Number(env.OTEL_METRIC_EXPORT_TIMEOUT ?? 30_000), exportIntervalMillis)
-    return new PeriodicExportingMetricReader({ exporter, exportIntervalMillis, exportTimeoutMillis, metricProducers: [producer] })
-  })
-  const labels = env.INMESH_LABELS?.match(/(?:^|,)version=([^,]*)/)
-  const attributes = {
-    'service.instance.id': env.INMESH_NODE_ID ?? crypto.randomUUID(),
-    ...(labels?.[1] ? { 'service.version': labels[1] } : {}),
-  }
+export function startOtel({ telemetry, env = process.env, clock = systemClock }: OtelOptions): RunningSdk | null {
+  if (telemetry.tracing.tracer !== null) return null
+  // A file describes the whole SDK: nothing can be added to it, and numbers go through ordinary instruments.
+  if (env.OTEL_CONFIG_FILE) return safely(startNodeSdk())
+  const producer = new MeshMetricProducer(telemetry.stats, clock)
   const sdk = new NodeSDK({
     instrumentations: [],
-    metricReaders,
-    resource: resourceFromAttributes(attributes),
-    ...(service === undefined ? {} : { serviceName: service }),
+    metricReaders: metricReaders(env, producer),
+    resource: defaultResource().merge(resourceFromAttributes(resourceAttributes(env))),
+    idGenerator: telemetry.tracing.ids,
   })
+  telemetry.producesMetrics()
   sdk.start()
-  return { shutdown: () => sdk.shutdown().catch(() => {}) }
+  telemetry.tracing.sampler = HeadSampler.fromEnvironment(env)
+  return safely(sdk)
 }
 
-function metricExporter(env: Environment): PushMetricExporter[] {
-  const wanted = env.OTEL_METRICS_EXPORTER ?? 'otlp'
-  if (!wanted.split(',').includes('otlp')) return []
-  switch (env.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL ?? env.OTEL_EXPORTER_OTLP_PROTOCOL ?? 'http/protobuf') {
-    case 'grpc':
-      return [new GrpcMetricExporter()]
-    case 'http/json':
-      return [new JsonMetricExporter()]
-    default:
-      return [new ProtobufMetricExporter()]
+function safely(sdk: { shutdown(): Promise<void> }): RunningSdk {
+  let ended: Promise<void> | undefined
+  return {
+    shutdown() {
+      ended ??= sdk.shutdown().catch(() => {})
+      return ended
+    },
   }
 }
 
-/** The version of this package, for the instrumentation scope. */
-export const version: string = createRequire(import.meta.url)('../package.json').version
+/** Attributes that the environment detector of the SDK overrides with `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`. */
+function resourceAttributes({ INMESH_SERVICE, INMESH_LABELS = '' }: Environment): Record<string, string> {
+  const version = /(?:^|,)\s*version\s*=\s*([^,]*)/.exec(INMESH_LABELS)?.[1]?.trim()
+  return {
+    ...(INMESH_SERVICE ? { 'service.name': INMESH_SERVICE } : {}),
+    ...(version ? { 'service.version': version } : {}),
+  }
+}
+
+/** Readers as `OTEL_METRICS_EXPORTER` names them; the SDK's own ones cannot be given a producer. */
+function metricReaders(env: Environment, producer: MetricProducer): IMetricReader[] {
+  const names = new Set((env.OTEL_METRICS_EXPORTER || 'otlp').split(',').map(name => name.trim()))
+  if (names.has('none')) return []
+  const exportIntervalMillis = milliseconds(env.OTEL_METRIC_EXPORT_INTERVAL, 60_000)
+  // The reader refuses a timeout above its interval.
+  const exportTimeoutMillis = Math.min(milliseconds(env.OTEL_METRIC_EXPORT_TIMEOUT, 30_000), exportIntervalMillis)
+  const reader = (exporter: PushMetricExporter) =>
+    new PeriodicExportingMetricReader({ exporter, exportIntervalMillis, exportTimeoutMillis, metricProducers: [producer] })
+  return [
+    ...(names.has('otlp') ? [reader(otlpExporter(env))] : []),
+    ...(names.has('console') ? [reader(new ConsoleMetricExporter())] : []),
+  ]
+}
+
+function otlpExporter(env: Environment): PushMetricExporter {
+  switch ((env.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL || env.OTEL_EXPORTER_OTLP_PROTOCOL)?.trim()) {
+    case 'grpc':
+      return new GrpcMetricExporter()
+    case 'http/json':
+      return new JsonMetricExporter()
+    default:
+      return new ProtobufMetricExporter()
+  }
+}
+
+function milliseconds(text: string | undefined, byDefault: number): number {
+  const value = Number(text)
+  return text !== undefined && text !== '' && value > 0 ? value : byDefault
+}

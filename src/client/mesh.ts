@@ -35,6 +35,8 @@ export interface MeshOptions extends SourceOptions {
   readonly runtime?: Partial<Runtime>
   /** Default: counts in memory, spans through the OpenTelemetry API, and the access log that `INMESH_ACCESS_LOG` names. */
   readonly telemetry?: Telemetry
+  /** Whether {@link createMesh} waits for the hosts named without a wildcard; default true. */
+  readonly waitsForHosts?: boolean
   /** Takes the calls to hosts outside the mesh. Default: the global dispatcher as it is now. */
   readonly previous?: Dispatcher
   /** Resolves the names of DNS clusters. Default: the operating system. */
@@ -102,6 +104,7 @@ export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   if (isOn(env.INMESH_DISABLED)) return new DisabledMesh(previous, env, runtime)
   const found = await sourceFromOptions(options, env, runtime)
   const mesh = new RunningMesh(found, options, env, runtime, previous)
+  if (options.waitsForHosts === false) return mesh
   try {
     await mesh.ready(options.limits?.startTimeoutMs ?? 10_000)
   } catch (error) {
@@ -130,9 +133,9 @@ class RunningMesh implements Mesh {
     const { limits = {}, lookup = systemLookup } = options
     this.source = found.source
     this.#xds = found.kind === 'xds' ? found.source : null
-    const own = meshTelemetry(env, runtime)
+    const own = options.telemetry instanceof MeshTelemetry ? options.telemetry : meshTelemetry(env, runtime)
     this.telemetry = own
-    this.inbound = new Inbound(own, runtime.clock)
+    this.inbound = new Inbound(own)
     this.#servers = serverEnvironment(this.inbound, runtime, this.#xds, env)
     const telemetry = options.telemetry ?? own
     this.#runtime = runtime
@@ -241,7 +244,7 @@ class DisabledMesh implements Mesh {
   constructor(previous: Dispatcher, env: Environment, runtime: Runtime) {
     this.dispatcher = previous
     this.fetch = createFetch(previous)
-    this.inbound = new Inbound(meshTelemetry(env, runtime), runtime.clock)
+    this.inbound = new Inbound(meshTelemetry(env, runtime))
     this.#servers = serverEnvironment(this.inbound, runtime, null, env)
   }
 
@@ -276,9 +279,9 @@ class DisabledMesh implements Mesh {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-function meshTelemetry(env: Environment, { clock }: Runtime): MeshTelemetry {
-  const service = env.INMESH_SERVICE ?? env.OTEL_SERVICE_NAME ?? 'unknown_service'
-  return new MeshTelemetry({ service, clock, accessLog: accessLogFrom(env.INMESH_ACCESS_LOG) })
+function meshTelemetry(env: Environment, runtime: Runtime): MeshTelemetry {
+  const service = env.INMESH_SERVICE || env.OTEL_SERVICE_NAME || ''
+  return new MeshTelemetry({ service, runtime, accessLog: accessLogFrom(env.INMESH_ACCESS_LOG) })
 }
 
 function serverEnvironment(

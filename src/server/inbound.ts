@@ -1,116 +1,157 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { context, propagation, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import type { Clock } from '../runtime.ts'
+import type { EventEmitter } from 'node:events'
+import { type IncomingMessage, Server, type ServerResponse } from 'node:http'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
-import { parseTraceparent, runInbound, type TraceHeaders } from '../telemetry/propagation.ts'
-
-const one = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(',') : (value ?? ''))
+import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
+import type { InboundRequest } from '../telemetry/inbound-request.ts'
 
 /** Serves requests inside their trace and deadline, and counts them. */
 export class Inbound {
   readonly #telemetry: MeshTelemetry
-  readonly #clock: Clock
+  readonly #seen = new WeakSet<IncomingMessage>()
   #isDraining = false
 
-  constructor(telemetry: MeshTelemetry, clock: Clock) {
+  constructor(telemetry: MeshTelemetry) {
     this.#telemetry = telemetry
-    this.#clock = clock
   }
 
-  /** From now on every HTTP/1 answer asks its connection to be closed. */
+  /** From now on every HTTP/1 answer asks for its connection to be closed. */
   drain(): void {
     this.#isDraining = true
   }
 
-  /** Runs `handle` for a request. A handler that throws, or whose promise rejects, is answered for with 500. */
-  serve(request: IncomingMessage, response: ServerResponse, handle: () => unknown): void {
-    const { inbound } = this.#telemetry
-    const startedAt = this.#clock.now()
-    const headers = traceHeaders(request)
-    const span = this.#startSpan(request)
-    inbound.active++
+  /**
+   * Runs `handle` on behalf of a request. When it throws, or its promise rejects, the caller gets 500, or a broken answer if one had begun.
+   * A request that is being served already is left to whoever serves it.
+   *
+   * @param onError where an error of `handle` goes beside the caller's answer: default nowhere
+   */
+  serve(request: IncomingMessage, response: ServerResponse, handle: () => unknown, onError?: (error: unknown) => void): void {
+    if (this.#seen.has(request)) {
+      handle()
+      return
+    }
+    this.#seen.add(request)
+    const exchange = this.#telemetry.receive(describe(request), expectedMs(request), isInstrumented())
+    const ending = new Ending(exchange, request, response)
+    bindEvents(request, exchange)
+    bindEvents(response, exchange)
     if (this.#isDraining && request.httpVersionMajor === 1) response.setHeader('connection', 'close')
-    response.once('close', () => {
-      inbound.active--
-      const method = request.method ?? 'GET'
-      inbound.record(method, response.statusCode, this.#clock.now() - startedAt)
-      if (span !== null) endSpan(span, response)
-    })
-    const expectedMs = Number(request.headers['x-envoy-expected-rq-timeout-ms'])
-    const deadlineAt = expectedMs > 0 ? startedAt + expectedMs : undefined
-    const run = () => runInbound({ headers, deadlineAt }, () => this.#handle(response, handle, span))
-    if (span === null) run()
-    else context.with(trace.setSpan(extracted(request), span), run)
-  }
-
-  #handle(response: ServerResponse, handle: () => unknown, span: Span | null): void {
     const fail = (error: unknown) => {
-      span?.recordException(error instanceof Error ? error : String(error))
-      if (!response.headersSent) {
-        response.statusCode = 500
-        response.end()
-      } else {
-        response.destroy()
-      }
+      ending.fail(error)
+      onError?.(error)
     }
     try {
-      const result = handle()
-      if (result instanceof Promise) result.catch(fail)
+      const result = exchange.run(handle)
+      if (isThenable(result)) result.then(undefined, fail)
     } catch (error) {
       fail(error)
     }
   }
+}
 
-  #startSpan(request: IncomingMessage): Span | null {
-    const { host = '' } = request.headers
-    const colon = host.lastIndexOf(':')
-    const [path = '', query] = (request.url ?? '/').split('?')
-    const span = this.#telemetry.tracer.startSpan(
-      request.method ?? 'GET',
-      {
-        kind: SpanKind.SERVER,
-        attributes: {
-          'http.request.method': request.method ?? 'GET',
-          'url.path': path,
-          'url.scheme': 'http',
-          'server.address': colon > 0 ? host.slice(0, colon) : host,
-          'server.port': colon > 0 ? Number(host.slice(colon + 1)) : 80,
-          'network.protocol.version': request.httpVersion,
-          'client.address': request.socket.remoteAddress ?? '',
-          'inmesh.destination.service': this.#telemetry.service,
-          ...(query === undefined ? {} : { 'url.query': query }),
-        },
-      },
-      extracted(request),
-    )
-    // Without an SDK the span is a stand-in, and the headers are passed on as they came.
-    return trace.getSpanContext(trace.setSpan(context.active(), span))?.traceId === '0'.repeat(32) ? null : span
+/** Notes how an answer ends. */
+class Ending {
+  readonly #exchange: InboundExchange
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #bytesBefore: number
+  #error: Error | null = null
+
+  constructor(exchange: InboundExchange, request: IncomingMessage, response: ServerResponse) {
+    this.#exchange = exchange
+    this.#request = request
+    this.#response = response
+    this.#bytesBefore = request.socket.bytesWritten
+    // After the answer is complete, and when its connection is gone: always, and once.
+    response.once('close', () => this.#finish())
+  }
+
+  fail(error: unknown): void {
+    this.#error = error instanceof Error ? error : new Error(String(error))
+    const response = this.#response
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    for (const name of response.getHeaderNames()) if (name !== 'connection') response.removeHeader(name)
+    response.statusCode = 500
+    response.end()
+  }
+
+  #finish(): void {
+    const request = this.#request
+    const response = this.#response
+    this.#exchange.finish({
+      statusCode: response.headersSent ? response.statusCode : 0,
+      route: frameworkRoute(request),
+      requestBytes: Number(request.headers['content-length'] ?? 0) || 0,
+      responseBytes: this.#responseBytes(),
+      wasAborted: !response.writableFinished,
+      error: this.#error,
+    })
+  }
+
+  /** Of the body where its length was declared, else all that was written meanwhile. */
+  #responseBytes(): number {
+    const declared = Number(this.#response.getHeader('content-length') ?? Number.NaN)
+    if (this.#request.method === 'HEAD') return 0
+    return declared >= 0 ? declared : Math.max(0, this.#request.socket.bytesWritten - this.#bytesBefore)
   }
 }
 
-/** The caller's trace: through the SDK's propagators when there is one, else as W3C says. */
-function extracted(request: IncomingMessage) {
-  const parent = propagation.extract(context.active(), request.headers)
-  if (trace.getSpanContext(parent) !== undefined) return parent
-  const remote = parseTraceparent(one(request.headers.traceparent))
-  return remote === undefined ? parent : trace.setSpanContext(parent, remote)
-}
-
-function traceHeaders(request: IncomingMessage): TraceHeaders {
-  const traceparent = one(request.headers.traceparent)
-  const isWellFormed = parseTraceparent(traceparent) !== undefined
+function describe(request: IncomingMessage): InboundRequest {
+  const { method = 'GET', url = '/', headers, httpVersion, socket } = request
   return {
-    traceparent: isWellFormed ? traceparent : '',
-    tracestate: isWellFormed ? one(request.headers.tracestate) : '',
-    baggage: one(request.headers.baggage),
+    method,
+    scheme: 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http',
+    authority: headers.host ?? '',
+    path: url,
+    protocolVersion: httpVersion === '2.0' ? '2' : httpVersion,
+    headers,
+    peerAddress: socket.remoteAddress ?? '',
+    peerPort: socket.remotePort ?? 0,
   }
 }
 
-function endSpan(span: Span, response: ServerResponse): void {
-  span.setAttribute('http.response.status_code', response.statusCode)
-  if (response.statusCode >= 500) {
-    span.setAttribute('error.type', String(response.statusCode))
-    span.setStatus({ code: SpanStatusCode.ERROR })
+/** What Envoy tells an upstream of the time its caller still has. */
+function expectedMs({ headers }: IncomingMessage): number {
+  const value = Number(headers['x-envoy-expected-rq-timeout-ms'])
+  return value > 0 && Number.isFinite(value) ? value : 0
+}
+
+/** Node emits a body's events outside of what ran when the request came in; listeners are to find themselves in it all the same. */
+function bindEvents(emitter: EventEmitter, exchange: InboundExchange): void {
+  const { emit } = emitter
+  emitter.emit = function (this: EventEmitter, event: string | symbol, ...args: unknown[]): boolean {
+    return exchange.run(() => Reflect.apply(emit, this, [event, ...args]))
   }
-  span.end()
+}
+
+/** Pattern of the route as Express and its relatives leave it on the request. */
+function frameworkRoute(request: IncomingMessage): string {
+  if (!('route' in request)) return ''
+  const { route } = request
+  if (typeof route !== 'object' || route === null || !('path' in route) || typeof route.path !== 'string') return ''
+  const base = 'baseUrl' in request && typeof request.baseUrl === 'string' ? request.baseUrl : ''
+  return base + route.path
+}
+
+/**
+ * Whether OpenTelemetry's own instrumentation of `node:http` is in force, in whatever order the two were loaded: it wraps
+ * `Server.prototype.emit`, and marks what it has wrapped.
+ */
+function isInstrumented(): boolean {
+  let emit: unknown = Server.prototype.emit
+  for (let depth = 0; depth < 5 && typeof emit === 'function'; depth++) {
+    if ('__wrapped' in emit && emit.__wrapped === true) return true
+    emit = wrappedEmits.get(emit)
+  }
+  return false
+}
+
+/** What each `emit` of ours was put in the place of. */
+export const wrappedEmits = new WeakMap<object, unknown>()
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Clock } from '../runtime.ts'
 import type { Inbound } from './inbound.ts'
 import { workloadAddress } from './workload-address.ts'
@@ -43,23 +41,38 @@ export class ServerRegistration {
   readonly #server: Server
   readonly #environment: ServerEnvironment
   #workload: ListeningWorkload | null = null
+  #draining: Promise<void> | null = null
 
   constructor(server: Server, environment: ServerEnvironment) {
     this.#server = server
     this.#environment = environment
-    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, keepAliveTimeoutMs)
+    // 0 is the longest there is.
+    if (server.keepAliveTimeout !== 0) server.keepAliveTimeout = Math.max(server.keepAliveTimeout, keepAliveTimeoutMs)
     if (server.listening) this.#register()
     server.on('listening', () => this.#register())
     server.on('close', () => this.#deregister())
   }
 
-  /** Out of the mesh, then out of connections, then closed. */
-  async drain({ propagationMs = 1000, deadlineMs = 30_000 }: DrainOptions = {}): Promise<void> {
+  /** Out of the mesh, and no more. */
+  withdraw(): void {
+    this.#deregister()
+  }
+
+  /** Out of the mesh; then no new connections, and none kept alive; then, when all is answered or the deadline is past, closed. */
+  drain(options: DrainOptions = {}): Promise<void> {
+    this.#draining ??= this.#drain(options)
+    return this.#draining
+  }
+
+  async #drain({ propagationMs = 1000, deadlineMs = 30_000 }: DrainOptions): Promise<void> {
     const { clock, inbound } = this.#environment
     this.#deregister()
-    inbound.drain()
+    if (!this.#server.listening) return
     await new Promise<void>(resolve => void clock.setTimeout(resolve, propagationMs))
-    const closed = once(this.#server, 'close')
+    inbound.drain()
+    // The application may have closed it meanwhile.
+    if (!this.#server.listening) return
+    const closed = new Promise<void>(resolve => void this.#server.once('close', resolve))
     this.#server.close()
     this.#server.closeIdleConnections()
     const deadline = clock.setTimeout(() => this.#server.closeAllConnections(), deadlineMs)
@@ -69,12 +82,10 @@ export class ServerRegistration {
 
   #register(): void {
     const bound = this.#server.address()
-    if (bound === null || typeof bound === 'string') return
-    this.#workload = {
-      address: workloadAddress(bound as AddressInfo, this.#environment.address),
-      port: bound.port,
-      protocol: 'http',
-    }
+    // A Unix socket is nothing that others reach.
+    if (this.#workload !== null || bound === null || typeof bound === 'string') return
+    const address = workloadAddress(bound, this.#environment.address)
+    this.#workload = { address, port: bound.port, protocol: 'http' }
     this.#environment.registrar?.register(this.#workload)
   }
 
@@ -91,9 +102,17 @@ export interface MeshServer extends Server {
   drain(options?: DrainOptions): Promise<void>
 }
 
-/** Makes an HTTP server whose requests run inside their trace; it registers itself while it listens. `app` is any request listener. */
-export function createMeshServer(app: RequestListener, environment: ServerEnvironment): MeshServer {
-  const server = createServer((request, response) => environment.inbound.serve(request, response, () => app(request, response)))
+/**
+ * Makes an HTTP server whose requests run inside their trace; it registers itself while it listens. `app` is any request listener; when it
+ * throws or rejects, the caller gets 500 and the error is logged.
+ */
+export function createMeshServer(
+  app: RequestListener,
+  environment: ServerEnvironment,
+  onError?: (error: unknown) => void,
+): MeshServer {
+  const { inbound } = environment
+  const server = createServer((request, response) => inbound.serve(request, response, () => app(request, response), onError))
   const registration = new ServerRegistration(server, environment)
   return Object.assign(server, { drain: (options?: DrainOptions) => registration.drain(options) })
 }

@@ -1,45 +1,110 @@
 import { createWriteStream } from 'node:fs'
 import type { Writable } from 'node:stream'
+import type { InboundOutcome, InboundRequest } from './inbound-request.ts'
 import type { Outcome } from './outcome.ts'
+import { redactQuery } from './semantic-conventions.ts'
+import type { CallSpan } from './telemetry.ts'
+import { parseTraceparent, type TraceContext } from './trace-context.ts'
 
-/** Lines kept while the destination does not take them; further ones are dropped and counted. */
+/** Text that is collected before it is written. */
+const batchBytes = 16_384
+/** Text kept while the destination does not take it; further lines are dropped and counted. */
 const maxBufferedBytes = 1 << 20
 
-/** One JSON object a line for each call, in the words of Envoy's access log. Never blocks a call: what is not taken in time is dropped. */
+/**
+ * One JSON object a line for each call and each request, in the words of Envoy's access log. Lines are collected and written between
+ * calls; what the destination does not take in time is dropped, so that nobody ever waits for a log.
+ */
 export class AccessLog {
   readonly #out: Writable
-  /** Lines that were dropped. */
-  dropped = 0
+  #batch = ''
+  #isScheduled = false
+  #dropped = 0
 
   constructor(out: Writable) {
     this.#out = out
-    out.on('error', () => {})
+    out.on('error', () => {
+      this.#dropped++
+    })
   }
 
-  /** @param wallNowMs since the epoch, now */
-  write(outcome: Outcome, wallNowMs: number): void {
-    if (this.#out.writableLength > maxBufferedBytes) {
-      this.dropped++
+  /** Lines, or batches of lines, that were lost. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  /** @param wallNow the end of the call, in milliseconds since the epoch */
+  writeCall(outcome: Outcome, span: CallSpan | null, wallNow: number): void {
+    const { durationMs, method, path, scheme, statusCode, flag, requestBytes, responseBytes, authority } = outcome
+    const { endpointAddress, clusterName, attempts, routeName, error } = outcome
+    const traceId = span === null ? '' : (parseTraceparent(span.traceparent)?.traceId ?? '')
+    this.#write({
+      start_time: new Date(wallNow - durationMs).toISOString(),
+      direction: 'outbound',
+      method,
+      path: redactQuery(path),
+      scheme,
+      authority,
+      response_code: statusCode,
+      response_flags: flag === '' ? '-' : flag,
+      bytes_sent: requestBytes,
+      bytes_received: responseBytes,
+      duration: Math.round(durationMs),
+      upstream_host: dash(endpointAddress),
+      upstream_cluster: dash(clusterName),
+      upstream_request_attempt_count: attempts,
+      route_name: dash(routeName),
+      ...(traceId === '' ? {} : { trace_id: traceId }),
+      ...(error === null ? {} : { error: error.message }),
+    })
+  }
+
+  /** @param startedAtWall in milliseconds since the epoch */
+  writeRequest(request: InboundRequest, outcome: InboundOutcome, place: TraceContext | null, startedAtWall: number): void {
+    const { method, path, protocolVersion, scheme, authority, peerAddress, peerPort, headers } = request
+    const { statusCode, wasAborted, requestBytes, responseBytes, durationMs, route, error } = outcome
+    const userAgent = headers['user-agent']
+    this.#write({
+      start_time: new Date(startedAtWall).toISOString(),
+      direction: 'inbound',
+      method,
+      path: redactQuery(path),
+      scheme,
+      authority,
+      protocol: `HTTP/${protocolVersion}`,
+      response_code: statusCode,
+      response_flags: wasAborted ? 'DC' : '-',
+      bytes_received: requestBytes,
+      bytes_sent: responseBytes,
+      duration: Math.round(durationMs),
+      downstream_remote_address: peerAddress === '' ? '-' : `${peerAddress}:${peerPort}`,
+      user_agent: typeof userAgent === 'string' ? userAgent : '-',
+      route_name: dash(route),
+      ...(place === null ? {} : { trace_id: place.traceId }),
+      ...(error === null ? {} : { error: error.message }),
+    })
+  }
+
+  /** Hands what is collected to the destination. */
+  flush(): void {
+    this.#isScheduled = false
+    if (this.#batch === '') return
+    this.#out.write(this.#batch)
+    this.#batch = ''
+  }
+
+  #write(line: object): void {
+    if (this.#out.writableLength + this.#batch.length > maxBufferedBytes) {
+      this.#dropped++
       return
     }
-    const line = {
-      start_time: new Date(wallNowMs - outcome.durationMs).toISOString(),
-      method: outcome.method,
-      path: outcome.path,
-      protocol: outcome.scheme,
-      response_code: outcome.statusCode,
-      response_flags: outcome.flag === '' ? '-' : outcome.flag,
-      bytes_received: outcome.requestBytes,
-      bytes_sent: outcome.responseBytes,
-      duration: Math.round(outcome.durationMs),
-      authority: outcome.authority,
-      upstream_host: outcome.endpointAddress === '' ? '-' : outcome.endpointAddress,
-      upstream_cluster: outcome.clusterName === '' ? '-' : outcome.clusterName,
-      upstream_request_attempt_count: outcome.attempts,
-      route_name: outcome.routeName === '' ? '-' : outcome.routeName,
-      ...(outcome.error === null ? {} : { error: outcome.error.message }),
+    this.#batch += `${JSON.stringify(line)}\n`
+    if (this.#batch.length >= batchBytes) {
+      this.flush()
+    } else if (!this.#isScheduled) {
+      this.#isScheduled = true
+      setImmediate(() => this.flush())
     }
-    this.#out.write(`${JSON.stringify(line)}\n`)
   }
 }
 
@@ -49,4 +114,8 @@ export function accessLogFrom(value: string | undefined): AccessLog | null {
   if (value === 'stdout') return new AccessLog(process.stdout)
   if (value === 'stderr') return new AccessLog(process.stderr)
   return new AccessLog(createWriteStream(value, { flags: 'a' }))
+}
+
+function dash(text: string): string {
+  return text === '' ? '-' : text
 }

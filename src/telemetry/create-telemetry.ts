@@ -1,64 +1,103 @@
-import { type Tracer, trace } from '@opentelemetry/api'
-import type { Clock } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
 import type { AccessLog } from './access-log.ts'
+import { ApiInstruments } from './api-instruments.ts'
 import { CallStats } from './call-stats.ts'
-import { ClientSpan, startClientSpan } from './client-span.ts'
-import { InboundStats } from './inbound-stats.ts'
+import { CallTracing, type ClientSpans } from './call-tracing.ts'
+import { InboundExchange } from './inbound-exchange.ts'
+import type { InboundRequest } from './inbound-request.ts'
+import { InboundTracing } from './inbound-tracing.ts'
 import type { Outcome } from './outcome.ts'
+import { RecordedCall } from './recorded-call.ts'
+import { Stats } from './stats.ts'
 import type { CallLabels, CallSeries, CallSpan, CallStart, Telemetry } from './telemetry.ts'
+import { TracingState } from './tracing-state.ts'
 
 /** How {@link MeshTelemetry} is made. */
 export interface TelemetryOptions {
-  /** Name of this service, the source of every call. */
+  /** Name of this service, the source of every call; empty when it is not known. */
   readonly service: string
-  readonly clock: Clock
+  readonly runtime: Pick<Runtime, 'clock' | 'random'>
   /** Default: none. */
   readonly accessLog?: AccessLog | null
+  /** Default `auto`. */
+  readonly clientSpans?: ClientSpans
 }
 
-/** Counts in memory, traces through the OpenTelemetry API when an SDK is there, and writes the access log. */
+/**
+ * What becomes of calls and requests: counted in plain fields, traced through the OpenTelemetry API when an SDK is registered, their trace
+ * carried on either way, and written to the access log.
+ */
 export class MeshTelemetry implements Telemetry {
   readonly service: string
-  readonly inbound = new InboundStats()
-  readonly #clock: Clock
+  readonly stats: Stats
+  readonly tracing: TracingState
+  readonly #runtime: Pick<Runtime, 'clock' | 'random'>
   readonly #accessLog: AccessLog | null
-  readonly #tracer: Tracer
-  readonly #stats = new Map<string, CallStats>()
+  readonly #calls: CallTracing
+  readonly #inbound: InboundTracing
+  readonly #instruments: ApiInstruments
 
-  constructor({ service, clock, accessLog }: TelemetryOptions) {
+  constructor({ service, runtime, accessLog = null, clientSpans = 'auto' }: TelemetryOptions) {
     this.service = service
-    this.#clock = clock
-    this.#accessLog = accessLog ?? null
-    this.#tracer = trace.getTracer('inmesh')
+    this.stats = new Stats(service, runtime.clock)
+    this.tracing = new TracingState(runtime.random)
+    this.#runtime = runtime
+    this.#accessLog = accessLog
+    this.#calls = new CallTracing(this.tracing, clientSpans)
+    this.#inbound = new InboundTracing(this.tracing)
+    this.#instruments = new ApiInstruments()
   }
 
-  /** Everything counted so far. */
-  get stats(): Iterable<CallStats> {
-    return this.#stats.values()
+  /**
+   * Says that a metric producer hands {@link stats} to a reader. Without one, numbers go to the instruments of the meter provider that the
+   * application registered, if it did.
+   */
+  producesMetrics(): void {
+    this.#instruments.disable()
   }
 
-  get tracer(): Tracer {
-    return this.#tracer
+  /** Hands what the access log has collected to its destination. */
+  flush(): void {
+    this.#accessLog?.flush()
   }
 
-  /** The same labels give the same series, so that counts outlive a new configuration. */
   bind(labels: CallLabels): CallSeries {
-    const key = JSON.stringify(labels)
-    let stats = this.#stats.get(key)
-    if (stats === undefined) {
-      stats = new CallStats(labels, this.service)
-      this.#stats.set(key, stats)
-    }
-    return stats
+    this.#instruments.look()
+    return this.stats.bind(labels)
   }
 
   startSpan(call: CallStart): CallSpan | null {
-    return startClientSpan(this.#tracer, call)
+    return this.#calls.start(call)
   }
 
   finish(series: CallSeries, outcome: Outcome, span: CallSpan | null): void {
-    if (series instanceof CallStats) series.cell(outcome).add(outcome)
-    if (span instanceof ClientSpan) span.end(outcome, this.service)
-    if (this.#accessLog !== null) this.#accessLog.write(outcome, this.#clock.wallNow())
+    if (series instanceof CallStats) {
+      const cell = series.cell(outcome)
+      cell.add(outcome)
+      if (this.#instruments.isEnabled) this.#instruments.recordCall(cell.attributes, outcome)
+    }
+    if (span instanceof RecordedCall) span.finish(outcome, this.service, series.labels.protocolVersion)
+    if (this.#accessLog !== null) this.#accessLog.writeCall(outcome, span, this.#runtime.clock.wallNow())
+  }
+
+  /**
+   * A server received a request.
+   *
+   * @param deadlineMs how long the caller waits for the answer; 0 when it did not say
+   * @param hasForeignSpan see {@link InboundTracing.start}
+   */
+  receive(request: InboundRequest, deadlineMs: number, hasForeignSpan: boolean): InboundExchange {
+    const { clock } = this.#runtime
+    const startedAt = clock.now()
+    const startedAtWall = clock.wallNow()
+    const trace = this.#inbound.start(request, startedAtWall, deadlineMs > 0 ? startedAt + deadlineMs : 0, hasForeignSpan)
+    this.#instruments.look()
+    return new InboundExchange(
+      request,
+      trace,
+      { stats: this.stats.inbound, instruments: this.#instruments, accessLog: this.#accessLog, clock },
+      startedAt,
+      startedAtWall,
+    )
   }
 }

@@ -19,6 +19,6 @@ export type MetricFamily = {
   readonly startedAtWall: number
 } & (
   | { readonly kind: 'histogram'; readonly points: readonly MetricPoint<HistogramValue>[] }
-  | { readonly kind: 'counter'; readonly points: readonly MetricPoint<number>[] }
-  | { readonly kind: 'gauge'; readonly points: readonly MetricPoint<number>[] }
+  /** `counter` only grows, `updown` is a sum that can shrink, `gauge` is no sum. */
+  | { readonly kind: 'counter' | 'updown' | 'gauge'; readonly points: readonly MetricPoint<number>[] }
 )

@@ -1,0 +1,83 @@
+import { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { Server as SecureServer } from 'node:https'
+import { type Inbound, wrappedEmits } from './inbound.ts'
+
+/** What {@link adoptServers} is given. */
+export interface Adoption {
+  readonly inbound: Inbound
+  /** Called when a server of the application begins to listen, each time. */
+  onListening(server: Server): void
+}
+
+type Emit = (this: Server, event: string | symbol, ...args: unknown[]) => boolean
+
+/**
+ * Makes every `node:http` and `node:https` server of the process one of the mesh, those that other code has created already included.
+ * Servers that begin to listen inside {@link Adopted.except} are left alone.
+ */
+export function adoptServers(adoption: Adoption): Adopted {
+  const adopted = new Adopted(adoption)
+  adopted.wrap(Server.prototype)
+  adopted.wrap(SecureServer.prototype)
+  return adopted
+}
+
+/** The hooks that {@link adoptServers} has put in place. */
+export class Adopted {
+  readonly #adoption: Adoption
+  readonly #excepted = new WeakSet<Server>()
+  #isExcepting = false
+
+  constructor(adoption: Adoption) {
+    this.#adoption = adoption
+  }
+
+  /** Servers that begin to listen while `run` runs are not the application's: an exporter's, for example. */
+  except<Result>(run: () => Result): Result {
+    this.#isExcepting = true
+    try {
+      return run()
+    } finally {
+      this.#isExcepting = false
+    }
+  }
+
+  wrap(prototype: Server): void {
+    const adopted = this
+    const { emit, listen } = prototype
+    const hooked: Emit = function (event, ...args) {
+      return adopted.#emit(this, emit, event, args)
+    }
+    wrappedEmits.set(hooked, emit)
+    prototype.emit = hooked
+    prototype.listen = function (this: Server, ...args: unknown[]): Server {
+      if (adopted.#isExcepting) adopted.#excepted.add(this)
+      return Reflect.apply(listen, this, args)
+    }
+  }
+
+  #emit(server: Server, emit: Server['emit'], event: string | symbol, args: readonly unknown[]): boolean {
+    const goOn = () => Reflect.apply(emit, server, [event, ...args])
+    if (event === 'listening') {
+      if (!this.#excepted.has(server)) this.#adoption.onListening(server)
+      return goOn()
+    }
+    if (event !== 'request' && event !== 'checkContinue') return goOn()
+    const [request, response] = args
+    const isHttp1 = request instanceof IncomingMessage && response instanceof ServerResponse
+    if (!isHttp1 || this.#excepted.has(server)) return goOn()
+    let wasHeard = true
+    const handle = () => {
+      wasHeard = goOn()
+    }
+    this.#adoption.inbound.serve(request, response, handle, rethrow)
+    return wasHeard
+  }
+}
+
+/** An application that was never changed ends by an error that it does not catch, as it would without the mesh. */
+function rethrow(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
+}

@@ -1,0 +1,64 @@
+import { createNoopMeter, type Histogram, type Meter, metrics } from '@opentelemetry/api'
+import type { MetricAttributes } from './metric-family.ts'
+import type { Outcome } from './outcome.ts'
+import { durationBoundariesS, sizeBoundariesBytes } from './semantic-conventions.ts'
+
+interface Instruments {
+  readonly clientDuration: Histogram
+  readonly requestSize: Histogram
+  readonly responseSize: Histogram
+  readonly serverDuration: Histogram
+}
+
+/** Ordinary instruments, for an application that has an SDK of its own and no producer of ours in it. They cost microseconds a call. */
+export class ApiInstruments {
+  #instruments: Instruments | null
+  #isDisabled: boolean
+
+  constructor() {
+    this.#instruments = null
+    this.#isDisabled = false
+  }
+
+  get isEnabled(): boolean {
+    return this.#instruments !== null
+  }
+
+  /** Never again. */
+  disable(): void {
+    this.#isDisabled = true
+    this.#instruments = null
+  }
+
+  /** Looks whether a meter provider has been registered since. */
+  look(): void {
+    if (this.#isDisabled || this.#instruments !== null) return
+    const meter = metrics.getMeter('inmesh')
+    // The API has one meter for "nobody is there".
+    if (meter === createNoopMeter() || meter.constructor.name === 'NoopMeter') return
+    this.#instruments = createInstruments(meter)
+  }
+
+  recordCall(attributes: MetricAttributes, { durationMs, requestBytes, responseBytes }: Outcome): void {
+    const instruments = this.#instruments
+    if (instruments === null) return
+    instruments.clientDuration.record(durationMs / 1000, attributes)
+    instruments.requestSize.record(requestBytes, attributes)
+    instruments.responseSize.record(responseBytes, attributes)
+  }
+
+  recordRequest(attributes: MetricAttributes, durationMs: number): void {
+    this.#instruments?.serverDuration.record(durationMs / 1000, attributes)
+  }
+}
+
+function createInstruments(meter: Meter): Instruments {
+  const seconds = { unit: 's', advice: { explicitBucketBoundaries: [...durationBoundariesS] } }
+  const bytes = { unit: 'By', advice: { explicitBucketBoundaries: [...sizeBoundariesBytes] } }
+  return {
+    clientDuration: meter.createHistogram('http.client.request.duration', seconds),
+    requestSize: meter.createHistogram('http.client.request.body.size', bytes),
+    responseSize: meter.createHistogram('http.client.response.body.size', bytes),
+    serverDuration: meter.createHistogram('http.server.request.duration', seconds),
+  }
+}

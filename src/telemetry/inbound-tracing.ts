@@ -1,0 +1,146 @@
+import {
+  type Attributes,
+  type Context,
+  context,
+  createTraceState,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api'
+import { maxBaggageBytes, parseBaggage } from './baggage.ts'
+import { type InboundOutcome, type InboundRequest, serverErrorType } from './inbound-request.ts'
+import { methodOfName } from './recorded-call.ts'
+import { hasContextManager, RequestScope, scopeKey } from './request-scope.ts'
+import { knownMethod, redactQuery, serverAddress } from './semantic-conventions.ts'
+import { joinHeader, parseTraceparent, type TraceContext } from './trace-context.ts'
+import type { TracingState } from './tracing-state.ts'
+
+/** Longest `tracestate` that is carried on (W3C Trace Context section 3.3.1.1 asks for at least 512). */
+const maxTracestateBytes = 8192
+
+/** An inbound request's place in its trace. */
+export interface InboundTrace {
+  readonly scope: RequestScope
+  /** The context that the application runs in; `null` where none is managed. */
+  readonly otel: Context | null
+  /** The SERVER span, if it is recorded. */
+  readonly span: Span | null
+}
+
+/** Takes a request's trace up, or begins one, and makes the SERVER span of what is sampled. */
+export class InboundTracing {
+  readonly #state: TracingState
+
+  constructor(state: TracingState) {
+    this.#state = state
+  }
+
+  /**
+   * @param hasForeignSpan another instrumentation makes the SERVER span: the trace is its business
+   * @param deadlineAt see {@link RequestScope.deadlineAt}
+   */
+  start(request: InboundRequest, startedAtWall: number, deadlineAt: number, hasForeignSpan: boolean): InboundTrace {
+    const isManaged = hasContextManager()
+    if (hasForeignSpan && isManaged) {
+      const scope = new RequestScope(null, '', '', undefined, deadlineAt)
+      return { scope, otel: context.active().setValue(scopeKey, scope), span: null }
+    }
+    const parent = parseTraceparent(request.headers.traceparent)
+    const tracestate = parent === null ? '' : limited(joinHeader(request.headers.tracestate), maxTracestateBytes)
+    const baggage = limited(joinHeader(request.headers.baggage), maxBaggageBytes)
+    const incoming = isManaged ? incomingContext(parent, tracestate) : ROOT_CONTEXT
+    const { tracer } = this.#state
+    if (tracer === null) return this.#scoped(parent, tracestate, baggage, deadlineAt, isManaged ? incoming : null, null)
+
+    const { sampler, ids } = this.#state
+    const traceId = parent === null ? ids.generateTraceId() : parent.traceId
+    if (sampler !== null && !sampler.decide(parent === null ? null : parent.sampled, traceId)) {
+      const place = { traceId, spanId: parent === null ? ids.generateSpanId() : parent.spanId, sampled: false }
+      const below = isManaged ? incomingContext(place, tracestate) : null
+      return this.#scoped(place, tracestate, baggage, deadlineAt, below, null)
+    }
+    if (parent === null && sampler !== null) ids.force(traceId)
+    const span = tracer.startSpan(methodOfName(knownMethod(request.method)), spanOptions(request, startedAtWall), incoming)
+    ids.force('')
+    const { traceFlags, traceState, ...own } = span.spanContext()
+    const place = { traceId: own.traceId, spanId: own.spanId, sampled: (traceFlags & 1) === 1 }
+    const below = isManaged ? trace.setSpan(incoming, span) : null
+    const recorded = span.isRecording() ? span : null
+    return this.#scoped(place, traceState?.serialize() ?? '', baggage, deadlineAt, below, recorded)
+  }
+
+  #scoped(
+    place: TraceContext | null,
+    tracestate: string,
+    baggage: string,
+    deadlineAt: number,
+    otel: Context | null,
+    span: Span | null,
+  ): InboundTrace {
+    const parsed = otel === null ? undefined : parseBaggage(baggage)
+    const scope = new RequestScope(place, tracestate, baggage, parsed, deadlineAt)
+    if (otel === null) return { scope, otel, span }
+    const scoped = otel.setValue(scopeKey, scope)
+    return { scope, otel: parsed === undefined ? scoped : propagation.setBaggage(scoped, parsed), span }
+  }
+}
+
+/** Ends a SERVER span. */
+export function finishInboundSpan(span: Span, request: InboundRequest, outcome: InboundOutcome, endedAtWall: number): void {
+  const { route, statusCode, error } = outcome
+  const errorType = serverErrorType(outcome)
+  if (route !== '') span.updateName(`${methodOfName(knownMethod(request.method))} ${route}`)
+  span.setAttributes({
+    ...(route === '' ? {} : { 'http.route': route }),
+    ...(statusCode === 0 ? {} : { 'http.response.status_code': statusCode }),
+    ...(errorType === '' ? {} : { 'error.type': errorType }),
+  })
+  // A caller that goes away is no fault of the server's, nor is what a status below 500 says.
+  if (statusCode >= 500 || error !== null) {
+    span.setStatus({ code: SpanStatusCode.ERROR, ...(error === null ? {} : { message: error.message }) })
+  }
+  span.end(endedAtWall)
+}
+
+function incomingContext(parent: TraceContext | null, tracestate: string): Context {
+  if (parent === null) return ROOT_CONTEXT
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    traceId: parent.traceId,
+    spanId: parent.spanId,
+    traceFlags: parent.sampled ? 1 : 0,
+    isRemote: true,
+    ...(tracestate === '' ? {} : { traceState: createTraceState(tracestate) }),
+  })
+}
+
+function spanOptions(request: InboundRequest, startTime: number): { kind: SpanKind; startTime: number; attributes: Attributes } {
+  const { method, scheme, authority, path, protocolVersion, headers, peerAddress, peerPort } = request
+  const known = knownMethod(method)
+  const question = path.indexOf('?')
+  const userAgent = headers['user-agent']
+  const { address, port } = serverAddress(authority, scheme)
+  return {
+    kind: SpanKind.SERVER,
+    startTime,
+    attributes: {
+      'http.request.method': known,
+      ...(known === method ? {} : { 'http.request.method_original': method }),
+      'url.scheme': scheme,
+      'url.path': question < 0 ? path : path.slice(0, question),
+      ...(question < 0 ? {} : { 'url.query': redactQuery(path.slice(question)).slice(1) }),
+      ...(address === '' ? {} : { 'server.address': address, 'server.port': port }),
+      'network.protocol.version': protocolVersion,
+      ...(peerAddress === ''
+        ? {}
+        : { 'client.address': peerAddress, 'network.peer.address': peerAddress, 'network.peer.port': peerPort }),
+      ...(typeof userAgent === 'string' ? { 'user_agent.original': userAgent } : {}),
+    },
+  }
+}
+
+function limited(text: string, maxBytes: number): string {
+  return text.length > maxBytes ? '' : text
+}

@@ -1,0 +1,80 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type Baggage, type Context, context, createContextKey, ROOT_CONTEXT } from '@opentelemetry/api'
+import { PropagatedCall } from './propagated-call.ts'
+import type { CallSpan } from './telemetry.ts'
+import type { TraceContext } from './trace-context.ts'
+
+/** What an inbound request hands to the calls that are made on its behalf. */
+export class RequestScope {
+  /** The server's place in the trace; `null` when the request is part of none. */
+  readonly trace: TraceContext | null
+  /** As it came; empty when there was none. */
+  readonly tracestate: string
+  /** As it came; empty when there was none. */
+  readonly baggage: string
+  /** {@link baggage} as the OpenTelemetry context holds it. */
+  readonly parsedBaggage: Baggage | undefined
+  /** Monotonic time in milliseconds by which the caller wants its answer; 0 when it did not say. */
+  readonly deadlineAt: number
+  #call: CallSpan | null
+
+  constructor(
+    trace: TraceContext | null,
+    tracestate: string,
+    baggage: string,
+    parsedBaggage: Baggage | undefined,
+    deadlineAt: number,
+  ) {
+    this.trace = trace
+    this.tracestate = tracestate
+    this.baggage = baggage
+    this.parsedBaggage = parsedBaggage
+    this.deadlineAt = deadlineAt
+    this.#call = null
+  }
+
+  /** What every unrecorded call on behalf of the request sends: the same each time, so it is made once. */
+  get call(): CallSpan | null {
+    if (this.#call === null && this.trace !== null) {
+      const { traceId, spanId, sampled } = this.trace
+      this.#call = new PropagatedCall(traceId, spanId, sampled, this.tracestate, this.baggage)
+    }
+    return this.#call
+  }
+}
+
+export const scopeKey = createContextKey('inmesh.request-scope')
+const probeKey = createContextKey('inmesh.probe')
+
+// Where no OpenTelemetry context manager is registered. The only one of this package: each costs every `await` on older Nodes.
+const storage = new AsyncLocalStorage<RequestScope>()
+let isContextManaged = false
+
+/** Whether somebody registered an OpenTelemetry context manager. Once true, it stays true. */
+export function hasContextManager(): boolean {
+  if (isContextManaged) return true
+  const probe = ROOT_CONTEXT.setValue(probeKey, true)
+  isContextManaged = context.with(probe, isProbeActive)
+  return isContextManaged
+}
+
+function isProbeActive(): boolean {
+  return context.active().getValue(probeKey) === true
+}
+
+/** The scope of the request on whose behalf the code runs, as far as it is not the OpenTelemetry context that holds it. */
+export function storedScope(): RequestScope | undefined {
+  return storage.getStore()
+}
+
+/** The scope of the request on whose behalf the code runs. */
+export function currentScope(): RequestScope | undefined {
+  if (!isContextManaged) return storage.getStore()
+  const scope = context.active().getValue(scopeKey)
+  return scope instanceof RequestScope ? scope : undefined
+}
+
+/** Runs `run` in `scope`, through the OpenTelemetry context where one is given, else through this package's own storage. */
+export function runInScope<Result>(scope: RequestScope, otel: Context | null, run: () => Result): Result {
+  return otel === null ? storage.run(scope, run) : context.with(otel, run)
+}
