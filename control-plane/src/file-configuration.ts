@@ -1,0 +1,95 @@
+import type { Node } from 'inmesh/gen/envoy/config/core/v3/base_pb'
+import type { Configuration } from './configuration.ts'
+import { MeshState } from './mesh.ts'
+import type { RegisteredWorkload } from './registry/registered-workload.ts'
+import type { Runtime } from './runtime.ts'
+import { FileSource, type FileSourceOptions, type FolderContents } from './sources/file-source.ts'
+import { formatProblem, type Problem } from './sources/problem.ts'
+import { type View, viewKey, viewOf } from './translate/view.ts'
+import type { ViewResources } from './xds/ads-server.ts'
+
+/** The documents in a folder cannot be served, and nothing was served before. */
+export class BadConfigurationError extends Error {
+  readonly problems: readonly Problem[]
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(formatProblem).join('\n'))
+    this.name = 'BadConfigurationError'
+    this.problems = problems
+  }
+}
+
+/** A folder of documents, followed, with the registered workloads: the mesh as this control plane serves it. */
+export class FileConfiguration implements Configuration {
+  readonly #state = new MeshState()
+  readonly #source: FileSource
+  readonly #runtime: Runtime
+  readonly #views = new Map<string, View>()
+  #listener: (() => void) | undefined
+
+  /**
+   * Reads the folder and follows it.
+   *
+   * @throws {BadConfigurationError} when the folder has errors. Later errors are logged, and the last good revision goes on
+   */
+  constructor(options: FileSourceOptions) {
+    this.#runtime = options.runtime
+    this.#source = new FileSource(options)
+    const { documents, problems } = this.#source.read()
+    const result = this.#state.apply(documents, problems)
+    if (result.kind === 'refused') throw new BadConfigurationError(result.problems)
+    this.#report(result.revision, documents.length, result.warnings)
+    this.#source.follow(contents => this.#changed(contents))
+  }
+
+  viewOf(node: Node | undefined): string {
+    const view = viewOf(node)
+    const key = viewKey(view)
+    this.#views.set(key, view)
+    return key
+  }
+
+  resourcesOf(key: string): ViewResources | undefined {
+    const view = this.#views.get(key)
+    return view && this.#state.resourcesOf(view)
+  }
+
+  setWorkloads(workloads: readonly RegisteredWorkload[]): void {
+    if (!this.#state.setWorkloads(workloads)) return
+    this.#runtime.logger.info(`revision ${this.#state.revision}: ${workloads.length} registered workloads`)
+    this.#listener?.()
+  }
+
+  onChange(listener: () => void): void {
+    this.#listener = listener
+  }
+
+  close(): void {
+    this.#source.close()
+  }
+
+  #changed({ documents, problems }: FolderContents): void {
+    const before = this.#state.revision
+    const result = this.#state.apply(documents, problems)
+    if (result.kind === 'refused') {
+      const { logger } = this.#runtime
+      logger.error(`the change is refused, revision ${before} goes on`)
+      for (const problem of result.problems) this.#log(problem)
+      return
+    }
+    if (result.revision === before) return
+    this.#report(result.revision, documents.length, result.warnings)
+    this.#listener?.()
+  }
+
+  #report(revision: number, count: number, warnings: readonly Problem[]): void {
+    this.#runtime.logger.info(`revision ${revision}: ${count} documents`)
+    for (const warning of warnings) this.#log(warning)
+  }
+
+  #log(problem: Problem): void {
+    const { logger } = this.#runtime
+    if (problem.severity === 'error') logger.error(formatProblem(problem))
+    else logger.warn(formatProblem(problem))
+  }
+}

@@ -1,0 +1,57 @@
+import type { Protocol } from './protocol.ts'
+
+/** Something that can be called by name, whoever declared it. */
+export interface MeshService {
+  /** The full name: `reviews.default.svc.cluster.local`, or the host of a ServiceEntry, which may be a wildcard. */
+  readonly host: string
+  /** The name for people: that of the Kubernetes service, or the host. */
+  readonly name: string
+  readonly namespace: string
+  /** Whether the short names `reviews`, `reviews.default` and `reviews.default.svc` mean it too. */
+  readonly hasShortNames: boolean
+  /** IP addresses that mean it too. */
+  readonly addresses: readonly string[]
+  readonly external: boolean
+  /** `listed`: by assignments. The others are looked up by the caller; `none` is the host itself. */
+  readonly resolution: 'listed' | 'dns' | 'dns-round-robin' | 'none'
+  readonly ports: readonly MeshPort[]
+}
+
+export interface MeshPort {
+  readonly number: number
+  readonly name: string
+  readonly protocol: Protocol
+  /** Where an endpoint listens that does not say it: a port number, or the name of one. */
+  readonly target: number | string
+}
+
+/** One place where a service is served. */
+export interface MeshEndpoint {
+  /** IP address; a host name in a service that is looked up. */
+  readonly address: string
+  /** By port number of the service; a port that is absent is not served here. */
+  readonly ports: ReadonlyMap<number, number>
+  readonly labels: Readonly<Record<string, string>>
+  readonly locality: MeshLocality
+  /** At least 1. */
+  readonly weight: number
+  /** `name;namespace`, for people. */
+  readonly workload: string
+}
+
+export interface MeshLocality {
+  readonly region: string
+  readonly zone: string
+  readonly subZone: string
+}
+
+/** Splits `region/zone/subZone`. */
+export function parseLocality(text: string): MeshLocality {
+  const [region = '', zone = '', subZone = ''] = text.split('/')
+  return { region, zone, subZone }
+}
+
+/** Whether `labels` hold everything in `selector`. */
+export function selects(selector: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
+  return Object.entries(selector).every(([key, value]) => labels[key] === value)
+}

@@ -1,0 +1,73 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { LbEndpointSchema, LocalityLbEndpointsSchema } from 'inmesh/gen/envoy/config/endpoint/v3/endpoint_components_pb'
+import { type ClusterLoadAssignment, ClusterLoadAssignmentSchema } from 'inmesh/gen/envoy/config/endpoint/v3/endpoint_pb'
+import type { MeshEndpoint } from '../model/mesh-service.ts'
+import { compareText } from '../model/object-meta.ts'
+import { type LocalityGroup, type LocalityPlan, planLocalities } from './locality-plan.ts'
+
+/** The assignment of a cluster: the endpoints that serve the port, once each, grouped by locality in a fixed order. */
+export function assignment(
+  clusterName: string,
+  endpoints: readonly MeshEndpoint[],
+  port: number,
+  plan?: LocalityPlan,
+): ClusterLoadAssignment {
+  const groups = planLocalities(groupByLocality(endpoints, port), plan)
+  return create(ClusterLoadAssignmentSchema, { clusterName, endpoints: groups.map(group => translateGroup(group, port)) })
+}
+
+function groupByLocality(endpoints: readonly MeshEndpoint[], port: number): readonly LocalityGroup[] {
+  const groups = new Map<string, MeshEndpoint[]>()
+  const seen = new Set<string>()
+  for (const endpoint of endpoints) {
+    const target = endpoint.ports.get(port)
+    // A client refuses an assignment that names an address twice.
+    const address = `${endpoint.address} ${target}`
+    if (target === undefined || seen.has(address)) continue
+    seen.add(address)
+    const { region, zone, subZone } = endpoint.locality
+    const key = `${region}/${zone}/${subZone}`
+    const group = groups.get(key)
+    if (group) group.push(endpoint)
+    else groups.set(key, [endpoint])
+  }
+  const sorted = [...groups].sort(([a], [b]) => compareText(a, b))
+  return sorted.flatMap(([, members]) => {
+    const [first] = members
+    return first ? [{ locality: first.locality, endpoints: members, priority: 0, weight: weightOf(members) }] : []
+  })
+}
+
+/** Sum of the weights, as gRPC wants it: it leaves out a locality without weight. */
+const weightOf = (endpoints: readonly MeshEndpoint[]) => endpoints.reduce((sum, { weight }) => sum + weight, 0)
+
+function translateGroup(
+  { locality, endpoints, priority, weight }: LocalityGroup,
+  port: number,
+): MessageInitShape<typeof LocalityLbEndpointsSchema> {
+  return {
+    locality: { region: locality.region, zone: locality.zone, subZone: locality.subZone },
+    lbEndpoints: endpoints.map(endpoint => translateEndpoint(endpoint, port)),
+    loadBalancingWeight: weight,
+    priority,
+  }
+}
+
+function translateEndpoint(endpoint: MeshEndpoint, port: number): MessageInitShape<typeof LbEndpointSchema> {
+  const version = endpoint.labels.version
+  return {
+    hostIdentifier: {
+      case: 'endpoint',
+      value: {
+        address: {
+          address: {
+            case: 'socketAddress',
+            value: { address: endpoint.address, portSpecifier: { case: 'portValue', value: endpoint.ports.get(port) ?? port } },
+          },
+        },
+      },
+    },
+    loadBalancingWeight: endpoint.weight,
+    ...(version ? { metadata: { filterMetadata: { 'envoy.lb': { version } } } } : {}),
+  }
+}

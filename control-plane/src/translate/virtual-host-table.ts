@@ -1,0 +1,76 @@
+import { create } from '@bufbuild/protobuf'
+import { type Route, type VirtualHost, VirtualHostSchema } from 'inmesh/gen/envoy/config/route/v3/route_components_pb'
+import { closestMatch } from '../model/host.ts'
+import type { MeshRouting } from '../model/mesh-model.ts'
+import type { MeshService } from '../model/mesh-service.ts'
+import type { VirtualService } from '../model/virtual-service.ts'
+import { defaultRoute, translateRoutes } from './route.ts'
+import type { TrafficPolicies } from './traffic-policies.ts'
+import type { View } from './view.ts'
+
+/** Which VirtualService rules which host, and the routes that follow from it. */
+export class VirtualHostTable {
+  readonly #view: View
+  readonly #routing: MeshRouting
+  readonly #policies: TrafficPolicies
+  /** The oldest VirtualService of each host: of several on one host only one counts, and it counts whole. */
+  readonly #byHost = new Map<string, VirtualService>()
+  /** By VirtualService and port: a rule on many hosts is translated once. */
+  readonly #routes = new Map<VirtualService, Map<number, readonly Route[]>>()
+
+  constructor(routing: MeshRouting, policies: TrafficPolicies, view: View) {
+    this.#view = view
+    this.#routing = routing
+    this.#policies = policies
+    for (const virtualService of routing.virtualServices) {
+      if (!virtualService.appliesToMesh || virtualService.http.length === 0) continue
+      for (const host of virtualService.hosts) if (!this.#byHost.has(host)) this.#byHost.set(host, virtualService)
+    }
+  }
+
+  /** Hosts with rules and without a service, to which calls on port 80 are routed all the same. In the order of the hosts. */
+  get hostsWithoutService(): readonly string[] {
+    const services = [...this.#routing.services.keys()]
+    const isServed = (host: string) => services.some(service => service === host || closestMatch([[host, true]], service))
+    return [...this.#byHost.keys()].filter(host => !isServed(host)).sort()
+  }
+
+  /** The virtual host of a service's port. */
+  ofService({ host }: MeshService, port: number, domains: readonly string[]): VirtualHost {
+    const ruled = this.ofHost(host, port, domains)
+    if (ruled) return ruled
+    const scope = { view: this.#view, routing: this.#routing, policies: this.#policies, port }
+    return virtualHost(host, port, domains, [defaultRoute(host, scope)])
+  }
+
+  /** The virtual host of a host that a VirtualService rules; `undefined` when none does, or none of its rules concerns the caller. */
+  ofHost(host: string, port: number, domains: readonly string[]): VirtualHost | undefined {
+    const virtualService = closestMatch(this.#byHost, host)
+    if (!virtualService) return undefined
+    const routes = this.#routesOf(virtualService, port)
+    return routes.length > 0 ? virtualHost(host, port, domains, routes) : undefined
+  }
+
+  #routesOf(virtualService: VirtualService, port: number): readonly Route[] {
+    let byPort = this.#routes.get(virtualService)
+    if (!byPort) {
+      byPort = new Map()
+      this.#routes.set(virtualService, byPort)
+    }
+    let routes = byPort.get(port)
+    if (!routes) {
+      routes = translateRoutes(virtualService, { view: this.#view, routing: this.#routing, policies: this.#policies, port })
+      byPort.set(port, routes)
+    }
+    return routes
+  }
+}
+
+function virtualHost(host: string, port: number, domains: readonly string[], routes: readonly Route[]): VirtualHost {
+  return create(VirtualHostSchema, {
+    name: `${host}:${port}`,
+    domains: [...domains],
+    routes: [...routes],
+    includeRequestAttemptCount: true,
+  })
+}
