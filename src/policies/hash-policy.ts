@@ -1,5 +1,5 @@
 import type { Random } from '../runtime.ts'
-import { hash64, randomHash } from './load-balancing/hash64.ts'
+import { hash64, isHash64Loaded, loadHash64, randomHash } from './load-balancing/hash64.ts'
 import { queryParameter } from './query-parameter-matcher.ts'
 import { compileRegexSubstitution, type RegexSubstitution } from './regex-substitution.ts'
 
@@ -37,7 +37,7 @@ interface CompiledSource {
 
 /**
  * Computes the hash of a request from a route's hash policies (`RouteAction.hash_policy`): each one that finds its value rotates what there is by
- * one bit and mixes its own in; a terminal one ends the list once there is a hash. Needs `loadHash64` to have resolved.
+ * one bit and mixes its own in; a terminal one ends the list once there is a hash. Before `loadHash64` has resolved there is none.
  */
 export class CompiledHashPolicy {
   readonly #sources: readonly CompiledSource[]
@@ -48,6 +48,8 @@ export class CompiledHashPolicy {
    * @throws RE2JSException when a rewrite is not RE2
    */
   constructor(policies: readonly HashPolicy[], sourceIp = '') {
+    // Without WebAssembly there is never a hash.
+    loadHash64().catch(() => {})
     this.#sourceIp = sourceIp
     this.#sources = policies.map(policy => {
       const rewrite = policy.source.kind === 'header' ? policy.source.rewrite : undefined
@@ -57,6 +59,7 @@ export class CompiledHashPolicy {
 
   /** The 64-bit hash, or `null` when no policy found its value: the pick is then at random. */
   hash(request: HashRequest, random: Random): bigint | null {
+    if (!isHash64Loaded()) return null
     let hash: bigint | null = null
     for (const { policy, rewrite } of this.#sources) {
       const value = this.#valueOf(policy, rewrite, request, random)

@@ -1,5 +1,7 @@
 import { type Clock, type Random, systemClock } from '../../runtime.ts'
 import type { CommonLbConfig, LoadBalancingConfig } from './config.ts'
+import { DeferredPicker } from './deferred.ts'
+import { isHash64Loaded, loadHash64 } from './hash64.ts'
 import { type Host, isDegraded, isHealthy, type LocalityHosts, type PriorityHosts } from './host.ts'
 import { leastRequest } from './least-request.ts'
 import { type LocalityPick, LocalityPicker } from './locality.ts'
@@ -11,7 +13,7 @@ import { priorityLoad } from './priority-load.ts'
 import { RandomPicker } from './random.ts'
 import { RingHashPicker } from './ring-hash.ts'
 import { roundRobin } from './round-robin.ts'
-import { weighHosts } from './weighted-hosts.ts'
+import { type WeightedHosts, weighHosts } from './weighted-hosts.ts'
 
 /** How the hosts of a cluster are balanced. */
 export interface BalancerOptions {
@@ -25,8 +27,8 @@ export interface BalancerOptions {
 }
 
 /**
- * A picker over priorities, localities and hosts, to be made anew when membership, weight, health or ejection changes. Consistent hashing needs
- * `loadHash64` to have resolved.
+ * A picker over priorities, localities and hosts, to be made anew when membership, weight, health or ejection changes. Before `loadHash64` has
+ * resolved, consistent hashing picks at random.
  */
 export function balance<H extends Host>(priorities: readonly PriorityHosts<H>[], options: BalancerOptions): Picker<H> {
   const { common, overprovisioningFactor, loadBalancing } = options
@@ -63,9 +65,9 @@ function overLocalities<H extends Host>(
   const leaf = { random, clock }
   switch (loadBalancing.kind) {
     case 'ring-hash':
-      return new RingHashPicker(weighHosts(eligible, common.localityWeighted), loadBalancing)
+      return hashing(eligible, common, hosts => new RingHashPicker(hosts, loadBalancing))
     case 'maglev':
-      return new MaglevPicker(weighHosts(eligible, common.localityWeighted), loadBalancing.tableSize)
+      return hashing(eligible, common, hosts => new MaglevPicker(hosts, loadBalancing.tableSize))
   }
   if (!common.localityWeighted)
     return overHosts(
@@ -80,6 +82,18 @@ function overLocalities<H extends Host>(
   })
   const [first, second] = choices
   return second === undefined ? (first?.picker ?? emptyPicker) : new LocalityPicker(choices, random())
+}
+
+function hashing<H extends Host>(
+  localities: readonly LocalityHosts<H>[],
+  { localityWeighted }: CommonLbConfig,
+  build: (hosts: WeightedHosts<H>) => Picker<H>,
+): Picker<H> {
+  const weighted = weighHosts(localities, localityWeighted)
+  if (isHash64Loaded()) return build(weighted)
+  // Without WebAssembly it stays at random.
+  loadHash64().catch(() => {})
+  return new DeferredPicker(new RandomPicker(weighted.hosts), isHash64Loaded, () => build(weighted))
 }
 
 function overHosts<H extends Host>(

@@ -3,12 +3,17 @@ import createXxHash, { type XXHashAPI } from 'xxhash-wasm'
 let api: XXHashAPI | null = null
 let loading: Promise<void> | null = null
 
-/** Loads the hash function once; a millisecond. To be awaited before the first {@link hash64}. */
+/** Loads the hash function, once; some milliseconds. To be awaited before the first {@link hash64}. */
 export function loadHash64(): Promise<void> {
   loading ??= createXxHash().then(created => {
     api = created
   })
   return loading
+}
+
+/** Whether {@link hash64} can be used. */
+export function isHash64Loaded(): boolean {
+  return api !== null
 }
 
 /**

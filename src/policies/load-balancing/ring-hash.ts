@@ -26,24 +26,29 @@ export class RingHashPicker<H extends Host> implements Picker<H> {
   constructor({ hosts, shares }: WeightedHosts<H>, size: RingSize) {
     const smallest = shares.reduce((least, share) => Math.min(least, share), 1)
     const scale = Math.min(Math.ceil(smallest * size.minimumRingSize) / smallest, size.maximumRingSize)
-    const hashes: bigint[] = []
+    const highs: number[] = []
+    const lows: number[] = []
     const owners: number[] = []
     let target = 0
     for (const [index, host] of hosts.entries()) {
       // A running target: a host whose share is a fraction of an entry leaves the rest to the next.
       target += scale * (shares[index] ?? 0)
       const key = `${hashKey(host)}_`
-      for (let entry = 0; hashes.length < target; entry++) {
-        hashes.push(hash64(key + entry))
+      for (let entry = 0; owners.length < target; entry++) {
+        const hash = hash64(key + entry)
+        highs.push(Number(hash >> 32n))
+        lows.push(Number(hash & 0xffffffffn))
         owners.push(index)
       }
     }
-    const order = hashes.map((_, index) => index)
-    order.sort((left, right) => compare(hashes[left] ?? 0n, hashes[right] ?? 0n))
+    const order = Uint32Array.from(owners, (_, entry) => entry)
+    order.sort(
+      (left, right) => (highs[left] ?? 0) - (highs[right] ?? 0) || (lows[left] ?? 0) - (lows[right] ?? 0) || left - right,
+    )
     this.#hosts = hosts
-    this.#owners = Uint32Array.from(order, index => owners[index] ?? 0)
-    this.#high = Uint32Array.from(order, index => Number((hashes[index] ?? 0n) >> 32n))
-    this.#low = Uint32Array.from(order, index => Number((hashes[index] ?? 0n) & 0xffffffffn))
+    this.#owners = order.map(entry => owners[entry] ?? 0)
+    this.#high = order.map(entry => highs[entry] ?? 0)
+    this.#low = order.map(entry => lows[entry] ?? 0)
   }
 
   /** Entries on the ring. */
@@ -72,8 +77,4 @@ export class RingHashPicker<H extends Host> implements Picker<H> {
     }
     return from
   }
-}
-
-function compare(left: bigint, right: bigint): number {
-  return left < right ? -1 : left > right ? 1 : 0
 }
