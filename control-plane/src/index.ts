@@ -1,6 +1,11 @@
+export type { Configuration } from './configuration.ts'
+export { type ControlPlane, type ControlPlaneOptions, startControlPlane } from './control-plane.ts'
+export { DiscoveryService, type DiscoveryServiceOptions } from './discovery-service.ts'
+export { BadConfigurationError } from './file-configuration.ts'
 export type { RegisteredWorkload, WorkloadLocality } from './registry/registered-workload.ts'
 export { type StoredRegistration, WorkloadRegistry, type WorkloadRegistryOptions } from './registry/workload-registry.ts'
 export { type Clock, type Logger, type Runtime, silentLogger, systemClock, type Timer } from './runtime.ts'
+export { formatProblem, type Problem } from './sources/problem.ts'
 export {
   AdsServer,
   type AdsServerOptions,

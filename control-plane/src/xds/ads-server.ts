@@ -83,6 +83,25 @@ class LiveView implements View {
   }
 }
 
+/** The differences of a push, found once for all views that share snapshots. */
+class SharedChanges {
+  readonly #known = new Map<Snapshot, Map<Snapshot, ReturnType<typeof changedNames>>>()
+
+  between(from: Snapshot, to: Snapshot): ReturnType<typeof changedNames> {
+    let byTarget = this.#known.get(from)
+    if (!byTarget) {
+      byTarget = new Map()
+      this.#known.set(from, byTarget)
+    }
+    let changes = byTarget.get(to)
+    if (!changes) {
+      changes = changedNames(from, to)
+      byTarget.set(to, changes)
+    }
+    return changes
+  }
+}
+
 /** The aggregated discovery service: streams in, pushes out. Knows nothing of sockets. */
 export class AdsServer implements AdsStreamHost {
   readonly clock: Clock
@@ -200,7 +219,8 @@ export class AdsServer implements AdsStreamHost {
 
   encode(stream: AdsStream, view: View, typeUrl: string, content: ResponseContent): EncodedResponse {
     if (!this.#sharing || !this.#shared) return this.#encode(stream.protocol, view, typeUrl, content)
-    let key = `${stream.protocol} ${view.key} ${typeUrl}`
+    const { revision } = view.snapshot
+    let key = stream.protocol === 'delta' ? `delta ${revision} ${typeUrl}` : `sotw ${view.snapshot.versionOf(typeUrl)} ${typeUrl}`
     for (const { name, version } of content.resources) key += `\n${name} ${version}`
     for (const name of content.absent) key += `\n-${name}`
     let response = this.#shared.get(key)
@@ -222,6 +242,7 @@ export class AdsServer implements AdsStreamHost {
   }
 
   #push(): void {
+    const changes = new SharedChanges()
     for (const view of this.#views.values()) {
       // Kept until now for clients that come back soon.
       if (view.streams === 0) {
@@ -236,10 +257,9 @@ export class AdsServer implements AdsStreamHost {
         this.#options.logger.error('a view could not be made', { view: view.key, error: String(error) })
         continue
       }
-      const typeUrls = new Set([...before.typeUrls(), ...view.snapshot.typeUrls()])
-      for (const typeUrl of typeUrls) {
+      for (const [typeUrl, names] of changes.between(before, view.snapshot)) {
         const index = view.index(typeUrl)
-        for (const name of changedNames(typeUrl, before, view.snapshot)) index.markDirty(name, this.#woken)
+        for (const name of names) index.markDirty(name, this.#woken)
       }
     }
     this.#shared = new Map()

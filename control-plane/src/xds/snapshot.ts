@@ -49,15 +49,20 @@ export const emptySnapshot = new Snapshot('', new Map())
 /** Turns translations into snapshots, encoding each message object once whatever number of views and revisions holds it. */
 export class SnapshotEncoder {
   readonly #encoded = new WeakMap<Message, EncodedResource>()
+  readonly #snapshots = new WeakMap<Resources, Snapshot>()
 
   /**
    * Encodes `resources`. A resource whose bytes are those of `previous` keeps its identity, and so does the map of a type in which
-   * nothing changed.
+   * nothing changed. The same resources give the same snapshot: views that do not differ share it.
    */
   encode(revision: string, resources: Resources, previous: Snapshot = emptySnapshot): Snapshot {
+    const known = this.#snapshots.get(resources)
+    if (known?.revision === revision) return known
     const types = new Map<string, EncodedResources>()
     for (const [typeUrl, messages] of resources) types.set(typeUrl, this.#encodeType(typeUrl, messages, previous.ofType(typeUrl)))
-    return new Snapshot(revision, types)
+    const snapshot = new Snapshot(revision, types)
+    this.#snapshots.set(resources, snapshot)
+    return snapshot
   }
 
   #encodeType(typeUrl: string, messages: ReadonlyMap<string, Message>, previous: EncodedResources): EncodedResources {
@@ -77,13 +82,18 @@ export class SnapshotEncoder {
   }
 }
 
-/** Names of `typeUrl` that were added, changed or removed between two snapshots. */
-export function changedNames(typeUrl: string, from: Snapshot, to: Snapshot): string[] {
-  const before = from.ofType(typeUrl)
-  const after = to.ofType(typeUrl)
-  const changed: string[] = []
-  if (before === after) return changed
-  for (const [name, resource] of after) if (before.get(name)?.version !== resource.version) changed.push(name)
-  for (const name of before.keys()) if (!after.has(name)) changed.push(name)
-  return changed
+/** Names that were added, changed or removed between two snapshots, by type URL. */
+export function changedNames(from: Snapshot, to: Snapshot): ReadonlyMap<string, readonly string[]> {
+  const changes = new Map<string, readonly string[]>()
+  if (from === to) return changes
+  for (const typeUrl of new Set([...from.typeUrls(), ...to.typeUrls()])) {
+    const before = from.ofType(typeUrl)
+    const after = to.ofType(typeUrl)
+    if (before === after) continue
+    const changed: string[] = []
+    for (const [name, resource] of after) if (before.get(name)?.version !== resource.version) changed.push(name)
+    for (const name of before.keys()) if (!after.has(name)) changed.push(name)
+    changes.set(typeUrl, changed)
+  }
+  return changes
 }

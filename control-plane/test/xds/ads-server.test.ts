@@ -313,6 +313,31 @@ describe('pushes', () => {
     assert.equal(one?.frames.at(-1), two?.frames.at(-1))
   })
 
+  test('views that have the same resources share snapshots and bytes', () => {
+    const clock = new ManualClock()
+    let resources = resourcesOf(first)
+    let revision = 1
+    const source = {
+      viewOf: (node?: { id: string }) => node?.id ?? '',
+      resourcesOf: () => ({ revision: String(revision), resources }),
+    }
+    const server = new AdsServer({ clock, logger: silentLogger, source, debounceMs: 0 })
+    const clients = ['one', 'two'].map(id => {
+      const client = new FakeClient(server, 'delta')
+      client.askDelta({ typeUrl: EDS, resourceNamesSubscribe: ['a'], node: { id } })
+      client.askDelta({ typeUrl: EDS, responseNonce: client.take()[0]?.nonce ?? '' })
+      return client
+    })
+    resources = resourcesOf({ ...first, endpoints: [assignment('a', '10.0.0.9')] })
+    revision += 1
+    server.update()
+    assert.deepEqual(
+      clients.map(client => client.lines()),
+      [['EDS a'], ['EDS a']],
+    )
+    assert.equal(clients[0]?.frames.at(-1), clients[1]?.frames.at(-1))
+  })
+
   test('a push to many clients lets the event loop go on in between, and reaches all', async () => {
     const { server, set } = serve(first, { connectsPerSecond: 0 })
     const clients = Array.from({ length: 150 }, () => connected(server))

@@ -1,0 +1,42 @@
+import { once } from 'node:events'
+import { parseArgs } from 'node:util'
+import { startControlPlane } from '../control-plane.ts'
+import { systemClock } from '../runtime.ts'
+import { type ExitCode, exitCode, UsageError } from './exit-code.ts'
+import type { Terminal } from './terminal.ts'
+import { textLogger } from './text-logger.ts'
+
+/** `inmesh serve`: follows a folder and serves it until SIGTERM or SIGINT, then drains. */
+export async function serve(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      config: { type: 'string' },
+      data: { type: 'string' },
+      host: { type: 'string', default: '127.0.0.1' },
+      'xds-port': { type: 'string', default: '15010' },
+      'insecure-bind': { type: 'boolean', default: false },
+      verbose: { type: 'boolean', default: false },
+    },
+  })
+  if (!values.config) throw new UsageError('--config DIR is required')
+  const xdsPort = Number(values['xds-port'])
+  if (!/^\d+$/.test(values['xds-port']) || xdsPort > 65_535)
+    throw new UsageError(`--xds-port: ${values['xds-port']} is not a port`)
+
+  const logger = textLogger(terminal, systemClock, values.verbose)
+  const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  const controlPlane = await startControlPlane({
+    config: values.config,
+    ...(values.data === undefined ? {} : { data: values.data }),
+    host: values.host,
+    xdsPort,
+    insecureBind: values['insecure-bind'],
+    runtime: { clock: systemClock, logger },
+  })
+  logger.info(`serving xDS on ${controlPlane.xdsAddress}`)
+  await stopped
+  logger.info('draining')
+  await controlPlane.close()
+  return exitCode.ok
+}

@@ -1,0 +1,39 @@
+import { DiscoveryService, type DiscoveryServiceOptions } from './discovery-service.ts'
+import { FileConfiguration } from './file-configuration.ts'
+import { type Runtime, silentLogger, systemClock } from './runtime.ts'
+import type { ClientStatus } from './xds/client-status.ts'
+
+/** Options of {@link startControlPlane}. */
+export interface ControlPlaneOptions extends Omit<DiscoveryServiceOptions, 'runtime'> {
+  /** Folder of Istio and Kubernetes YAML, read recursively and followed. */
+  readonly config: string
+  /** Default: the real clock, and no log. */
+  readonly runtime?: Runtime
+}
+
+/** A running control plane. */
+export interface ControlPlane {
+  /** `host:port` of the xDS server. */
+  readonly xdsAddress: string
+  /** Every connected client and what it accepted or refused. */
+  clients(): readonly ClientStatus[]
+  /** Ends the streams so that clients reconnect elsewhere, writes the registry down and stops. */
+  close(): Promise<void>
+}
+
+/**
+ * Follows a folder and serves it over xDS.
+ *
+ * @throws {BadConfigurationError} when the folder has errors to begin with
+ * @throws when the address cannot be bound
+ */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { config, runtime = { clock: systemClock, logger: silentLogger } } = options
+  const configuration = new FileConfiguration({ folder: config, runtime })
+  try {
+    return await DiscoveryService.start(configuration, { ...options, runtime })
+  } catch (error) {
+    configuration.close()
+    throw error
+  }
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { main } from '../../src/cli/main.ts'
+
+const good = `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: shop }
+spec:
+  hosts: [shop.test]
+  resolution: STATIC
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+  endpoints: [{ address: 127.0.0.1 }]
+`
+const bad = `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: shop }
+spec:
+  hosts: [shop.test]
+  http:
+  - route:
+    - { destination: { host: shop.test }, weight: heavy }
+`
+
+async function folder(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'inmesh-cli-'))
+  t.after(() => rm(path, { recursive: true }))
+  for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text)
+  return path
+}
+
+async function run(...argv: readonly string[]) {
+  const out: string[] = []
+  const err: string[] = []
+  const code = await main(argv, { out: line => out.push(line), err: line => err.push(line) })
+  return { code, out: out.join('\n'), err: err.join('\n') }
+}
+
+test('validate ends with 0 for a good folder and with 65 and the place of each error for a bad one', async t => {
+  assert.deepEqual(await run('validate', await folder(t, { 'a.yaml': good })), { code: 0, out: '1 documents are valid', err: '' })
+  const path = await folder(t, { 'a.yaml': good, 'b.yaml': bad, 'c.yaml': 'a: [' })
+  const { code, err, out } = await run('validate', path)
+  assert.equal(code, 65)
+  assert.equal(out, '')
+  assert.match(err, /b\.yaml:8:\d+: VirtualService default\/shop: spec\.http\[0\]\.route\[0\]\.weight: /)
+  assert.match(err, /c\.yaml:1:\d+: /)
+})
+
+test('validate -o json prints the problems as one object', async t => {
+  const { code, out } = await run('validate', '-o', 'json', await folder(t, { 'b.yaml': bad }))
+  assert.equal(code, 65)
+  const { valid, problems } = JSON.parse(out)
+  assert.equal(valid, false)
+  const { severity, line, field } = problems.find((problem: { severity: string }) => problem.severity === 'error')
+  assert.deepEqual([severity, line, field], ['error', 8, 'spec.http[0].route[0].weight'])
+})
+
+test('wrong usage ends with 64 and a folder that is not there with 1', async () => {
+  for (const argv of [
+    [],
+    ['bogus'],
+    ['validate'],
+    ['validate', 'a', 'b'],
+    ['validate', 'a', '-o', 'xml'],
+    ['serve'],
+    ['serve', '--no'],
+  ]) {
+    const { code, err } = await run(...argv)
+    assert.equal(code, 64, argv.join(' '))
+    assert.match(err, /usage:/)
+  }
+  assert.equal((await run('serve', '--config', 'x', '--xds-port', '80x')).code, 64)
+  assert.equal((await run('validate', '/nowhere/at/all')).code, 1)
+})
+
+test('help is no error', async () => {
+  const { code, out } = await run('--help')
+  assert.equal(code, 0)
+  assert.match(out, /inmesh serve/)
+})
+
+test('serve refuses a folder with errors and an address that others reach', async t => {
+  const wrong = await run('serve', '--config', await folder(t, { 'b.yaml': bad }), '--xds-port', '0')
+  assert.equal(wrong.code, 65)
+  assert.match(wrong.err, /b\.yaml:8:/)
+  const open = await run('serve', '--config', await folder(t, { 'a.yaml': good }), '--host', '0.0.0.0', '--xds-port', '0')
+  assert.equal(open.code, 1)
+  assert.match(open.err, /loopback/)
+})
+
+test('serve follows the folder, refuses a bad change by file, line and field, and drains at SIGTERM', async t => {
+  const path = await folder(t, { 'a.yaml': good })
+  const bin = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+  const args = ['--conditions=@inmesh/source', bin, 'serve', '--config', path, '--xds-port', '0']
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  t.after(() => child.kill('SIGKILL'))
+  let log = ''
+  const seen = async (pattern: RegExp) => {
+    for await (const chunk of child.stderr.iterator({ destroyOnReturn: false })) {
+      log += chunk
+      if (pattern.test(log)) return
+    }
+    assert.fail(`ended without ${pattern}:\n${log}`)
+  }
+  await seen(/revision 1: 1 documents[\s\S]*serving xDS on 127\.0\.0\.1:\d+/)
+  await writeFile(join(path, 'b.yaml'), bad)
+  await seen(/change is refused[\s\S]*b\.yaml:8:\d+: VirtualService default\/shop: spec\.http\[0\]\.route\[0\]\.weight/)
+  await writeFile(join(path, 'b.yaml'), bad.replace('weight: heavy', 'weight: 1'))
+  await seen(/revision 2: 2 documents/)
+  child.kill('SIGTERM')
+  const code = await new Promise(resolve => child.on('exit', resolve))
+  assert.equal(code, 0)
+})
