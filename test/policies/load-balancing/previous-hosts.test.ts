@@ -34,6 +34,7 @@ test('tried hosts are passed over, each pick telling its number', () => {
 
 test('when the picks are spent the last one is taken all the same', () => {
   assert.equal(pickOther(new ScriptedPicker('a', 'a', 'a', 'b'), context, ['a'], 2), 'a')
+  assert.equal(pickOther(new ScriptedPicker('a', 'a', 'b'), context, ['a'], 2), 'b')
   assert.equal(pickOther(new ScriptedPicker('a', 'b'), context, ['a'], 0), 'a')
 })
 
