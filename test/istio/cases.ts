@@ -263,7 +263,7 @@ export const cases: readonly Case[] = [
     trafficPolicy: '{ loadBalancer: { simple: ROUND_ROBIN } }',
     requests: [{ path: '/', times: 300 }],
   },
-  { name: 'no VirtualService at all', http: '', withoutSubsets: true, requests: [{ path: '/', times: 300 }] },
+  { name: 'no VirtualService at all', http: '', withoutSubsets: true, requests: [{ path: '/', times: 1000 }] },
   { name: 'an unknown subset', http: `- ${to('v9')}`, requests: gets('/') },
   {
     name: 'an unknown subset takes its share',
