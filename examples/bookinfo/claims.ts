@@ -31,11 +31,15 @@ const discovery: Claim = {
   async show(app) {
     const everybody = (seen: Seen) =>
       [seen.productpage, seen.details, seen.reviews].map(counts => Object.keys(counts).length).join() === '2,2,6'
-    await app.until('an answer of every instance', async () => everybody(await app.look()), 60_000)
+    // A dozen processes that start at once are slow at first, and what is slow is ejected for a while.
+    const isCalm = (seen: Seen) => seen.failed === 0 && everybody(seen) && quantile(seen.latencies, 0.9) < 100
+    await app.until('an answer of every instance', async () => isCalm(await app.measure(1500)), 90_000)
+    app.receiver.mark()
     const seen = await app.measure(4000)
+    const figures = [seen.productpage, seen.details, seen.reviews].map(spread).join('; ')
     return {
       held: seen.failed === 0 && everybody(seen),
-      figures: `12 instances registered themselves; ${spread(seen.productpage)}; ${spread(seen.reviews)}; ${failures(seen)}`,
+      figures: `12 instances registered themselves; ${figures}; ${failures(seen)}`,
     }
   },
 }
@@ -134,7 +138,7 @@ const badEdit: Claim = {
     await app.until('the refusal', () => refusal() !== undefined, 10_000)
     await wait(1500)
     const seen = await app.look()
-    const [where = ''] = refusal()?.match(/reviews\.yaml:\d+:\d+[^"]*/) ?? []
+    const [where = ''] = refusal()?.match(/reviews\.yaml:\d+:\d+.*/) ?? []
     const held = seen.failed === 0 && where !== '' && names(seen.versions) === 'v2'
     return { held, figures: `${where}; the last good revision serves: ${spread(seen.versions)}; ${failures(seen)}` }
   },

@@ -64,11 +64,20 @@ interface MetricsExport {
 const read = (attributes: readonly KeyValue[]): Attributes =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, String(Object.values(value)[0] ?? '')]))
 
+interface Point {
+  readonly attributes: Attributes
+  readonly source: string
+  readonly count: number
+  readonly sumSeconds: number
+}
+
 /** The smallest OTLP receiver (`http/json`) that can show who calls whom. */
 export class OtlpReceiver {
   readonly spans: ReceivedSpan[] = []
   /** Cumulative points of `http.client.request.duration`, the newest of each process and attribute set. */
-  readonly #points = new Map<string, { attributes: Attributes; source: string; count: number; sumSeconds: number }>()
+  readonly #points = new Map<string, Point>()
+  /** What the points were when the table was begun. */
+  readonly #marked = new Map<string, Point>()
   readonly #server: Server
 
   private constructor() {
@@ -97,18 +106,27 @@ export class OtlpReceiver {
     this.#server.close()
   }
 
+  /** Begins the call table anew. */
+  mark(): void {
+    for (const [key, point] of this.#points) this.#marked.set(key, point)
+  }
+
   /** The call table: every pair of services that spoke, by version and status. */
   calls(): CallRow[] {
     const rows = new Map<string, CallRow>()
-    for (const { attributes, source, count, sumSeconds } of this.#points.values()) {
+    for (const [key, { attributes, source, ...total }] of this.#points) {
+      const before = this.#marked.get(key)
+      const count = total.count - (before?.count ?? 0)
+      const sumSeconds = total.sumSeconds - (before?.sumSeconds ?? 0)
+      if (count === 0) continue
       const destination = attributes['inmesh.destination.service'] ?? attributes['server.address'] ?? '?'
       const version = attributes['inmesh.destination.version'] ?? ''
       const status = attributes['http.response.status_code'] ?? attributes['error.type'] ?? '?'
-      const key = [source, destination, version, status].join(' ')
-      const row = rows.get(key)
+      const name = [source, destination, version, status].join(' ')
+      const row = rows.get(name)
       const calls = (row?.calls ?? 0) + count
       const totalMs = (row ? row.meanMs * row.calls : 0) + sumSeconds * 1000
-      rows.set(key, { source, destination, version, status, calls, meanMs: totalMs / calls })
+      rows.set(name, { source, destination, version, status, calls, meanMs: totalMs / calls })
     }
     return [...rows.values()].sort((a, b) =>
       `${a.source}${a.destination}${a.version}`.localeCompare(`${b.source}${b.destination}${b.version}`),
