@@ -5,6 +5,8 @@ export type { EjectionEvent, MeshEventListener, MeshEventMap, MeshEventName } fr
 export type { MeshSnapshot } from './client/mesh-snapshot.ts'
 export type { ConfigSource, MeshConfig } from './discovery/model/mesh-config.ts'
 export { isMeshError, MeshError, type MeshErrorCode, type MeshErrorDetails } from './errors.ts'
+export type { ErrorRateBreakerOptions } from './policies/error-rate-breaker.ts'
+export type { TokenRetryBudgetOptions } from './policies/retry-budget.ts'
 export { type Clock, type Logger, type Random, type Runtime, silentLogger, stderrLogger, systemRuntime } from './runtime.ts'
 export type { DrainOptions, MeshServer } from './server/mesh-server.ts'
 export type { Outcome } from './telemetry/outcome.ts'

@@ -2,10 +2,15 @@ import type { ClusterConfig } from '../discovery/model/cluster.ts'
 import type { ClusterLoadAssignment } from '../discovery/model/endpoint.ts'
 import { MeshError, type MeshErrorCode } from '../errors.ts'
 import { CircuitBreaker } from '../policies/circuit-breaker.ts'
+import { dropCategory } from '../policies/drop-overload.ts'
+import { ErrorRateBreaker, type ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
 import { balance } from '../policies/load-balancing/balancer.ts'
+import { loadHash64 } from '../policies/load-balancing/hash64.ts'
 import { isDegraded, isHealthy } from '../policies/load-balancing/host.ts'
 import { emptyPicker, type PickContext, type Picker } from '../policies/load-balancing/picker.ts'
+import { pickOther } from '../policies/load-balancing/previous-hosts.ts'
 import { type LocalOriginFailure, OutlierDetector } from '../policies/outlier-detection.ts'
+import { TokenRetryBudget, type TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import type { Runtime, Timer } from '../runtime.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
 import type { ClusterManager } from './cluster-manager.ts'
@@ -21,6 +26,10 @@ import { PendingLimit, PendingQueue } from './pending-queue.ts'
 export interface ClusterEnvironment {
   readonly runtime: Runtime
   readonly lookup: DnsLookup
+  /** Opens a cluster whose error rate is too high; `undefined`: none does. */
+  readonly errorRateBreaker?: ErrorRateBreakerOptions
+  /** Limits the retries of a cluster by the number of its requests, beside the limits of its configuration; `undefined`: nothing does. */
+  readonly retryBudget?: TokenRetryBudgetOptions
   /** Told of ejections. */
   readonly onEvent?: (event: EjectionEvent) => void
 }
@@ -42,6 +51,10 @@ export class Cluster {
   readonly #default: CircuitBreaker
   readonly #high: CircuitBreaker
   readonly #dns: DnsResolver | null
+  readonly errorRate: ErrorRateBreaker | null
+  readonly retryTokens: TokenRetryBudget | null
+  /** Its balancer looks at the hash of a request. */
+  readonly isHashing: boolean
   readonly #outliers: OutlierDetector<Endpoint> | null
   #sweep: Timer | null = null
   #picker: Picker<Endpoint> = emptyPicker
@@ -51,6 +64,11 @@ export class Cluster {
   readonly resolving: PendingQueue | null
   /** Its endpoints are known, be they none. */
   isResolved = false
+  /** When the endpoints last changed, on the monotonic clock. */
+  #updatedAt = 0
+  #isHashLoaded = false
+  /** What came before the hash function did. */
+  #latest: ClusterLoadAssignment | null = null
   #isDrained = false
 
   /** @param previous the cluster of the same name that this one takes the place of */
@@ -77,6 +95,10 @@ export class Cluster {
     const isDns = discovery.kind === 'strict-dns' || discovery.kind === 'logical-dns'
     const kept = !isDns && previous !== null && previous.#connectionKey === this.#connectionKey ? previous.#handOver() : null
     const { clock, random } = environment.runtime
+    const { errorRateBreaker, retryBudget } = environment
+    this.errorRate = errorRateBreaker === undefined ? null : new ErrorRateBreaker(clock, errorRateBreaker)
+    this.retryTokens = retryBudget === undefined ? null : new TokenRetryBudget(clock, retryBudget)
+    this.isHashing = config.loadBalancing.kind === 'ring-hash' || config.loadBalancing.kind === 'maglev'
     const { outlierDetection } = config
     this.#outliers =
       outlierDetection === undefined
@@ -87,7 +109,7 @@ export class Cluster {
           })
     const connections: EndpointConnections = { http: (address, port) => this.#connect(address, port) }
     this.#hosts = new HostSet((endpointConfig, locality, priority) => {
-      const endpoint = new Endpoint(endpointConfig, locality, priority, clock.now(), connections)
+      const endpoint = new Endpoint(endpointConfig, locality, priority, this.#updatedAt, connections)
       const pools = kept?.get(endpoint.name)
       if (pools !== undefined) {
         endpoint.adopt(pools)
@@ -96,17 +118,31 @@ export class Cluster {
       }
       return endpoint
     })
-    this.resolving = isDns ? new PendingQueue(environment.runtime.clock, new PendingLimit(maxResolving)) : null
+    this.resolving = isDns || this.isHashing ? new PendingQueue(environment.runtime.clock, new PendingLimit(maxResolving)) : null
     this.#dns = isDns
       ? new DnsResolver(discovery, environment.runtime, environment.lookup, resolved => this.update(resolved))
       : null
-    if (!isDns) this.update(assignment)
+    if (this.isHashing) void this.#loadHash(isDns ? null : assignment)
+    else if (!isDns) this.update(assignment)
     if (kept !== null) for (const pools of kept.values()) void pools.drain()
+  }
+
+  /** The hash function comes before the first pick; requests wait for it. */
+  async #loadHash(assignment: ClusterLoadAssignment | null): Promise<void> {
+    await loadHash64()
+    this.#isHashLoaded = true
+    const latest = this.#latest ?? assignment
+    if (latest !== null) this.update(latest)
   }
 
   /** Takes over new endpoints; those that left finish what they have in flight. */
   update(assignment: ClusterLoadAssignment): void {
+    if (this.isHashing && !this.#isHashLoaded) {
+      this.#latest = assignment
+      return
+    }
     this.isResolved = true
+    this.#updatedAt = this.#environment.runtime.clock.now()
     const { changed, added, removed } = this.#hosts.apply(assignment)
     if (this.#outliers !== null) {
       for (const endpoint of added) endpoint.monitor = this.#outliers.add(endpoint)
@@ -145,6 +181,19 @@ export class Cluster {
     return priority === 'high' ? this.#high : this.#default
   }
 
+  /** Lets an attempt in, or says why not. What it took is given back by the exchange, through the breaker. */
+  admit(context: PickContext & { readonly attempts: number }, breaker: CircuitBreaker): MeshError | null {
+    const { assignment } = this.#hosts
+    if (assignment !== null && assignment.dropOverloads.length > 0) {
+      const category = dropCategory(assignment.dropOverloads, context.random)
+      if (category !== null) return this.#refusal('MESH_ERR_OVERFLOW', `dropped by ${category}`, 'UO', context.attempts)
+    }
+    if (!breaker.tryAcquireRequest()) return this.#refusal('MESH_ERR_OVERFLOW', 'too many requests', 'UO', context.attempts)
+    if (breaker.tryAcquirePending()) return null
+    breaker.releaseRequest()
+    return this.#refusal('MESH_ERR_OVERFLOW', 'too many pending requests', 'UO', context.attempts)
+  }
+
   /**
    * The endpoint of the next attempt, or `null` when there is none to send to.
    *
@@ -152,12 +201,7 @@ export class Cluster {
    */
   pick(context: PickContext, previous: readonly Endpoint[] | null, maxAttempts: number): Endpoint | null {
     if (this.#isPickerStale) this.#rebalance()
-    let endpoint = this.#picker.pick(context, 0)
-    if (previous === null) return endpoint
-    for (let attempt = 1; attempt <= maxAttempts && endpoint !== null && previous.includes(endpoint); attempt++) {
-      endpoint = this.#picker.pick(context, attempt)
-    }
-    return endpoint
+    return previous === null ? this.#picker.pick(context, 0) : pickOther(this.#picker, context, previous, maxAttempts)
   }
 
   /** An endpoint answered. */
@@ -176,9 +220,9 @@ export class Cluster {
     return this.#refusal('MESH_ERR_NO_ENDPOINT', `no healthy upstream: ${why}`, 'UH', attempts)
   }
 
-  /** The error of a request over a threshold of the breaker. */
-  overflow(what: string, attempts: number): MeshError {
-    return this.#refusal('MESH_ERR_OVERFLOW', `too many ${what}`, 'UO', attempts)
+  /** The error of a request while the error rate is too high. */
+  circuitOpen(attempts: number): MeshError {
+    return this.#refusal('MESH_ERR_CIRCUIT_OPEN', 'its error rate is too high', 'UO', attempts)
   }
 
   /** Endpoints, health and load, for people. */

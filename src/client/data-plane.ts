@@ -72,6 +72,10 @@ export class DataPlane {
     let target = this.#targets.get(authority)
     if (target === undefined) {
       target = new Target(authority, scheme, this.environment.clock, this.#limit, this.#telemetry)
+      if (this.#unsubscribe === null) {
+        target.failed(closedError())
+        return target
+      }
       this.#targets.set(authority, target)
       this.#source.watch(authority)
       // A file answers at once, and may do so without a change.
@@ -115,8 +119,7 @@ export class DataPlane {
   async close(): Promise<void> {
     this.#unsubscribe?.()
     this.#unsubscribe = null
-    const closed = new MeshError('MESH_ERR_CLOSED', 'the mesh is closed')
-    for (const target of this.#targets.values()) target.failed(closed)
+    for (const target of this.#targets.values()) target.failed(closedError())
     this.#targets.clear()
     await Promise.all([this.clusters.close(), this.#source.close()])
   }
@@ -149,6 +152,10 @@ export class DataPlane {
     this.#routers.set(configuration, { listener, router })
     return router
   }
+}
+
+function closedError(): MeshError {
+  return new MeshError('MESH_ERR_CLOSED', 'the mesh is closed')
 }
 
 function targetError(authority: string, reason: FailureReason, message: string): MeshError {

@@ -1,7 +1,9 @@
 import { MeshError } from '../errors.ts'
 import { backOffMs, rateLimitedBackOffMs } from '../policies/back-off.ts'
 import type { CircuitBreaker } from '../policies/circuit-breaker.ts'
+import type { BreakerOutcome, BreakerPass } from '../policies/error-rate-breaker.ts'
 import type { CompiledFault } from '../policies/fault.ts'
+import type { HashRequest } from '../policies/hash-policy.ts'
 import type { PickContext } from '../policies/load-balancing/picker.ts'
 import type { LocalOriginFailure } from '../policies/outlier-detection.ts'
 import type { AnswerHeaders, AttemptFailure, CompiledRetryPolicy } from '../policies/retry.ts'
@@ -46,7 +48,7 @@ const nobody: Destination = { service: '', version: '' }
  * It is the outcome that telemetry reads, the request that the router reads and the timer of its own deadlines, so that a call allocates
  * one object.
  */
-export abstract class Exchange extends WheelTimer implements RouteRequest, Outcome, CallStart, PickContext, Waiter {
+export abstract class Exchange extends WheelTimer implements RouteRequest, Outcome, CallStart, PickContext, HashRequest, Waiter {
   readonly environment: ExchangeEnvironment
   readonly target: Target
   readonly method: string
@@ -70,18 +72,22 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   span: CallSpan | null = null
   /** Of its route's hash policies. */
   hash: bigint | null = null
+  /** The `Set-Cookie` line to add to the answer. */
+  cookie: string | null = null
   readonly random: Random
   /** Number of the running attempt; 0 when none runs. What calls back with another number is late. */
   epoch = 0
   #plan: RoutePlan | null = null
   #breaker: CircuitBreaker | null = null
   #retryBreaker: CircuitBreaker | null = null
+  #pass: BreakerPass | null = null
   #isPending = false
+  #isOnEndpoint = false
   #series: CallSeries | null = null
   #ticket: PendingTicket | null = null
   #backoff: { cancel(): void } | null = null
   #retriesLeft = 0
-  #usedStaleRetry = false
+  #usedFreeRetry = false
   #previous: Endpoint[] | null = null
   #deadlineAt = 0
   #deadlineFlag: ResponseFlag = 'UT'
@@ -130,7 +136,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   get changesAnswer(): boolean {
     const { route, choice } = this
     if (route === null) return false
-    return (choice ?? route).responseMutations !== null || this.#plan?.answersAttemptCount === true
+    return (choice ?? route).responseMutations !== null || this.#plan?.answersAttemptCount === true || this.cookie !== null
   }
 
   get startedAtWall(): number {
@@ -193,7 +199,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   onReady(): void {
     this.#ticket = null
     if (this.phase !== 'waiting') return
-    if (this.cluster !== null) this.#attempt()
+    if (this.cluster !== null) this.#hashAndAttempt()
     else if (this.target.router !== null) this.#match()
     else if (this.target.failure !== null) this.#refuse(this.target.failure)
   }
@@ -283,6 +289,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   }
 
   #admit(cluster: Cluster, plan: RoutePlan): void {
+    if (cluster.retryTokens !== null) cluster.retryTokens.deposit()
     this.#retriesLeft = plan.retry === null ? 0 : plan.retry.config.numRetries
     if (plan.maxDurationMs !== 0) this.#limit(this.startedAt + plan.maxDurationMs, 'DT')
     if (plan.timeoutMs !== 0 && this.isWholeRequest()) {
@@ -290,8 +297,19 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
       const begunAt = this.flag === 'DI' ? this.environment.clock.now() : this.startedAt
       this.#limit(begunAt + plan.timeoutMs, 'UT')
     }
-    if (cluster.isResolved || cluster.resolving === null) this.#attempt()
+    if (cluster.isResolved || cluster.resolving === null) this.#hashAndAttempt()
     else this.#wait(cluster.resolving)
+  }
+
+  #hashAndAttempt(): void {
+    const hashPolicy = this.#plan === null ? null : this.#plan.hashPolicy
+    if (hashPolicy !== null && this.cluster?.isHashing === true) this.hash = hashPolicy.hash(this, this.random)
+    this.#attempt()
+  }
+
+  /** A hash policy has made a cookie for the caller to come back with. */
+  setCookie(line: string): void {
+    this.cookie = line
   }
 
   #answer(route: MatchedRoute): void {
@@ -318,26 +336,29 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     if (cluster === null || plan === null) return
     this.phase = 'trying'
     const breaker = cluster.breaker(plan.priority)
-    if (!breaker.tryAcquireRequest()) {
-      this.fail(cluster.overflow('requests', this.attempts))
-      return
-    }
-    if (!breaker.tryAcquirePending()) {
-      breaker.releaseRequest()
-      this.fail(cluster.overflow('pending requests', this.attempts))
-      return
-    }
-    const endpoint = cluster.pick(this, this.#previous, plan.retry === null ? 0 : plan.retry.config.hostSelectionMaxAttempts)
-    if (endpoint === null) {
-      breaker.releasePending()
-      breaker.releaseRequest()
-      this.fail(cluster.noEndpoint(this.attempts))
+    const refusal = cluster.admit(this, breaker)
+    if (refusal !== null) {
+      this.fail(refusal)
       return
     }
     this.#breaker = breaker
     this.#isPending = true
+    if (cluster.errorRate !== null) {
+      const pass = cluster.errorRate.tryPass()
+      if (pass === null) {
+        this.fail(cluster.circuitOpen(this.attempts))
+        return
+      }
+      this.#pass = pass
+    }
+    const endpoint = cluster.pick(this, this.#previous, plan.retry === null ? 0 : plan.retry.config.hostSelectionMaxAttempts)
+    if (endpoint === null) {
+      this.fail(cluster.noEndpoint(this.attempts))
+      return
+    }
     this.endpoint = endpoint
     endpoint.activeRequests++
+    this.#isOnEndpoint = true
     this.epoch = ++this.attempts
     if (this.span !== null) this.span.attempt(this.attempts, endpoint.name)
     if (channels.requestAttempt.hasSubscribers) channels.requestAttempt.publish({ exchange: this })
@@ -368,6 +389,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     const { cluster, endpoint } = this
     const retry = this.#plan === null ? null : this.#plan.retry
     if (cluster !== null && endpoint !== null) cluster.reportResponse(endpoint, statusCode)
+    if (this.#pass !== null) this.#record(statusCode < 500 ? 'success' : 'failure')
     this.#leavePending()
     if (retry?.retriesResponse(statusCode, headers) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
@@ -391,9 +413,9 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   /**
    * The running attempt ended without an answer, or in the middle of one.
    *
-   * @param isStale a kept-alive connection turned out to have been closed before it was used
+   * @param isFree the server cannot have read the request, and the endpoint is not to blame: another attempt is made at once, outside all counts
    */
-  protected attemptFailed(failure: AttemptFailure, cause: Error, isStale: boolean): void {
+  protected attemptFailed(failure: AttemptFailure, cause: Error, isFree: boolean): void {
     const { cluster, endpoint } = this
     const retry = this.#plan === null ? null : this.#plan.retry
     const hadAnswer = this.phase === 'committed'
@@ -401,14 +423,14 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
       this.fail(cause)
       return
     }
-    if (isStale && !hadAnswer && !this.#usedStaleRetry && isIdempotent(this.method) && this.canReplay()) {
-      // The server never read it, so it is no failure of the endpoint and no retry of the policy's.
-      this.#usedStaleRetry = true
+    if (isFree && !hadAnswer && !this.#usedFreeRetry && this.canReplay()) {
+      this.#usedFreeRetry = true
       this.#endAttempt()
       this.#attempt()
       return
     }
     cluster.reportFailure(endpoint, originOf(failure))
+    if (this.#pass !== null) this.#record('failure')
     if (!hadAnswer && retry?.retriesFailure(failure) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
       this.#backOff(retry, 0, failure, null)
@@ -460,11 +482,17 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   #onDeadline(): void {
     const { cluster, endpoint } = this
     if (cluster !== null && endpoint !== null && this.phase === 'trying') cluster.reportFailure(endpoint, 'timeout')
+    if (this.#pass !== null) this.#record('failure')
     this.flag = this.#deadlineFlag
     const afterMs = Math.round(this.environment.clock.now() - this.startedAt)
     const error = deadlineError(cluster?.name ?? '', endpoint?.name ?? '', this.attempts, afterMs, this.flag)
     this.#stop(error)
     this.fail(error)
+  }
+
+  #record(outcome: BreakerOutcome): void {
+    if (this.#pass !== null) this.cluster?.errorRate?.record(this.#pass, outcome)
+    this.#pass = null
   }
 
   #onTryDeadline(): void {
@@ -495,6 +523,11 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
       return false
     }
     this.#retryBreaker = breaker
+    if (this.cluster?.retryTokens?.tryWithdraw() === false) {
+      this.#releaseRetry()
+      this.flag = 'UO'
+      return false
+    }
     return true
   }
 
@@ -529,9 +562,11 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   #endAttempt(): void {
     this.epoch = 0
     this.#leavePending()
+    if (this.#pass !== null) this.#record('cancelled')
     this.#breaker?.releaseRequest()
     this.#breaker = null
-    if (this.endpoint !== null) this.endpoint.activeRequests--
+    if (this.#isOnEndpoint && this.endpoint !== null) this.endpoint.activeRequests--
+    this.#isOnEndpoint = false
     if (this.#tryDeadlineAt !== 0) {
       this.#tryDeadlineAt = 0
       this.#arm()
@@ -601,19 +636,4 @@ function deadlineError(cluster: string, endpoint: string, attempts: number, afte
 function originOf(failure: AttemptFailure): LocalOriginFailure {
   if (failure === 'connect-failure') return 'connect-failure'
   return failure === 'per-try-timeout' ? 'timeout' : 'reset'
-}
-
-/** RFC 9110 section 9.2.2. */
-function isIdempotent(method: string): boolean {
-  switch (method) {
-    case 'GET':
-    case 'HEAD':
-    case 'PUT':
-    case 'DELETE':
-    case 'OPTIONS':
-    case 'TRACE':
-      return true
-    default:
-      return false
-  }
 }

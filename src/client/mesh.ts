@@ -2,6 +2,8 @@ import type { RequestListener, Server } from 'node:http'
 import type { ConfigSource, MeshConfig } from '../discovery/model/mesh-config.ts'
 import type { XdsConfigSource, XdsStatus } from '../discovery/xds-config-source.ts'
 import { MeshError } from '../errors.ts'
+import type { ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
+import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { Inbound } from '../server/inbound.ts'
 import { createMeshServer, type MeshServer, type ServerEnvironment, ServerRegistration } from '../server/mesh-server.ts'
@@ -42,6 +44,10 @@ export interface MeshOptions extends SourceOptions {
   /** Resolves the names of DNS clusters. Default: the operating system. */
   readonly lookup?: DnsLookup
   readonly limits?: MeshLimits
+  /** Opens a cluster whose error rate is too high, whatever its configuration says. Default: none does. */
+  readonly errorRateBreaker?: ErrorRateBreakerOptions
+  /** Limits retries by the number of requests to a cluster, beside what its configuration allows. Default: nothing does. */
+  readonly retryBudget?: TokenRetryBudgetOptions
   /** Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>
 }
@@ -130,7 +136,7 @@ class RunningMesh implements Mesh {
   #closing: Promise<void> | null = null
 
   constructor(found: FoundSource, options: MeshOptions, env: Environment, runtime: Runtime, previous: Dispatcher) {
-    const { limits = {}, lookup = systemLookup } = options
+    const { limits = {}, lookup = systemLookup, errorRateBreaker, retryBudget } = options
     this.source = found.source
     this.#xds = found.kind === 'xds' ? found.source : null
     const own = options.telemetry instanceof MeshTelemetry ? options.telemetry : meshTelemetry(env, runtime)
@@ -143,7 +149,13 @@ class RunningMesh implements Mesh {
     this.#hosts = new MeshHosts(hostRule(found, options.hosts ?? parseMeshHosts(env.INMESH_HOSTS)))
     this.#plane = new DataPlane({
       source: found.source,
-      clusters: new ClusterManager({ runtime, lookup, onEvent: event => this.#events.emit(event.kind, event) }),
+      clusters: new ClusterManager({
+        runtime,
+        lookup,
+        onEvent: event => this.#events.emit(event.kind, event),
+        ...(errorRateBreaker === undefined ? undefined : { errorRateBreaker }),
+        ...(retryBudget === undefined ? undefined : { retryBudget }),
+      }),
       logger: runtime.logger,
       maxPending: limits.maxPending ?? 1000,
       environment: {

@@ -1,7 +1,9 @@
 import type { HttpConnectionManager } from '../discovery/model/listener.ts'
 import { MeshError } from '../errors.ts'
 import { CompiledFault } from '../policies/fault.ts'
+import { CompiledHashPolicy } from '../policies/hash-policy.ts'
 import { CompiledRetryPolicy } from '../policies/retry.ts'
+import { effectivePerTryTimeoutMs } from '../policies/timeout.ts'
 import type { CallSeries, Telemetry } from '../telemetry/telemetry.ts'
 import type { Cluster } from './cluster.ts'
 import type { ClusterHandle, ClusterManager } from './cluster-manager.ts'
@@ -27,6 +29,8 @@ export class RoutePlan {
   /** Longest silence; 0 leaves it to the transport. */
   readonly idleTimeoutMs: number
   readonly priority: 'default' | 'high'
+  /** For clusters that balance by hash; `null`: their pick is at random. */
+  readonly hashPolicy: CompiledHashPolicy | null
   readonly sendsAttemptCount: boolean
   readonly answersAttemptCount: boolean
 
@@ -35,9 +39,10 @@ export class RoutePlan {
     const forward = action.kind === 'forward' ? action.forward : null
     this.retry = forward?.retryPolicy === undefined ? null : new CompiledRetryPolicy(forward.retryPolicy)
     const timeoutMs = forward?.config.timeoutMs ?? 0
-    const perTryMs = forward?.retryPolicy?.perTryTimeoutMs ?? 0
     this.timeoutMs = timeoutMs
-    this.perTryTimeoutMs = timeoutMs !== 0 && perTryMs >= timeoutMs ? 0 : perTryMs
+    this.perTryTimeoutMs = effectivePerTryTimeoutMs({ timeoutMs, perTryTimeoutMs: forward?.retryPolicy?.perTryTimeoutMs ?? 0 })
+    this.hashPolicy =
+      forward === null || forward.config.hashPolicies.length === 0 ? null : new CompiledHashPolicy(forward.config.hashPolicies)
     this.maxDurationMs = forward?.config.maxStreamDuration?.maxStreamDurationMs ?? listener.maxStreamDurationMs ?? 0
     this.idleTimeoutMs = forward?.config.idleTimeoutMs ?? listener.streamIdleTimeoutMs ?? 0
     this.priority = forward?.config.priority ?? 'default'

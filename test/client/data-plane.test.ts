@@ -8,6 +8,7 @@ import {
   makeCluster,
   makeEndpoint,
   makeOutlierDetection,
+  makeRetryPolicy,
   makeRoute,
   makeTarget,
   makeVirtualHost,
@@ -208,5 +209,71 @@ describe('DataPlane', () => {
     let failures = 0
     for (let turn = 0; turn < 20; turn++) await call(dispatcher).catch(() => failures++)
     assert.equal(failures, 2)
+  })
+
+  it('picks by hash where the cluster asks for it, and makes the cookie that was missing', async t => {
+    const upstreams = [await startUpstream(t), await startUpstream(t), await startUpstream(t)]
+    const { source, dispatcher } = makeMesh(t)
+    const hashPolicies = [{ source: { kind: 'cookie', name: 'sid', ttlMs: 1000, path: '/' }, terminal: false }] as const
+    source.set({
+      targets: { reviews: makeTarget([makeVirtualHost([makeRoute('c', { hashPolicies })])]) },
+      clusters: [
+        makeCluster(
+          'c',
+          upstreams.map(({ address }) => address),
+          { loadBalancing: { kind: 'ring-hash', minimumRingSize: 1024, maximumRingSize: 8192 } },
+        ),
+      ],
+    })
+    const first = await request('http://reviews/', { dispatcher })
+    const port = await first.body.text()
+    const line = String(first.headers['set-cookie'])
+    assert.match(line, /^sid=/)
+    const headers = { cookie: line.split(';')[0] ?? '' }
+    for (let turn = 0; turn < 6; turn++) {
+      const { body, headers: answer } = await request('http://reviews/', { dispatcher, headers })
+      assert.equal(await body.text(), port)
+      assert.equal(answer['set-cookie'], undefined)
+    }
+  })
+
+  it('drops the share of requests that the assignment says', async t => {
+    const upstream = await startUpstream(t)
+    const { source, dispatcher } = makeMesh(t)
+    source.set({ targets: reviewsTo('c'), clusters: [makeCluster('c', [upstream.address])] })
+    const state = source.current.clusters.get('c')
+    assert.equal(state?.kind, 'ready')
+    const assignment = { ...state.assignment, dropOverloads: [{ category: 'throttle', probability: 1 }] }
+    source.set({ clusters: [{ ...state, assignment }] })
+    await assert.rejects(call(dispatcher), error => isMeshError(error) && error.message === 'cluster c: dropped by throttle')
+  })
+
+  it('opens on a high error rate, fails fast, and closes after a good probe', async t => {
+    let isSick = true
+    const clock = new ManualClock()
+    const upstream = await startUpstream(t, (_seen, response) => response.writeHead(isSick ? 500 : 200).end())
+    const { source, dispatcher } = makeMesh(t, { clock, errorRateBreaker: { volumeThreshold: 5, openMs: 1000 } })
+    source.set({ targets: reviewsTo('c'), clusters: [makeCluster('c', [upstream.address])] })
+    for (let turn = 0; turn < 5; turn++) await call(dispatcher)
+    await assert.rejects(call(dispatcher), error => isMeshError(error) && error.code === 'MESH_ERR_CIRCUIT_OPEN')
+    assert.equal(upstream.seen.length, 5)
+    isSick = false
+    clock.advance(1000)
+    await call(dispatcher)
+    await call(dispatcher)
+    assert.equal(upstream.seen.length, 7)
+  })
+
+  it('keeps retries within the budget of the process', async t => {
+    const upstream = await startUpstream(t, (_seen, response) => response.writeHead(503).end())
+    const { source, dispatcher } = makeMesh(t, { retryBudget: { retryRatio: 0.2, minRetriesPerSecond: 0 } })
+    const retryPolicy = makeRetryPolicy({ numRetries: 3 })
+    source.set({
+      targets: { reviews: makeTarget([makeVirtualHost([makeRoute('c', { retryPolicy })])]) },
+      clusters: [makeCluster('c', [upstream.address])],
+    })
+    for (let turn = 0; turn < 50; turn++) await call(dispatcher)
+    assert.ok(upstream.seen.length <= 60, `${upstream.seen.length} attempts`)
+    assert.ok(upstream.seen.length > 50)
   })
 })

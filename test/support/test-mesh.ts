@@ -8,6 +8,8 @@ import { MeshDispatcher, type OutboundPolicy } from '../../src/client/http/mesh-
 import type { EjectionEvent } from '../../src/client/mesh-events.ts'
 import { type HostRule, MeshHosts } from '../../src/client/mesh-hosts.ts'
 import { TimerWheel } from '../../src/client/timer-wheel.ts'
+import type { ErrorRateBreakerOptions } from '../../src/policies/error-rate-breaker.ts'
+import type { TokenRetryBudgetOptions } from '../../src/policies/retry-budget.ts'
 import { type Clock, silentLogger, systemClock } from '../../src/runtime.ts'
 import { FakeConfigSource } from './fake-config-source.ts'
 import { RecordingTelemetry } from './recording-telemetry.ts'
@@ -32,6 +34,8 @@ export interface TestMeshOptions {
   readonly maxPending?: number
   readonly environment?: Partial<ExchangeEnvironment>
   readonly onEvent?: (event: EjectionEvent) => void
+  readonly errorRateBreaker?: ErrorRateBreakerOptions
+  readonly retryBudget?: TokenRetryBudgetOptions
 }
 
 /** Builds it and closes it with the test. Every single-label host is the mesh's unless `hosts` says otherwise. */
@@ -48,6 +52,8 @@ export function makeMesh(t: TestContext, options: TestMeshOptions = {}): TestMes
       runtime,
       lookup,
       ...(options.onEvent === undefined ? undefined : { onEvent: options.onEvent }),
+      ...(options.errorRateBreaker === undefined ? undefined : { errorRateBreaker: options.errorRateBreaker }),
+      ...(options.retryBudget === undefined ? undefined : { retryBudget: options.retryBudget }),
     }),
     environment: {
       clock,

@@ -15,6 +15,7 @@ export function mutateAnswer(exchange: Exchange, headers: Headers): void {
   if (exchange.route?.attachment?.answersAttemptCount === true && exchange.attempts > 0) {
     answer.set('x-envoy-attempt-count', String(exchange.attempts))
   }
+  if (exchange.cookie !== null) answer.append('set-cookie', exchange.cookie)
   if (mutations !== null) mutations.apply(answer, new AnswerFormat(exchange, answer))
 }
 

@@ -236,7 +236,11 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
       this.attemptFailed('reset-before-request', error, true)
       return
     }
-    this.attemptFailed(classifyFailure(error, wasSent), error, wasSent && !this.#answerBegan && isStaleConnection(error))
+    this.attemptFailed(
+      classifyFailure(error, wasSent),
+      error,
+      wasSent && !this.#answerBegan && isIdempotent(this.method) && isStaleConnection(error),
+    )
   }
 
   onAttemptBody(attempt: number, chunk: Buffer): void {
@@ -342,4 +346,19 @@ function outsideError(error: Error, failure: MeshError | null): Error {
   if (failure === null || !('code' in error) || (error.code !== 'ENOTFOUND' && error.code !== 'EAI_AGAIN')) return error
   const { code, flag, statusCode, message } = failure
   return new MeshError(code, `${message}, and past the mesh: ${error.message}`, { cause: error, flag, statusCode, attempts: 1 })
+}
+
+/** RFC 9110 section 9.2.2. */
+function isIdempotent(method: string): boolean {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+    case 'PUT':
+    case 'DELETE':
+    case 'OPTIONS':
+    case 'TRACE':
+      return true
+    default:
+      return false
+  }
 }
