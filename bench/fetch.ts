@@ -7,11 +7,11 @@ import { startUpstream } from './upstream.ts'
 const concurrency = 16
 
 const cases: readonly { readonly name: string; readonly fetchCase: FetchCase; readonly requests: number }[] = [
-  { name: 'fetch', fetchCase: 'get-json', requests: 20_000 },
-  { name: 'fetch/get-1k-stream', fetchCase: 'get-stream', requests: 20_000 },
-  { name: 'fetch/post-1k-json', fetchCase: 'post-json', requests: 15_000 },
-  { name: 'fetch/get-100k-arraybuffer', fetchCase: 'get-100k-arraybuffer', requests: 8_000 },
-  { name: 'fetch/get-100k-stream', fetchCase: 'get-100k-stream', requests: 8_000 },
+  { name: 'fetch', fetchCase: 'get-json', requests: 60_000 },
+  { name: 'fetch/get-1k-stream', fetchCase: 'get-stream', requests: 60_000 },
+  { name: 'fetch/post-1k-json', fetchCase: 'post-json', requests: 40_000 },
+  { name: 'fetch/get-100k-arraybuffer', fetchCase: 'get-100k-arraybuffer', requests: 15_000 },
+  { name: 'fetch/get-100k-stream', fetchCase: 'get-100k-stream', requests: 15_000 },
 ]
 
 /** Node's own `fetch` against `mesh.fetch`. */

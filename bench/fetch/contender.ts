@@ -33,7 +33,7 @@ const cases: Record<FetchCase, () => Promise<unknown>> = {
   'get-100k-stream': async () => drain(await fetch(`${url}/100k`)),
 }
 
-report(await cpuPerRequest(cases[fetchCase], { warmup: Math.max(requests / 4, 1000), requests, concurrency }))
+report(await cpuPerRequest(cases[fetchCase], { warmup: Math.max(requests / 3, 1000), requests, concurrency }))
 process.exit()
 
 async function meshFetch(): Promise<typeof globalThis.fetch> {

@@ -3,7 +3,7 @@ import { isOneShot } from './body-encoder.ts'
 import { FetchHop } from './fetch-hop.ts'
 import { maxRedirects, redirectRequest } from './fetch-redirect.ts'
 import type { MeshResponse } from './mesh-response.ts'
-import { originOf, type PlainRequest, pathOf } from './plain-request.ts'
+import { type PlainRequest, pathOf } from './plain-request.ts'
 
 /** All that fetch needs of a dispatcher. */
 export interface FetchDispatcher {
@@ -74,13 +74,13 @@ export class FetchCall {
 
   /** Follows a redirect, or fails where it must not be followed. */
   follow(status: number, location: string): true {
-    const before = originOf(this.request.href)
     const { request } = this
+    const before = request.origin
     const error =
       this.redirects === maxRedirects ? new Error('redirect count exceeded') : redirectRequest(request, status, location)
     if (error !== null) return this.fail(error)
     this.redirects++
-    this.isCors ||= originOf(request.href) !== before
+    this.isCors ||= request.origin !== before
     this.#send()
     return true
   }
@@ -109,11 +109,11 @@ export class FetchCall {
   }
 
   #send(): void {
-    const { href, method, headers, body } = this.request
+    const { origin, href, method, headers, body } = this.request
     const hop = new FetchHop(this)
     this.#hop = hop
     const options = {
-      origin: originOf(href),
+      origin,
       path: pathOf(href),
       method,
       headers,

@@ -37,12 +37,13 @@ export function redirectRequest(request: PlainRequest, status: number, location:
     request.body = null
     removeHeaders(request.headers, ofTheBody)
   }
-  if (origin !== originOf(request.href)) removeHeaders(request.headers, ofTheOrigin)
+  if (origin !== request.origin) removeHeaders(request.headers, ofTheOrigin)
   if (request.encodesByScheme) {
     const at = request.headers.indexOf('accept-encoding')
     request.headers[at + 1] = target.protocol === 'https:' ? secureEncodings : plainEncodings
   }
   request.href = target.href
+  request.origin = origin
   return null
 }
 

@@ -1,6 +1,7 @@
 import { contentTypeOf, type EncodedBody, encodeBody, isOneShot } from './body-encoder.ts'
 import { isForbiddenPort } from './forbidden-port.ts'
-import { appendDefaultHeaders, appendHeaders, type CacheMode, given } from './request-headers.ts'
+import { KnownOrigins } from './known-origins.ts'
+import { appendDefaultHeaders, appendHeaders, type CacheMode, defaultHeaders, given } from './request-headers.ts'
 
 /** What fetch does when it is redirected. */
 export type RedirectMode = 'follow' | 'manual' | 'error'
@@ -10,6 +11,8 @@ export class PlainRequest {
   method: string
   /** Serialized, with its fragment. */
   href: string
+  /** What comes before the path in {@link PlainRequest.href}. */
+  origin: string
   /** Names and values in turn. */
   readonly headers: string[]
   body: EncodedBody
@@ -21,6 +24,7 @@ export class PlainRequest {
   constructor(
     method: string,
     href: string,
+    origin: string,
     headers: string[],
     body: EncodedBody,
     redirect: RedirectMode,
@@ -29,6 +33,7 @@ export class PlainRequest {
   ) {
     this.method = method
     this.href = href
+    this.origin = origin
     this.headers = headers
     this.body = body
     this.redirect = redirect
@@ -70,10 +75,12 @@ export function plainRequest(input: unknown, init: unknown): PlainRequest | null
   const from: Init | null = init === undefined || init === null ? none : typeof init === 'object' ? init : null
   if (from === null || !isPlain(from)) return null
   if (typeof input === 'string') {
+    const known = knownOrigins.originOf(input)
+    if (known !== null) return build(input, known, from)
     const url = URL.parse(input)
-    return url === null ? null : build(url.href, from)
+    return url === null ? null : checked(url.href, from)
   }
-  if (input instanceof URL) return build(input.href, from)
+  if (input instanceof URL) return checked(input.href, from)
   return input instanceof Request && from === none ? fromRequest(input) : null
 }
 
@@ -82,7 +89,7 @@ function fromRequest(request: Request): PlainRequest | null {
   if (request.body !== null || !isPlainMode(request.mode) || request.referrer !== 'about:client' || request.integrity !== '')
     return null
   const { url, method, headers, redirect, signal, cache } = request
-  return build(url, { method, headers, redirect, signal, cache })
+  return checked(url, { method, headers, redirect, signal, cache })
 }
 
 function isPlain(init: Init): boolean {
@@ -108,11 +115,17 @@ function isOneOf<T>(values: readonly T[], value: unknown): value is T {
   return (values as readonly unknown[]).includes(value)
 }
 
-function build(href: string, init: Init): PlainRequest | null {
-  const origin = originOf(href)
-  const isSecure = href.startsWith('https:')
-  if ((!isSecure && !href.startsWith('http:')) || origin.includes('@') || isForbiddenPort(origin)) return null
+const knownOrigins = new KnownOrigins()
 
+function checked(href: string, init: Init): PlainRequest | null {
+  const origin = originOf(href)
+  if (!/^https?:/.test(origin) || origin.includes('@') || isForbiddenPort(origin)) return null
+  knownOrigins.learn(origin)
+  return build(href, origin, init)
+}
+
+/** @param origin of `href`, and fit to be called */
+function build(href: string, origin: string, init: Init): PlainRequest | null {
   const method = init.method === undefined ? 'GET' : normalizedMethod(init.method)
   if (method === null) return null
   const redirect = init.redirect === undefined ? 'follow' : init.redirect
@@ -123,6 +136,10 @@ function build(href: string, init: Init): PlainRequest | null {
   if (signal !== null && !(signal instanceof AbortSignal)) return null
   if (init.duplex !== undefined && init.duplex !== 'half') return null
 
+  const isSecure = origin.startsWith('https:')
+  if (init.headers === undefined && init.body === undefined && cache === 'default') {
+    return new PlainRequest(method, href, origin, defaultHeaders(isSecure), null, redirect, signal, true)
+  }
   const headers: string[] = []
   let flags = appendHeaders(headers, init.headers)
   if (flags < 0) return null
@@ -138,7 +155,16 @@ function build(href: string, init: Init): PlainRequest | null {
     }
   }
   appendDefaultHeaders(headers, flags, cache, isSecure)
-  return new PlainRequest(method, href, headers, body, redirect, signal, (flags & (given.acceptEncoding | given.range)) === 0)
+  return new PlainRequest(
+    method,
+    href,
+    origin,
+    headers,
+    body,
+    redirect,
+    signal,
+    (flags & (given.acceptEncoding | given.range)) === 0,
+  )
 }
 
 /** The method as it is sent; `null` for any that is neither common nor obviously valid. */

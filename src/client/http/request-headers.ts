@@ -111,9 +111,19 @@ export function appendDefaultHeaders(list: string[], flags: number, cache: Cache
   else if ((flags & given.acceptEncoding) === 0) list.push('accept-encoding', isSecure ? secureEncodings : plainEncodings)
 }
 
+/** All of {@link appendDefaultHeaders}, for a request that brings none. */
+export function defaultHeaders(isSecure: boolean): string[] {
+  return (isSecure ? secureDefaults : plainDefaults).slice()
+}
+
 /** What fetch accepts over TLS, and over plain HTTP, where old proxies garble newer codings. */
 export const secureEncodings = 'br, gzip, deflate'
 export const plainEncodings = 'gzip, deflate'
+
+const plainDefaults: string[] = []
+appendDefaultHeaders(plainDefaults, 0, 'default', false)
+const secureDefaults: string[] = []
+appendDefaultHeaders(secureDefaults, 0, 'default', true)
 
 function appendEncoding(list: string[], coding: string): void {
   const at = list.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'accept-encoding')
