@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Benchmark } from './benchmark.ts'
 import { median } from './median.ts'
-import { sample } from './paired.ts'
+import { type Sample, sample } from './paired.ts'
 
 /** What an update of many endpoints costs the client, from the bytes on the stream to the picker that uses them. */
 export const benchmark: Benchmark = {
@@ -24,7 +24,7 @@ export const benchmark: Benchmark = {
         module: new URL('eds/contender.ts', import.meta.url),
         settings: { port, warmup: quick ? 3 : 10, updates: quick ? 5 : 20 },
       }
-      const samples = []
+      const samples: Sample[] = []
       for (let run = 0; run < (quick ? 1 : 5); run++) samples.push(await sample(contender))
       const figure = (key: string) => median(samples.map(one => one[key] ?? Number.NaN))
       yield {

@@ -1,6 +1,6 @@
 import type { Benchmark } from './benchmark.ts'
 import { median } from './median.ts'
-import { sample } from './paired.ts'
+import { type Sample, sample } from './paired.ts'
 
 /** What the router alone costs, in a configuration larger than most meshes have. */
 export const benchmark: Benchmark = {
@@ -11,7 +11,7 @@ export const benchmark: Benchmark = {
       module: new URL('match/contender.ts', import.meta.url),
       settings: { matches: quick ? 300_000 : 3_000_000 },
     }
-    const samples = []
+    const samples: Sample[] = []
     for (let run = 0; run < (quick ? 1 : 5); run++) samples.push(await sample(contender))
     const figure = (key: string) => median(samples.map(one => one[key] ?? Number.NaN))
     yield {

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf'
+import { HealthStatus } from '../../src/discovery/gen/envoy/config/core/v3/health_check_pb.ts'
 import { ClusterLoadAssignmentSchema } from '../../src/discovery/gen/envoy/config/endpoint/v3/endpoint_pb.ts'
 import { FakeAdsServer } from '../../test/support/fake-ads-server.ts'
 import { clusterMessage, listenerMessage, routeMessage } from '../../test/support/xds-resources.ts'
@@ -14,7 +15,7 @@ function assignment() {
     const generation = index % 100 === round % 100 ? round : 0
     const address = `10.${generation % 256}.${index >> 8}.${index & 255}`
     return {
-      healthStatus: 1,
+      healthStatus: HealthStatus.HEALTHY,
       hostIdentifier: {
         case: 'endpoint' as const,
         value: {
