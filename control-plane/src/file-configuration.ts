@@ -26,6 +26,8 @@ export class FileConfiguration implements Configuration {
   readonly #runtime: Runtime
   readonly #views = new Map<string, View>()
   #listener: (() => void) | undefined
+  /** Ids of the orphans that were warned of. */
+  #orphans: ReadonlySet<string> = new Set()
 
   /**
    * Reads the folder and follows it.
@@ -55,7 +57,9 @@ export class FileConfiguration implements Configuration {
   }
 
   setWorkloads(workloads: readonly RegisteredWorkload[]): void {
-    if (!this.#state.setWorkloads(workloads)) return
+    const isNew = this.#state.setWorkloads(workloads)
+    this.#reportOrphans()
+    if (!isNew) return
     this.#runtime.logger.info(`revision ${this.#state.revision}: ${workloads.length} registered workloads`)
     this.#listener?.()
   }
@@ -79,12 +83,26 @@ export class FileConfiguration implements Configuration {
     }
     if (result.revision === before) return
     this.#report(result.revision, documents.length, result.warnings)
+    this.#reportOrphans()
     this.#listener?.()
   }
 
   #report(revision: number, count: number, warnings: readonly Problem[]): void {
     this.#runtime.logger.info(`revision ${revision}: ${count} documents`)
     for (const warning of warnings) this.#log(warning)
+  }
+
+  #reportOrphans(): void {
+    const { orphans } = this.#state
+    for (const { id, service, namespace, labels } of orphans) {
+      if (this.#orphans.has(id)) continue
+      this.#runtime.logger.warn('a workload serves nothing: the selector of its declared service leaves it out', {
+        id,
+        service: `${namespace}/${service}`,
+        labels,
+      })
+    }
+    this.#orphans = new Set(orphans.map(({ id }) => id))
   }
 
   #log(problem: Problem): void {

@@ -47,6 +47,11 @@ export class MeshState {
     return this.#model
   }
 
+  /** Registered workloads that serve nothing: a document declares their service, and its selector leaves them out. */
+  get orphans(): readonly RegisteredWorkload[] {
+    return this.#builder.orphans
+  }
+
   /**
    * Takes a new set of documents, all or none: one error refuses the whole change.
    *

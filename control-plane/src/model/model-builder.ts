@@ -19,6 +19,9 @@ export class ModelBuilder {
     endpoints: new Map(),
   }
 
+  /** Workloads of the last model that serve nothing: a document declares their service and selects others. */
+  orphans: readonly RegisteredWorkload[] = []
+
   build(documents: MeshDocuments, workloads: readonly RegisteredWorkload[]): MeshModel {
     const isNew = documents !== this.#documents
     if (isNew) {
@@ -27,7 +30,8 @@ export class ModelBuilder {
       this.#listed = declaredEndpoints(documents, this.#declared)
       this.#registered = new RegisteredEndpoints(documents, this.#declared)
     }
-    const { services: implicit, endpoints: joined } = this.#registered.join(workloads)
+    const { services: implicit, endpoints: joined, orphans } = this.#registered.join(workloads)
+    this.orphans = orphans
     const services = new Map([...this.#declared, ...implicit].sort(([a], [b]) => compareText(a, b)))
     const { virtualServices, destinationRules } = documents
     const previous = this.#model.routing

@@ -11,6 +11,8 @@ export interface Registered {
   readonly services: ReadonlyMap<string, MeshService>
   /** By host of the service, in the order of the workloads' ids. */
   readonly endpoints: ReadonlyMap<string, readonly MeshEndpoint[]>
+  /** Workloads that serve nothing: a document declares their service and selects others. */
+  readonly orphans: readonly RegisteredWorkload[]
 }
 
 /** More instances than this on ports of their own, and nobody can be calling by the port. */
@@ -36,12 +38,16 @@ export class RegisteredEndpoints {
   join(workloads: readonly RegisteredWorkload[]): Registered {
     const endpoints = new Map<string, MeshEndpoint[]>()
     const implicit = new Map<string, RegisteredWorkload[]>()
+    const orphans: RegisteredWorkload[] = []
     for (const workload of [...workloads].sort((a, b) => compareText(a.id, b.id))) {
       const declared = this.#servicesOf(workload)
       for (const service of declared) {
         push(endpoints, service.host, this.#endpoint(workload, service.host, declaredPorts(service.ports, workload)))
       }
-      if (declared.length === 0) push(implicit, implicitHost(workload), workload)
+      if (declared.length > 0) continue
+      const host = implicitHost(workload)
+      if (this.#declared.has(host)) orphans.push(workload)
+      else push(implicit, host, workload)
     }
     const services = new Map<string, MeshService>()
     for (const [host, instances] of implicit) {
@@ -53,7 +59,7 @@ export class RegisteredEndpoints {
         push(endpoints, host, this.#endpoint(workload, host, ports))
       }
     }
-    return { services, endpoints }
+    return { services, endpoints, orphans }
   }
 
   /** A selector that fits, else the name where the declared service has neither selector nor endpoints of its own. */

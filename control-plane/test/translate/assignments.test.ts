@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { istioYaml, serviceYaml, stateOf, translate, translatedOf, workload } from '../support/translate.ts'
+
+const host = 'reviews.default.svc.cluster.local'
+const name = `outbound|9080||${host}`
+const at = (region: string, zone = '') => ({ locality: { region, zone, subZone: '' } })
+const rule = (spec: string) => istioYaml('DestinationRule', 'd', `{ host: reviews, ${spec} }`)
+
+/** `region/zone priority weight: ports` of each group. */
+const groups = (translated: ReturnType<typeof translate>, cluster = name) =>
+  translated.assignment(cluster).endpoints.map(({ locality, priority, loadBalancingWeight, lbEndpoints }) => {
+    const place = [locality?.region, locality?.zone].filter(Boolean).join('/')
+    return `${place} ${priority} ${loadBalancingWeight} ${lbEndpoints.length}`
+  })
+
+test('endpoints are grouped by locality, which weighs what its endpoints weigh', () => {
+  const workloads = [workload(3, at('us')), workload(1, { ...at('eu', 'a'), weight: 5 }), workload(2, at('eu', 'a'))]
+  assert.deepEqual(groups(translate(serviceYaml('reviews'), {}, workloads)), ['eu/a 0 6 2', 'us 0 1 1'])
+})
+
+test('a subset holds the endpoints with its labels', () => {
+  const yaml =
+    serviceYaml('reviews') + rule('subsets: [{ name: v1, labels: { version: v1 } }, { name: none, labels: { version: v9 } }]')
+  const translated = translate(yaml, {}, [workload(1, { labels: { version: 'v1' } }), workload(2, { labels: { version: 'v2' } })])
+  assert.deepEqual(translated.addresses(name), ['10.0.0.1:9080', '10.0.0.2:9080'])
+  assert.deepEqual(translated.addresses(`outbound|9080|v1|${host}`), ['10.0.0.1:9080'])
+  assert.deepEqual(translated.addresses(`outbound|9080|none|${host}`), [])
+})
+
+test('the version of an endpoint is in its metadata', () => {
+  const translated = translate(serviceYaml('reviews'), {}, [workload(1, { labels: { version: 'v1' } })])
+  const metadata = translated.assignment(name).endpoints[0]?.lbEndpoints[0]?.metadata
+  assert.deepEqual(metadata?.filterMetadata, { 'envoy.lb': { version: 'v1' } })
+})
+
+test('an address that is there twice is named once', () => {
+  const translated = translate(serviceYaml('reviews'), {}, [workload(1), workload(2, { address: '10.0.0.1' })])
+  assert.deepEqual(translated.addresses(name), ['10.0.0.1:9080'])
+})
+
+test('with outlier detection nearer localities come first', () => {
+  const yaml = serviceYaml('reviews') + rule('trafficPolicy: { outlierDetection: {} }')
+  const workloads = [workload(1, at('us', 'a')), workload(2, at('us', 'b')), workload(3, at('eu'))]
+  const from = (region: string, zone: string) => groups(translate(yaml, at(region, zone), workloads))
+  assert.deepEqual(from('us', 'a'), ['eu 2 1 1', 'us/a 0 1 1', 'us/b 1 1 1'])
+  assert.deepEqual(from('eu', ''), ['eu 0 1 1', 'us/a 1 1 1', 'us/b 1 1 1'])
+  assert.deepEqual(groups(translate(serviceYaml('reviews'), at('us', 'a'), workloads)), ['eu 0 1 1', 'us/a 0 1 1', 'us/b 0 1 1'])
+})
+
+test('failover names the region that comes next', () => {
+  const setting = 'loadBalancer: { localityLbSetting: { failover: [{ from: us, to: ap }] } }'
+  const yaml = serviceYaml('reviews') + rule(`trafficPolicy: { outlierDetection: {}, ${setting} }`)
+  const workloads = [workload(1, at('us')), workload(2, at('eu')), workload(3, at('ap'))]
+  const translated = translate(yaml, at('us'), workloads)
+  assert.deepEqual(groups(translated), ['ap 1 1 1', 'eu 2 1 1', 'us 0 1 1'])
+  assert.equal(translated.cluster(name).commonLbConfig?.localityConfigSpecifier.case, 'localityWeightedLbConfig')
+})
+
+test('failoverPriority compares labels in order', () => {
+  const setting = 'loadBalancer: { localityLbSetting: { failoverPriority: [version, "tier=gold"] } }'
+  const yaml = serviceYaml('reviews') + rule(`trafficPolicy: { outlierDetection: {}, ${setting} }`)
+  const workloads = [
+    workload(1, { labels: { version: 'v1', tier: 'gold' } }),
+    workload(2, { labels: { version: 'v1', tier: 'tin' } }),
+    workload(3, { labels: { version: 'v2', tier: 'gold' } }),
+  ]
+  const translated = translate(yaml, { labels: { version: 'v1' } }, workloads)
+  assert.deepEqual(groups(translated), [' 0 1 1', ' 1 1 1', ' 2 1 1'])
+  assert.deepEqual(translated.addresses(name), ['10.0.0.1:9080', '10.0.0.2:9080', '10.0.0.3:9080'])
+})
+
+test('distribute shares out by locality, and leaves out who has no share', () => {
+  const setting = 'loadBalancer: { localityLbSetting: { distribute: [{ from: "us/*", to: { "us/a": 70, "eu/*": 30 } }] } }'
+  const yaml = serviceYaml('reviews') + rule(`trafficPolicy: { ${setting} }`)
+  const workloads = [
+    workload(1, at('us', 'a')),
+    workload(2, at('us', 'b')),
+    workload(3, at('eu', 'a')),
+    workload(4, { ...at('eu', 'b'), weight: 2 }),
+  ]
+  assert.deepEqual(groups(translate(yaml, at('us', 'a'), workloads)), ['eu/a 0 10 1', 'eu/b 0 20 1', 'us/a 0 70 1'])
+  assert.deepEqual(groups(translate(yaml, at('eu', 'a'), workloads)), ['eu/a 0 1 1', 'eu/b 0 2 1', 'us/a 0 1 1', 'us/b 0 1 1'])
+})
+
+test('a locality that is switched off makes no difference', () => {
+  const setting = 'loadBalancer: { localityLbSetting: { enabled: false } }'
+  const yaml = serviceYaml('reviews') + rule(`trafficPolicy: { outlierDetection: {}, ${setting} }`)
+  assert.deepEqual(groups(translate(yaml, at('us'), [workload(1, at('us')), workload(2, at('eu'))])), ['eu 0 1 1', 'us 0 1 1'])
+})
+
+test('a change of endpoints leaves everything else as it was, to the object', () => {
+  const yaml = serviceYaml('reviews') + serviceYaml('ratings')
+  const other = workload(9, { service: 'ratings' })
+  const state = stateOf(yaml, [workload(1), other])
+  const before = translatedOf(state)
+  assert.equal(state.setWorkloads([workload(1), other, workload(2)]), true)
+  const after = translatedOf(state)
+  assert.notEqual(after.assignment(name), before.assignment(name))
+  const ratings = 'outbound|9080||ratings.default.svc.cluster.local'
+  assert.equal(after.assignment(ratings), before.assignment(ratings))
+  assert.equal(after.cluster(name), before.cluster(name))
+  assert.equal(after.routeConfiguration(name), before.routeConfiguration(name))
+  assert.equal(after.listener('reviews'), before.listener('reviews'))
+})
