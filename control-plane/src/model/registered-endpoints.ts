@@ -27,6 +27,7 @@ export class RegisteredEndpoints {
   readonly #declared: ReadonlyMap<string, MeshService>
   /** The declared services by what decides them: namespace, service and labels of the workload. */
   readonly #joined = new Map<string, readonly MeshService[]>()
+  readonly #servicesOfWorkload = new WeakMap<RegisteredWorkload, readonly MeshService[]>()
   readonly #endpoints = new WeakMap<RegisteredWorkload, Map<string, MeshEndpoint>>()
 
   constructor(documents: MeshDocuments, declared: ReadonlyMap<string, MeshService>) {
@@ -62,8 +63,17 @@ export class RegisteredEndpoints {
     return { services, endpoints, orphans }
   }
 
-  /** A selector that fits, else the name where the declared service has neither selector nor endpoints of its own. */
   #servicesOf(workload: RegisteredWorkload): readonly MeshService[] {
+    let known = this.#servicesOfWorkload.get(workload)
+    if (!known) {
+      known = this.#findServices(workload)
+      this.#servicesOfWorkload.set(workload, known)
+    }
+    return known
+  }
+
+  /** A selector that fits, else the name where the declared service has neither selector nor endpoints of its own. */
+  #findServices(workload: RegisteredWorkload): readonly MeshService[] {
     const labels = labelsOf(workload)
     const key = JSON.stringify([workload.namespace, workload.service, Object.entries(labels).sort()])
     let found = this.#joined.get(key)

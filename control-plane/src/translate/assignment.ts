@@ -1,5 +1,9 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import type { LbEndpointSchema, LocalityLbEndpointsSchema } from 'inmesh/gen/envoy/config/endpoint/v3/endpoint_components_pb'
+import {
+  type LbEndpoint,
+  LbEndpointSchema,
+  type LocalityLbEndpointsSchema,
+} from 'inmesh/gen/envoy/config/endpoint/v3/endpoint_components_pb'
 import { type ClusterLoadAssignment, ClusterLoadAssignmentSchema } from 'inmesh/gen/envoy/config/endpoint/v3/endpoint_pb'
 import type { MeshEndpoint } from '../model/mesh-service.ts'
 import { compareText } from '../model/object-meta.ts'
@@ -53,21 +57,38 @@ function translateGroup(
   }
 }
 
-function translateEndpoint(endpoint: MeshEndpoint, port: number): MessageInitShape<typeof LbEndpointSchema> {
-  const version = endpoint.labels.version
-  return {
+/** By port of the service: an endpoint is translated once for all its clusters and all revisions. */
+const translated = new WeakMap<MeshEndpoint, Map<number, LbEndpoint>>()
+
+function translateEndpoint(endpoint: MeshEndpoint, port: number): LbEndpoint {
+  let byPort = translated.get(endpoint)
+  if (!byPort) {
+    byPort = new Map()
+    translated.set(endpoint, byPort)
+  }
+  let message = byPort.get(port)
+  if (!message) {
+    message = createEndpoint(endpoint, port)
+    byPort.set(port, message)
+  }
+  return message
+}
+
+function createEndpoint({ address, ports, labels, weight }: MeshEndpoint, port: number): LbEndpoint {
+  const { version } = labels
+  return create(LbEndpointSchema, {
     hostIdentifier: {
       case: 'endpoint',
       value: {
         address: {
           address: {
             case: 'socketAddress',
-            value: { address: endpoint.address, portSpecifier: { case: 'portValue', value: endpoint.ports.get(port) ?? port } },
+            value: { address, portSpecifier: { case: 'portValue', value: ports.get(port) ?? port } },
           },
         },
       },
     },
-    loadBalancingWeight: endpoint.weight,
+    loadBalancingWeight: weight,
     ...(version ? { metadata: { filterMetadata: { 'envoy.lb': { version } } } } : {}),
-  }
+  })
 }

@@ -70,6 +70,18 @@ test('failoverPriority compares labels in order', () => {
   assert.deepEqual(translated.addresses(name), ['10.0.0.1:9080', '10.0.0.2:9080', '10.0.0.3:9080'])
 })
 
+test('failover sorts within what failoverPriority sorted first', () => {
+  const setting = 'loadBalancer: { localityLbSetting: { failoverPriority: [version], failover: [{ from: us, to: ap }] } }'
+  const yaml = serviceYaml('reviews') + rule(`trafficPolicy: { outlierDetection: {}, ${setting} }`)
+  const workloads = [
+    workload(1, { ...at('us'), labels: { version: 'v2' } }),
+    workload(2, { ...at('eu'), labels: { version: 'v1' } }),
+    workload(3, { ...at('ap'), labels: { version: 'v1' } }),
+  ]
+  const translated = translate(yaml, { ...at('us'), labels: { version: 'v1' } }, workloads)
+  assert.deepEqual(groups(translated), ['ap 0 1 1', 'eu 1 1 1', 'us 2 1 1'])
+})
+
 test('distribute shares out by locality, and leaves out who has no share', () => {
   const setting = 'loadBalancer: { localityLbSetting: { distribute: [{ from: "us/*", to: { "us/a": 70, "eu/*": 30 } }] } }'
   const yaml = serviceYaml('reviews') + rule(`trafficPolicy: { ${setting} }`)
