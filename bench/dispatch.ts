@@ -1,9 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { startControlPlane } from '@inmesh/control-plane'
 import type { Benchmark, Row } from './benchmark.ts'
 import type { DispatchSettings } from './dispatch/contender.ts'
-import { meshConfig } from './dispatch/mesh-config.ts'
+import { meshFolder } from './dispatch/mesh-folder.ts'
 import { paired } from './paired.ts'
 import { startUpstream } from './upstream.ts'
 
@@ -13,15 +11,20 @@ const concurrency = 16
 /** undici's `Pool.dispatch` against the mesh: route match, least request, breakers, outlier detection, retry policy and metrics on. */
 export const benchmark: Benchmark = {
   name: 'dispatch',
-  title: 'undici Pool.dispatch against mesh.dispatcher, CPU of the client process, 16 in flight',
+  title: 'undici Pool.dispatch against mesh.dispatcher configured over xDS, CPU of the client process, 16 in flight',
   async *run({ quick }): AsyncIterable<Row> {
     await using upstream = await startUpstream()
-    const folder = await mkdtemp(join(tmpdir(), 'inmesh-bench-'))
-    const staticConfig = join(folder, 'mesh.json')
-    await writeFile(staticConfig, JSON.stringify(meshConfig(upstream.port, concurrency)))
+    await using folder = await meshFolder(upstream.port, concurrency)
+    const controlPlane = await startControlPlane({ config: folder.path, port: 0 })
     const contender = (which: DispatchSettings['which']) => ({
       module: new URL('./dispatch/contender.ts', import.meta.url),
-      settings: { which, port: upstream.port, requests: quick ? 20_000 : 100_000, concurrency, staticConfig },
+      settings: {
+        which,
+        port: upstream.port,
+        requests: quick ? 20_000 : 100_000,
+        concurrency,
+        controlPlane: controlPlane.xdsAddress,
+      },
     })
     try {
       const row = await paired({
@@ -29,11 +32,11 @@ export const benchmark: Benchmark = {
         unit: 'µs CPU/request',
         baseline: contender('undici'),
         inmesh: contender('mesh'),
-        pairs: quick ? 1 : 5,
+        pairs: quick ? 1 : 7,
       })
       yield { ...row, upstream: upstream.kind }
     } finally {
-      await rm(folder, { recursive: true })
+      await controlPlane.close()
     }
   },
 }

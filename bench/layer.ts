@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Benchmark } from './benchmark.ts'
-import { meshConfig } from './dispatch/mesh-config.ts'
+import { meshConfig } from './layer/mesh-config.ts'
 import { median } from './median.ts'
 import { sample } from './paired.ts'
 

@@ -1,5 +1,6 @@
 import { type Dispatcher, Pool } from 'undici'
 import { built, report, settings } from '../contender.ts'
+import { meshHost } from './mesh-folder.ts'
 
 /** What {@link ../dispatch.ts} asks of this process. */
 export interface DispatchSettings {
@@ -8,14 +9,13 @@ export interface DispatchSettings {
   readonly port: number
   readonly requests: number
   readonly concurrency: number
-  /** The mesh's configuration: a file, or a control plane. */
-  readonly staticConfig?: string
-  readonly controlPlane?: string
+  /** `host:port`, from where the mesh has its configuration. */
+  readonly controlPlane: string
 }
 
-const { which, port, requests, concurrency, staticConfig, controlPlane } = settings<DispatchSettings>()
+const { which, port, requests, concurrency, controlPlane } = settings<DispatchSettings>()
 
-const origin = which === 'undici' ? `http://127.0.0.1:${port}` : 'http://upstream'
+const origin = which === 'undici' ? `http://127.0.0.1:${port}` : `http://${meshHost}`
 const dispatcher = which === 'undici' ? new Pool(origin, { connections: concurrency }) : await meshDispatcher()
 const options: Dispatcher.DispatchOptions = { origin, path: '/1k', method: 'GET' }
 
@@ -75,9 +75,8 @@ process.exit()
 async function meshDispatcher(): Promise<Dispatcher> {
   const { createMesh } = await built<typeof import('../../src/index.ts')>('index')
   const mesh = await createMesh({
-    hosts: ['upstream'],
-    ...(staticConfig === undefined ? undefined : { staticConfig }),
-    ...(controlPlane === undefined ? undefined : { env: { INMESH_CONTROL_PLANE: controlPlane, INMESH_SERVICE: 'bench' } }),
+    hosts: [meshHost],
+    env: { INMESH_CONTROL_PLANE: controlPlane, INMESH_SERVICE: 'bench' },
   })
   return mesh.dispatcher
 }
