@@ -3,7 +3,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createInterface, type Interface } from 'node:readline'
+import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { createMesh, type Mesh } from '../../src/index.ts'
@@ -45,33 +45,36 @@ const endpointAt = (port: number) => ({ endpoint: { address: { socket_address: {
 /** The server in go-control-plane/main.go. */
 class GoControlPlane {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
-  readonly #lines: Interface
-  address = ''
+  readonly #lines: AsyncIterator<string>
+  readonly address: string
   #version = 0
 
-  constructor() {
-    this.#child = spawn(goProgram('test/interop/go-control-plane'), { stdio: ['pipe', 'pipe', 'inherit'] })
-    this.#lines = createInterface(this.#child.stdout)
+  private constructor(child: ChildProcessByStdio<Writable, Readable, null>, lines: AsyncIterator<string>, address: string) {
+    this.#child = child
+    this.#lines = lines
+    this.address = address
   }
 
-  async start(): Promise<void> {
-    this.address = await this.#line()
+  static async start(): Promise<GoControlPlane> {
+    const child = spawn(goProgram('test/interop/go-control-plane'), { stdio: ['pipe', 'pipe', 'inherit'] })
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+    return new GoControlPlane(child, lines, await next(lines))
   }
 
   /** Replaces everything it serves. */
   async serve(...resources: readonly Resource[]): Promise<void> {
     this.#child.stdin.write(`${JSON.stringify({ version: String(++this.#version), resources })}\n`)
-    assert.equal(await this.#line(), 'ok')
+    assert.equal(await next(this.#lines), 'ok')
   }
 
   close(): void {
     this.#child.kill()
   }
+}
 
-  async #line(): Promise<string> {
-    const [line] = await once(this.#lines, 'line')
-    return String(line)
-  }
+async function next(lines: AsyncIterator<string>): Promise<string> {
+  const { value } = await lines.next()
+  return String(value)
 }
 
 async function backend(name: string) {
@@ -82,13 +85,13 @@ async function backend(name: string) {
 
 for (const delta of [false, true]) {
   describe(`following go-control-plane by ${delta ? 'incremental' : 'state-of-the-world'} xDS`, () => {
-    const controlPlane = new GoControlPlane()
+    let controlPlane: GoControlPlane
     let blue: Awaited<ReturnType<typeof backend>>
     let green: Awaited<ReturnType<typeof backend>>
     let mesh: Mesh
 
     before(async () => {
-      await controlPlane.start()
+      controlPlane = await GoControlPlane.start()
       blue = await backend('blue')
       green = await backend('green')
       const server = {
