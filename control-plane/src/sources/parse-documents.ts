@@ -1,4 +1,5 @@
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import { kubernetesYaml } from './kubernetes-yaml.ts'
 import type { PathStep, Position, Problem } from './problem.ts'
 import type { SourceDocument } from './source-document.ts'
 
@@ -9,7 +10,7 @@ export interface ParsedFile {
 }
 
 /**
- * Parses the YAML 1.2 documents of a file; the items of a `List` count as documents of their own, empty documents as none.
+ * Parses the documents of a file as Kubernetes does; the items of a `List` count as documents of their own, empty documents as none.
  *
  * @param file as it shall stand in errors
  */
@@ -21,7 +22,13 @@ export function parseDocuments(file: string, text: string): ParsedFile {
     const { line, col } = lines.linePos(offset)
     problems.push({ severity: 'error', file, line, column: col, object: '', field: '', message })
   }
-  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, logLevel: 'silent' })
+  const parsed = parseAllDocuments(text, {
+    ...kubernetesYaml,
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    logLevel: 'silent',
+  })
   for (const document of Array.isArray(parsed) ? parsed : []) {
     for (const { pos, message } of document.errors) refuse(pos[0], message)
     if (document.errors.length > 0) continue
