@@ -82,7 +82,7 @@ test('names of rule and match are joined', () => {
 test('every kind of match is translated', () => {
   const match = onlyRoute(
     `{ match: [{ uri: { exact: /A }, ignoreUriCase: true, method: { exact: GET }, authority: { prefix: rev }, scheme: { exact: http },
-      headers: { b: {}, a: { regex: "x+" } }, withoutHeaders: { c: {}, d: { prefix: y } }, queryParams: { q: { exact: "1" }, p: {} } }], ${to} }`,
+      headers: { b: {}, a: { regex: "x+" } }, withoutHeaders: { c: {}, d: { prefix: yy } }, queryParams: { q: { exact: "1" }, p: {} } }], ${to} }`,
   )?.match
   assert.deepEqual(match?.pathSpecifier, { case: 'path', value: '/A' })
   assert.equal(match?.caseSensitive, false)
