@@ -8,15 +8,17 @@ import type { InboundRequest } from '../telemetry/inbound-request.ts'
 export class Inbound {
   readonly #telemetry: MeshTelemetry
   readonly #seen = new WeakSet<IncomingMessage>()
+  readonly #active = new Set<Ending>()
   #isDraining = false
 
   constructor(telemetry: MeshTelemetry) {
     this.#telemetry = telemetry
   }
 
-  /** From now on every HTTP/1 answer asks for its connection to be closed. */
+  /** From now on every HTTP/1 answer asks for its connection to be closed, those to requests that are in flight included. */
   drain(): void {
     this.#isDraining = true
+    for (const ending of this.#active) ending.closeConnection()
   }
 
   /**
@@ -32,10 +34,11 @@ export class Inbound {
     }
     this.#seen.add(request)
     const exchange = this.#telemetry.receive(describe(request), expectedMs(request), isInstrumented())
-    const ending = new Ending(exchange, request, response)
+    const ending = new Ending(exchange, request, response, () => this.#active.delete(ending))
+    this.#active.add(ending)
+    if (this.#isDraining) ending.closeConnection()
     bindEvents(request, exchange)
     bindEvents(response, exchange)
-    if (this.#isDraining && request.httpVersionMajor === 1) response.setHeader('connection', 'close')
     const fail = (error: unknown) => {
       ending.fail(error)
       onError?.(error)
@@ -55,15 +58,25 @@ class Ending {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #bytesBefore: number
+  readonly #onFinish: () => void
   #error: Error | null = null
+  #closesConnection = false
 
-  constructor(exchange: InboundExchange, request: IncomingMessage, response: ServerResponse) {
+  constructor(exchange: InboundExchange, request: IncomingMessage, response: ServerResponse, onFinish: () => void) {
     this.#exchange = exchange
     this.#request = request
     this.#response = response
     this.#bytesBefore = request.socket.bytesWritten
+    this.#onFinish = onFinish
     // After the answer is complete, and when its connection is gone: always, and once.
     response.once('close', () => this.#finish())
+  }
+
+  /** The connection is not to be used again after this answer, whose headers say so if they have not been sent. */
+  closeConnection(): void {
+    if (this.#request.httpVersionMajor !== 1) return
+    this.#closesConnection = true
+    if (!this.#response.headersSent) this.#response.setHeader('connection', 'close')
   }
 
   fail(error: unknown): void {
@@ -81,6 +94,8 @@ class Ending {
   #finish(): void {
     const request = this.#request
     const response = this.#response
+    this.#onFinish()
+    if (this.#closesConnection) request.socket.end()
     this.#exchange.finish({
       statusCode: response.headersSent ? response.statusCode : 0,
       route: frameworkRoute(request),

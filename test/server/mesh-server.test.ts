@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage, type RequestListener, request as send } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { describe, type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { Inbound } from '../../src/server/inbound.ts'
+import { createMeshServer, type ListeningWorkload } from '../../src/server/mesh-server.ts'
+import { workloadAddress } from '../../src/server/workload-address.ts'
+import { MeshTelemetry } from '../../src/telemetry/create-telemetry.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { seededRandom } from '../support/seeded-random.ts'
+
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
+const call = { method: 'GET', scheme: 'http', authority: 'b', path: '/', startedAtWall: 0 }
+
+async function start(t: TestContext, app: RequestListener | ((...args: Parameters<RequestListener>) => Promise<void>)) {
+  const clock = new ManualClock()
+  const telemetry = new MeshTelemetry({ service: 'a', runtime: { clock, random: seededRandom(1) } })
+  const inbound = new Inbound(telemetry)
+  const told: string[] = []
+  const errors: unknown[] = []
+  const registrar = {
+    register: ({ address, port }: ListeningWorkload) => told.push(`register ${address}:${port}`),
+    deregister: ({ address, port }: ListeningWorkload) => told.push(`deregister ${address}:${port}`),
+  }
+  const listener: RequestListener = (request, response) => app(request, response)
+  const server = createMeshServer(listener, { inbound, clock, registrar, address: undefined }, error => errors.push(error))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const agent = new Agent({ keepAlive: true })
+  t.after(() => {
+    agent.destroy()
+    server.closeAllConnections()
+    server.close()
+  })
+  const fetch = async (headers: Record<string, string> = {}): Promise<{ response: IncomingMessage; body: string }> => {
+    const [response] = await once(get({ port, host: '127.0.0.1', agent, headers }), 'response')
+    return { response, body: await text(response) }
+  }
+  return { server, clock, telemetry, inbound, told, errors, port, fetch, address: `127.0.0.1:${port}` }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await setImmediate()
+}
+
+describe('requests', () => {
+  test('run inside their trace, also where the body arrives', async t => {
+    const { port, telemetry } = await start(t, (request, response) => {
+      let body = ''
+      request.on('data', chunk => {
+        body += `${chunk} ${telemetry.startSpan(call)?.traceparent}`
+      })
+      request.on('end', () => response.end(`${body} ${telemetry.startSpan(call)?.traceparent}`))
+    })
+    const sent = send({ port, host: '127.0.0.1', method: 'POST', headers: { traceparent } })
+    sent.end('x')
+    const [response] = await once(sent, 'response')
+    assert.equal(await text(response), `x ${traceparent} ${traceparent}`)
+  })
+
+  test('are counted when they end', async t => {
+    const { telemetry, fetch } = await start(t, (_, response) => void response.writeHead(404).end())
+    await fetch()
+    await until(() => telemetry.stats.inbound.active === 0)
+    const [cell] = telemetry.stats.inbound.cells
+    assert.equal(cell?.attributes['http.response.status_code'], 404)
+    assert.equal(cell?.durationS.count, 1)
+  })
+
+  const failing = {
+    throws: () => {
+      throw new Error('broken')
+    },
+    rejects: async () => {
+      await setImmediate()
+      throw new Error('broken')
+    },
+  }
+  for (const [how, app] of Object.entries(failing)) {
+    test(`are answered with 500 when the application ${how}, and are over`, async t => {
+      const { telemetry, errors, fetch } = await start(t, app)
+      const { response } = await fetch()
+      assert.equal(response.statusCode, 500)
+      await until(() => telemetry.stats.inbound.active === 0)
+      assert.deepEqual(errors.map(String), ['Error: broken'])
+      const [cell] = telemetry.stats.inbound.cells
+      assert.equal(cell?.attributes['error.type'], '500')
+    })
+  }
+
+  test('end when the caller goes away, and what is written then does no harm', async t => {
+    let finish = () => {}
+    const { telemetry, port } = await start(t, (_, response) => {
+      response.write('half')
+      finish = () => void response.end('other half')
+    })
+    const sent = get({ port, host: '127.0.0.1' })
+    const [response] = await once(sent, 'response')
+    response.on('error', () => {})
+    sent.destroy()
+    await until(() => telemetry.stats.inbound.active === 0)
+    finish()
+    await setImmediate()
+    const [cell] = telemetry.stats.inbound.cells
+    assert.equal(cell?.attributes['error.type'], 'aborted')
+  })
+
+  test('stay alive longer on an idle connection than clients keep it', async t => {
+    const { server } = await start(t, (_, response) => void response.end())
+    assert.ok(server.keepAliveTimeout >= 75_000)
+  })
+})
+
+describe('drain', () => {
+  test('leaves the mesh, waits for that to be known, then stops accepting, finishes what is in flight and closes', async t => {
+    let finish = () => {}
+    const app = await start(t, (request, response) => {
+      if (request.headers['x-slow'] === undefined) response.end('fast')
+      else finish = () => void response.end('slow')
+    })
+    const slow = app.fetch({ 'x-slow': '1' })
+    await until(() => app.telemetry.stats.inbound.active === 1)
+    assert.deepEqual(app.told, [`register ${app.address}`])
+
+    const drained = app.server.drain({ propagationMs: 1000, deadlineMs: 5000 })
+    assert.deepEqual(app.told.slice(1), [`deregister ${app.address}`])
+    const late = await app.fetch()
+    assert.equal(late.body, 'fast', 'those who have not heard of it are still served')
+    assert.equal(app.server.listening, true)
+
+    await app.clock.advanceAsync(1000)
+    assert.equal(app.server.listening, false)
+    await assert.rejects(once(get({ port: app.port, host: '127.0.0.1' }), 'response'), { code: 'ECONNREFUSED' })
+    finish()
+    const { response, body } = await slow
+    assert.equal(body, 'slow')
+    assert.equal(response.statusCode, 200)
+    await drained
+    assert.equal(app.clock.pendingTimers, 0)
+  })
+
+  test('asks for the connection to be closed in what it answers from then on', async t => {
+    const { inbound, fetch } = await start(t, (_, response) => void response.end())
+    assert.equal((await fetch()).response.headers.connection, 'keep-alive')
+    inbound.drain()
+    assert.equal((await fetch()).response.headers.connection, 'close')
+  })
+
+  test('does not wait for ever', async t => {
+    const app = await start(t, () => {})
+    const never = app.fetch().catch(error => error.code)
+    await until(() => app.telemetry.stats.inbound.active === 1)
+    const drained = app.server.drain({ propagationMs: 0, deadlineMs: 5000 })
+    await app.clock.advanceAsync(1)
+    app.clock.advance(5000)
+    await drained
+    assert.equal(await never, 'ECONNRESET')
+    await until(() => app.telemetry.stats.inbound.active === 0)
+  })
+
+  test('may be asked for twice, and after the application closed the server itself', async t => {
+    const app = await start(t, (_, response) => void response.end())
+    app.server.close()
+    await once(app.server, 'close')
+    assert.deepEqual(app.told.slice(1), [`deregister ${app.address}`])
+    await Promise.all([app.server.drain(), app.server.drain()])
+    assert.equal(app.told.length, 2)
+  })
+})
+
+test('a workload is registered where others reach it', () => {
+  const bound = (address: string): AddressInfo => ({ address, family: 'IPv4', port: 1 })
+  assert.equal(workloadAddress(bound('10.0.0.1'), undefined), '10.0.0.1')
+  assert.equal(workloadAddress(bound('0.0.0.0'), '10.0.0.2'), '10.0.0.2')
+  assert.match(workloadAddress(bound('0.0.0.0'), ''), /^\d+\.\d+\.\d+\.\d+$/)
+  assert.notEqual(workloadAddress(bound('::'), undefined), '0.0.0.0')
+})
