@@ -3,81 +3,26 @@ import { backOffMs, rateLimitedBackOffMs } from '../policies/back-off.ts'
 import type { CircuitBreaker } from '../policies/circuit-breaker.ts'
 import type { BreakerOutcome, BreakerPass } from '../policies/error-rate-breaker.ts'
 import type { CompiledFault } from '../policies/fault.ts'
-import type { HashRequest } from '../policies/hash-policy.ts'
-import type { PickContext } from '../policies/load-balancing/picker.ts'
 import type { LocalOriginFailure } from '../policies/outlier-detection.ts'
 import type { AnswerHeaders, AttemptFailure, CompiledRetryPolicy } from '../policies/retry.ts'
-import type { Clock, Random } from '../runtime.ts'
 import { normalizePath } from '../security/path-normalization.ts'
-import type { Destination, Outcome } from '../telemetry/outcome.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
-import type { CallSeries, CallSpan, CallStart, Telemetry } from '../telemetry/telemetry.ts'
+import type { CallSeries } from '../telemetry/telemetry.ts'
 import { attemptError } from './attempt-error.ts'
 import type { Cluster } from './cluster.ts'
 import { channels } from './diagnostics.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { ExchangeRecord } from './exchange-record.ts'
 import { type LocalReply, localReply, replyFor } from './local-reply.ts'
 import type { PendingQueue, PendingTicket, Waiter } from './pending-queue.ts'
-import type { ChosenCluster, MatchedRoute, RoutePlan } from './route-plan.ts'
-import type { RouteRequest } from './route-request.ts'
-import type { Target } from './target.ts'
-import { type TimerWheel, WheelTimer } from './timer-wheel.ts'
-
-/** What every exchange needs of the data plane. */
-export interface ExchangeEnvironment {
-  readonly clock: Clock
-  readonly random: Random
-  readonly wheel: TimerWheel
-  readonly telemetry: Telemetry
-  /** Failures of the mesh's own become the answers that a sidecar gives, instead of errors. */
-  readonly localReplies: boolean
-  /** Bytes of a one-shot body held for another attempt. */
-  readonly maxReplayBytes: number
-  /** Bytes of a discarded answer read for the sake of its connection. */
-  readonly maxDiscardBytes: number
-  /** How long a request waits for the configuration of its authority. */
-  readonly configTimeoutMs: number
-}
-
-const nobody: Destination = { service: '', version: '' }
+import type { MatchedRoute, RoutePlan } from './route-plan.ts'
+import { TimedExchange } from './timed-exchange.ts'
 
 /**
  * One request from the caller's point of view, whatever it takes: match, admit, pick, attempt, outcome, commit or retry, finish. Here is only
  * the sequence; every decision is a call into a policy. A transport extends it and makes attempts.
- *
- * It is the outcome that telemetry reads, the request that the router reads and the timer of its own deadlines, so that a call allocates
- * one object.
  */
-export abstract class Exchange extends WheelTimer implements RouteRequest, Outcome, CallStart, PickContext, HashRequest, Waiter {
-  readonly environment: ExchangeEnvironment
-  readonly target: Target
-  readonly method: string
-  /** As the caller sent it, until the listener has it normalised. */
-  path: string
-  readonly scheme: string
-  readonly authority: string
-  phase: 'new' | 'waiting' | 'trying' | 'backoff' | 'committed' | 'finished' = 'new'
-  startedAt = 0
-  durationMs = 0
-  statusCode = 0
-  flag: ResponseFlag = ''
-  attempts = 0
-  requestBytes = 0
-  responseBytes = 0
-  error: Error | null = null
-  route: MatchedRoute | null = null
-  choice: ChosenCluster | null = null
-  cluster: Cluster | null = null
-  endpoint: Endpoint | null = null
-  span: CallSpan | null = null
-  /** Of its route's hash policies. */
-  hash: bigint | null = null
-  /** The `Set-Cookie` line to add to the answer. */
-  cookie: string | null = null
-  readonly random: Random
-  /** Number of the running attempt; 0 when none runs. What calls back with another number is late. */
-  epoch = 0
-  #plan: RoutePlan | null = null
+export abstract class Exchange extends TimedExchange implements Waiter {
   #breaker: CircuitBreaker | null = null
   #retryBreaker: CircuitBreaker | null = null
   #pass: BreakerPass | null = null
@@ -89,25 +34,9 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   #retriesLeft = 0
   #usedFreeRetry = false
   #previous: Endpoint[] | null = null
-  #deadlineAt = 0
-  #deadlineFlag: ResponseFlag = 'UT'
-  #tryDeadlineAt = 0
   #runsRouteTime = false
   /** A delay that has begun. */
   #fault: CompiledFault | null = null
-
-  constructor(environment: ExchangeEnvironment, target: Target, authority: string, scheme: string, method: string, path: string) {
-    super()
-    this.environment = environment
-    this.random = environment.random
-    this.target = target
-    this.authority = authority
-    this.scheme = scheme
-    this.method = method
-    this.path = path
-  }
-
-  abstract header(name: string): string | readonly string[] | undefined
 
   /** Begins attempt {@link epoch} on {@link endpoint}. */
   protected abstract send(endpoint: Endpoint): void
@@ -123,45 +52,10 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   protected abstract deliverReply(reply: LocalReply): void
   /** Hands the final error to the caller. Called at most once. */
   protected abstract deliverError(error: Error): void
+  /** The caller holds the answer back. */
+  protected abstract isPaused(): boolean
   /** Lets go of the body. Called once, before the caller is told of the end. */
   protected abstract release(): void
-
-  /** The route changes what is sent, beside the trace. */
-  get changesHeaders(): boolean {
-    const plan = this.#plan
-    return plan !== null && (plan.sendsAttemptCount || this.choice?.attachment?.needsFinalizing === true)
-  }
-
-  /** The route changes the headers of the answer. */
-  get changesAnswer(): boolean {
-    const { route, choice } = this
-    if (route === null) return false
-    return (choice ?? route).responseMutations !== null || this.#plan?.answersAttemptCount === true || this.cookie !== null
-  }
-
-  get startedAtWall(): number {
-    return this.environment.clock.wallNow()
-  }
-
-  get routeName(): string {
-    return this.route === null ? '' : this.route.name
-  }
-
-  get urlTemplate(): string {
-    return this.route === null ? '' : this.route.urlTemplate
-  }
-
-  get clusterName(): string {
-    return this.cluster === null ? '' : this.cluster.name
-  }
-
-  get destination(): Destination {
-    return this.cluster === null ? nobody : this.cluster.config.destination
-  }
-
-  get endpointAddress(): string {
-    return this.endpoint === null ? '' : this.endpoint.name
-  }
 
   /** Runs it. */
   start(): void {
@@ -240,7 +134,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
       return
     }
     this.choice = choice
-    this.#plan = plan
+    this.plan = plan
     const cluster = choice.attachment.cluster()
     if (cluster === null) {
       this.fail(choice.attachment.missing(action.forward.config.clusterNotFoundStatus))
@@ -289,27 +183,25 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   }
 
   #admit(cluster: Cluster, plan: RoutePlan): void {
+    const idleMs = plan.idleTimeoutMs === 0 ? this.environment.idleTimeoutMs : plan.idleTimeoutMs
+    this.watchIdle(idleMs, this.startedAt)
     if (cluster.retryTokens !== null) cluster.retryTokens.deposit()
     this.#retriesLeft = plan.retry === null ? 0 : plan.retry.config.numRetries
-    if (plan.maxDurationMs !== 0) this.#limit(this.startedAt + plan.maxDurationMs, 'DT')
+    if (plan.maxDurationMs !== 0) this.limit(this.startedAt + plan.maxDurationMs, 'DT')
     if (plan.timeoutMs !== 0 && this.isWholeRequest()) {
       this.#runsRouteTime = true
       const begunAt = this.flag === 'DI' ? this.environment.clock.now() : this.startedAt
-      this.#limit(begunAt + plan.timeoutMs, 'UT')
+      this.limit(begunAt + plan.timeoutMs, 'UT')
     }
+    this.arm()
     if (cluster.isResolved || cluster.resolving === null) this.#hashAndAttempt()
     else this.#wait(cluster.resolving)
   }
 
   #hashAndAttempt(): void {
-    const hashPolicy = this.#plan === null ? null : this.#plan.hashPolicy
+    const hashPolicy = this.plan === null ? null : this.plan.hashPolicy
     if (hashPolicy !== null && this.cluster?.isHashing === true) this.hash = hashPolicy.hash(this, this.random)
     this.#attempt()
-  }
-
-  /** A hash policy has made a cookie for the caller to come back with. */
-  setCookie(line: string): void {
-    this.cookie = line
   }
 
   #answer(route: MatchedRoute): void {
@@ -332,7 +224,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
 
   #attempt(): void {
     const { cluster } = this
-    const plan = this.#plan
+    const plan = this.plan
     if (cluster === null || plan === null) return
     this.phase = 'trying'
     const breaker = cluster.breaker(plan.priority)
@@ -368,17 +260,17 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
   /** The transport has the attempt on a connection: it no longer queues, and the per-try time runs. */
   protected attemptSent(): void {
     this.#leavePending()
-    const perTryTimeoutMs = this.#plan === null ? 0 : this.#plan.perTryTimeoutMs
+    const perTryTimeoutMs = this.plan === null ? 0 : this.plan.perTryTimeoutMs
     if (perTryTimeoutMs === 0) return
-    this.#tryDeadlineAt = this.environment.clock.now() + perTryTimeoutMs
-    this.#arm()
+    this.limitTry(this.environment.clock.now() + perTryTimeoutMs)
   }
 
   /** The whole request has been sent: the route's time runs from now, unless it did from the start. */
   protected requestSent(): void {
-    if (this.#plan === null || this.#plan.timeoutMs === 0 || this.#runsRouteTime) return
+    if (this.plan === null || this.plan.timeoutMs === 0 || this.#runsRouteTime) return
     this.#runsRouteTime = true
-    this.#limit(this.environment.clock.now() + this.#plan.timeoutMs, 'UT')
+    this.limit(this.environment.clock.now() + this.plan.timeoutMs, 'UT')
+    this.arm()
   }
 
   /**
@@ -387,7 +279,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
    */
   protected responseStarted(statusCode: number, headers: AnswerHeaders): boolean {
     const { cluster, endpoint } = this
-    const retry = this.#plan === null ? null : this.#plan.retry
+    const retry = this.plan === null ? null : this.plan.retry
     if (cluster !== null && endpoint !== null) cluster.reportResponse(endpoint, statusCode)
     if (this.#pass !== null) this.#record(statusCode < 500 ? 'success' : 'failure')
     this.#leavePending()
@@ -398,10 +290,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     }
     this.phase = 'committed'
     this.statusCode = statusCode
-    if (this.#tryDeadlineAt !== 0) {
-      this.#tryDeadlineAt = 0
-      this.#arm()
-    }
+    this.limitTry(0)
     return false
   }
 
@@ -417,7 +306,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
    */
   protected attemptFailed(failure: AttemptFailure, cause: Error, isFree: boolean): void {
     const { cluster, endpoint } = this
-    const retry = this.#plan === null ? null : this.#plan.retry
+    const retry = this.plan === null ? null : this.plan.retry
     const hadAnswer = this.phase === 'committed'
     if (cluster === null || endpoint === null) {
       this.fail(cause)
@@ -472,20 +361,13 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     this.deliverError(error)
   }
 
-  onTimer(): void {
-    const now = this.environment.clock.now()
-    if (this.#deadlineAt !== 0 && now >= this.#deadlineAt) this.#onDeadline()
-    else if (this.#tryDeadlineAt !== 0 && now >= this.#tryDeadlineAt) this.#onTryDeadline()
-    else this.#arm()
-  }
-
-  #onDeadline(): void {
+  protected onDeadline(flag: ResponseFlag): void {
     const { cluster, endpoint } = this
     if (cluster !== null && endpoint !== null && this.phase === 'trying') cluster.reportFailure(endpoint, 'timeout')
     if (this.#pass !== null) this.#record('failure')
-    this.flag = this.#deadlineFlag
+    this.flag = flag
     const afterMs = Math.round(this.environment.clock.now() - this.startedAt)
-    const error = deadlineError(cluster?.name ?? '', endpoint?.name ?? '', this.attempts, afterMs, this.flag)
+    const error = timeoutError(this, `upstream request timeout after ${afterMs} ms`)
     this.#stop(error)
     this.fail(error)
   }
@@ -495,10 +377,24 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     this.#pass = null
   }
 
-  #onTryDeadline(): void {
-    const error = new Error(`no answer within ${this.#plan?.perTryTimeoutMs ?? 0} ms`)
+  protected onTryDeadline(): void {
+    const error = new Error(`no answer within ${this.plan?.perTryTimeoutMs ?? 0} ms`)
     this.abandon(error)
     this.attemptFailed('per-try-timeout', error, false)
+  }
+
+  protected isHeldBack(): boolean {
+    return this.isPaused() || (this.phase !== 'trying' && this.phase !== 'committed')
+  }
+
+  protected onIdle(idleMs: number): void {
+    const { cluster, endpoint } = this
+    if (cluster !== null && endpoint !== null && this.phase === 'trying') cluster.reportFailure(endpoint, 'timeout')
+    if (this.#pass !== null) this.#record('failure')
+    this.flag = 'SI'
+    const error = timeoutError(this, `silent for ${Math.round(idleMs)} ms`)
+    this.#stop(error)
+    this.fail(error)
   }
 
   /** Ends whatever runs: an attempt, a wait for configuration, a backoff. */
@@ -567,10 +463,7 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     this.#breaker = null
     if (this.#isOnEndpoint && this.endpoint !== null) this.endpoint.activeRequests--
     this.#isOnEndpoint = false
-    if (this.#tryDeadlineAt !== 0) {
-      this.#tryDeadlineAt = 0
-      this.#arm()
-    }
+    this.limitTry(0)
   }
 
   #leavePending(): void {
@@ -584,32 +477,16 @@ export abstract class Exchange extends WheelTimer implements RouteRequest, Outco
     this.#retryBreaker = null
   }
 
-  /** Brings the end nearer; never further away. */
-  #limit(dueAt: number, flag: ResponseFlag): void {
-    if (this.#deadlineAt !== 0 && this.#deadlineAt <= dueAt) return
-    this.#deadlineAt = dueAt
-    this.#deadlineFlag = flag
-    this.#arm()
-  }
-
-  #arm(): void {
-    const { wheel } = this.environment
-    const route = this.#deadlineAt
-    const perTry = this.#tryDeadlineAt
-    if (route === 0 && perTry === 0) wheel.cancel(this)
-    else wheel.schedule(this, route === 0 || (perTry !== 0 && perTry < route) ? perTry : route)
-  }
-
   #finish(error: Error | null): void {
     this.phase = 'finished'
-    const { clock, telemetry, wheel } = this.environment
+    const { clock, telemetry } = this.environment
     this.durationMs = clock.now() - this.startedAt
     if (error !== null) this.error = error
     if (this.#breaker !== null) this.#endAttempt()
     this.epoch = 0
     this.#releaseRetry()
     this.#endFault()
-    wheel.cancel(this)
+    this.disarm()
     this.release()
     const series = this.#series ?? this.target.series(this.route)
     telemetry.finish(series, this, this.span)
@@ -621,15 +498,10 @@ function notFound(cluster: string, statusCode: number): MeshError {
   return new MeshError('MESH_ERR_CLUSTER_NOT_FOUND', `cluster ${cluster}: not found`, { flag: 'NC', statusCode, cluster })
 }
 
-function deadlineError(cluster: string, endpoint: string, attempts: number, afterMs: number, flag: ResponseFlag): MeshError {
-  const where = endpoint === '' ? `cluster ${cluster}` : `cluster ${cluster}: endpoint ${endpoint}`
-  return new MeshError('MESH_ERR_DEADLINE', `${where}: upstream request timeout after ${afterMs} ms`, {
-    flag,
-    statusCode: 504,
-    attempts,
-    cluster,
-    endpoint,
-  })
+function timeoutError({ clusterName, endpointAddress, attempts, flag }: ExchangeRecord, reason: string): MeshError {
+  const where = endpointAddress === '' ? `cluster ${clusterName}` : `cluster ${clusterName}: endpoint ${endpointAddress}`
+  const details = { flag, statusCode: 504, attempts, cluster: clusterName, endpoint: endpointAddress }
+  return new MeshError('MESH_ERR_DEADLINE', `${where}: ${reason}`, details)
 }
 
 /** What a failure means for outlier detection. */

@@ -60,6 +60,8 @@ export interface MeshLimits {
   readonly maxPending?: number
   /** How long a request waits for the configuration of its host; default 20,000, above the 15 s after which a silent server means "none". */
   readonly configTimeoutMs?: number
+  /** How long an attempt may be silent where its route and listener say nothing (Envoy's stream idle timeout); default 300,000; 0 is for ever. */
+  readonly idleTimeoutMs?: number
   /** How long {@link createMesh} waits for the hosts named without a wildcard; default 10,000. */
   readonly startTimeoutMs?: number
   /** Bytes of a streamed body kept for another attempt; default 65,536. */
@@ -166,6 +168,7 @@ class RunningMesh implements Mesh {
         localReplies: options.localReplies ?? isOn(env.INMESH_LOCAL_REPLIES),
         maxReplayBytes: limits.maxReplayBytes ?? 65_536,
         maxDiscardBytes: limits.maxDiscardBytes ?? 16_384,
+        idleTimeoutMs: limits.idleTimeoutMs ?? 300_000,
         configTimeoutMs: limits.configTimeoutMs ?? 20_000,
       },
     })

@@ -3,7 +3,7 @@ import { Agent, type Dispatcher } from 'undici'
 import { ClusterManager } from '../../src/client/cluster-manager.ts'
 import { DataPlane } from '../../src/client/data-plane.ts'
 import { type DnsLookup, systemLookup } from '../../src/client/dns-resolver.ts'
-import type { ExchangeEnvironment } from '../../src/client/exchange.ts'
+import type { ExchangeEnvironment } from '../../src/client/exchange-record.ts'
 import { MeshDispatcher, type OutboundPolicy } from '../../src/client/http/mesh-dispatcher.ts'
 import type { EjectionEvent } from '../../src/client/mesh-events.ts'
 import { type HostRule, MeshHosts } from '../../src/client/mesh-hosts.ts'
@@ -63,6 +63,7 @@ export function makeMesh(t: TestContext, options: TestMeshOptions = {}): TestMes
       localReplies: false,
       maxReplayBytes: 65_536,
       maxDiscardBytes: 16_384,
+      idleTimeoutMs: 0,
       configTimeoutMs: 5000,
       ...options.environment,
     },

@@ -95,6 +95,9 @@ function createPool(origin: string, options: ConnectionOptions): Pool {
     connect: connector(origin, options),
     keepAliveTimeout: idleTimeoutMs === undefined || idleTimeoutMs <= 0 ? keepAliveTimeoutMs : idleTimeoutMs,
     keepAliveMaxTimeout: keepAliveMaxTimeoutMs,
+    // The exchange has one timer for all its times; undici's own would be set and cleared for every request.
+    headersTimeout: 0,
+    bodyTimeout: 0,
     allowH2: isHttp2,
     clientTtl: http.maxConnectionDurationMs ?? null,
     ...(http.maxRequestsPerConnection === undefined ? undefined : { maxRequestsPerClient: http.maxRequestsPerConnection }),

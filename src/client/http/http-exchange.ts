@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { MeshError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
-import { Exchange, type ExchangeEnvironment } from '../exchange.ts'
+import { Exchange } from '../exchange.ts'
+import type { ExchangeEnvironment } from '../exchange-record.ts'
 import type { LocalReply } from '../local-reply.ts'
 import { type HeaderSource, readHeader } from '../route-request.ts'
 import type { Target } from '../target.ts'
@@ -173,6 +174,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
   onAttemptStarted(attempt: number): void {
     if (attempt !== this.epoch) return
     this.#answerBegan = true
+    this.touch()
     this.#handler.onResponseStarted?.()
   }
 
@@ -200,6 +202,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
       this.#discardOf(controller)?.take(chunk.length)
       return
     }
+    this.touch()
     this.responseBytes += chunk.length
     this.#handler.onResponseData?.(this, chunk)
   }
@@ -245,6 +248,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
 
   onAttemptBody(attempt: number, chunk: Buffer): void {
     if (attempt !== this.epoch) return
+    this.touch()
     this.requestBytes += chunk.length
     this.#handler.onBodySent?.(chunk)
   }
@@ -293,6 +297,10 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     const { upgrade, method } = this.#options
     if (typeof upgrade === 'string' || upgrade === true || method === 'CONNECT') return false
     return this.#body === null || this.#body.canReplay
+  }
+
+  protected isPaused(): boolean {
+    return this.paused
   }
 
   protected isWholeRequest(): boolean {

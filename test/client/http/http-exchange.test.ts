@@ -512,6 +512,44 @@ describe('timeouts', () => {
     assert.equal(await (await request('http://reviews/', { dispatcher })).body.text(), 'ab')
   })
 
+  it('of silence: before the answer and in the middle of it, not while the caller holds it back', async t => {
+    const { dispatcher } = await meshOf(t, {
+      answer: (seen, response) => {
+        if (seen.url === '/half') response.write('half')
+      },
+      action: { idleTimeoutMs: 20 },
+    })
+    const error = await meshError(request('http://reviews/none', { dispatcher }), 'MESH_ERR_DEADLINE', 'SI', 504)
+    assert.match(error.message, /: silent for 20 ms$/)
+    const { body } = await request('http://reviews/half', { dispatcher })
+    await meshError(body.text(), 'MESH_ERR_DEADLINE', 'SI', 504)
+    const held = new RecordingHandler()
+    held.onStart = controller => controller.pause()
+    dispatcher.dispatch({ origin: 'http://reviews', path: '/half', method: 'GET' }, held)
+    await new Promise(resolve => setTimeout(resolve, 120))
+    assert.equal(held.error, null)
+    held.controller?.resume()
+    await held.done
+    assert.ok(isMeshError(held.error))
+  })
+
+  it('of silence: not while something comes', async t => {
+    const { dispatcher } = await meshOf(t, {
+      answer: (_seen, response) => {
+        let left = 8
+        const timer = setInterval(() => {
+          response.write('x')
+          if (--left > 0) return
+          clearInterval(timer)
+          response.end()
+        }, 20)
+      },
+      action: { idleTimeoutMs: 60 },
+    })
+    const { body } = await request('http://reviews/', { dispatcher })
+    assert.equal(await body.text(), 'xxxxxxxx')
+  })
+
   it('of the whole life', async t => {
     const { dispatcher } = await meshOf(t, {
       answer: silent,
