@@ -15,7 +15,7 @@ export const benchmark: Benchmark = {
   async *run({ quick }): AsyncIterable<Row> {
     await using upstream = await startUpstream()
     await using folder = await meshFolder(upstream.port, concurrency)
-    const controlPlane = await startControlPlane({ config: folder.path, port: 0 })
+    const controlPlane = await startControlPlane({ config: folder.path, xdsPort: 0 })
     const contender = (which: DispatchSettings['which']) => ({
       module: new URL('./dispatch/contender.ts', import.meta.url),
       settings: {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Benchmark } from './benchmark.ts'
 import { meshConfig } from './layer/mesh-config.ts'
 import { median } from './median.ts'
-import { sample } from './paired.ts'
+import { type Sample, sample } from './paired.ts'
 
 /** The mesh's own part of a request: what is left when the connections answer at once. */
 export const benchmark: Benchmark = {
@@ -20,7 +20,7 @@ export const benchmark: Benchmark = {
         settings: { requests: quick ? 300_000 : 2_000_000, staticConfig },
         execArgv: ['--expose-gc', '--max-semi-space-size=64'],
       }
-      const samples = []
+      const samples: Sample[] = []
       for (let run = 0; run < (quick ? 1 : 5); run++) samples.push(await sample(contender))
       const figure = (key: string) => median(samples.map(one => one[key] ?? Number.NaN))
       yield {
