@@ -1,0 +1,214 @@
+import { MeshError } from '../errors.ts'
+import type { CompiledFault } from '../policies/fault.ts'
+import type { Timer } from '../runtime.ts'
+import { normalizePath } from '../security/path-normalization.ts'
+import type { CallSeries } from '../telemetry/telemetry.ts'
+import type { Cluster } from './cluster.ts'
+import { channels } from './diagnostics.ts'
+import { noClusterError } from './exchange-error.ts'
+import type { ExchangeEnvironment } from './exchange-record.ts'
+import { type LocalReply, localReply } from './local-reply.ts'
+import type { PendingQueue, PendingTicket, Waiter } from './pending-queue.ts'
+import type { MatchedRoute, RoutePlan } from './route-plan.ts'
+import type { Target } from './target.ts'
+import { TimedExchange } from './timed-exchange.ts'
+
+/**
+ * The way of a request to its cluster: wait for configuration, match, choose, inject faults. What it finds on the way may end it; else
+ * {@link attempt} takes over.
+ */
+export abstract class RoutedExchange extends TimedExchange implements Waiter {
+  /** Where it is counted; `null` while no cluster is chosen. */
+  protected series: CallSeries | null
+  /** Its place among those that wait for configuration. */
+  protected ticket: PendingTicket | null
+  /** What ends a wait of its own: a delay that was injected, or the backoff before a retry. */
+  protected backoff: Timer | null
+  protected runsRouteTime: boolean
+  #fault: CompiledFault | null
+
+  constructor(environment: ExchangeEnvironment, target: Target, authority: string, scheme: string, method: string, path: string) {
+    super(environment, target, authority, scheme, method, path)
+    this.series = null
+    this.ticket = null
+    this.backoff = null
+    this.runsRouteTime = false
+    this.#fault = null
+  }
+
+  /** Makes an attempt on {@link cluster}. */
+  protected abstract attempt(): void
+  /** Ends the exchange with an answer of the mesh's own. */
+  protected abstract answer(reply: LocalReply): void
+  /** Ends the exchange with an error. */
+  protected abstract fail(error: Error): void
+  /** Sends the request past the mesh, as attempt 1 without a cluster. Returns false when that is not allowed. */
+  protected abstract passThrough(): boolean
+  /** Whether the request is all there already, so that its time runs from the start. */
+  protected abstract isWholeRequest(): boolean
+
+  /** Runs it. */
+  start(): void {
+    const { clock, telemetry } = this.environment
+    this.startedAt = clock.now()
+    this.span = telemetry.startSpan(this)
+    if (channels.requestStart.hasSubscribers) channels.requestStart.publish({ exchange: this })
+    if (this.target.router !== null) {
+      this.#match()
+    } else if (this.target.failure !== null) {
+      this.#refuse(this.target.failure)
+    } else {
+      this.#wait(this.target.pending)
+    }
+  }
+
+  /** There is no configuration: an error, unless what the mesh does not know may go past it. */
+  #refuse(failure: MeshError): void {
+    if (failure.code === 'MESH_ERR_UNKNOWN_HOST' && this.passThrough()) return
+    this.fail(failure)
+  }
+
+  #wait(queue: PendingQueue): void {
+    this.phase = 'waiting'
+    this.ticket = queue.enter(this, this.environment.configTimeoutMs)
+    if (this.ticket !== null) return
+    const message = `${this.#waitsFor}: too many requests wait for it`
+    this.fail(new MeshError('MESH_ERR_OVERFLOW', message, { flag: 'UO', statusCode: 503 }))
+  }
+
+  get #waitsFor(): string {
+    return this.cluster === null ? `host ${this.target.authority}` : `cluster ${this.cluster.name}`
+  }
+
+  onReady(): void {
+    this.ticket = null
+    if (this.phase !== 'waiting') return
+    if (this.cluster !== null) this.#hash()
+    else if (this.target.router !== null) this.#match()
+    else if (this.target.failure !== null) this.#refuse(this.target.failure)
+  }
+
+  onTimeout(): void {
+    this.ticket = null
+    if (this.phase !== 'waiting') return
+    const message = `${this.#waitsFor}: not resolved within ${this.environment.configTimeoutMs} ms`
+    this.fail(new MeshError('MESH_ERR_CONFIG_TIMEOUT', message, { flag: 'NFCF', statusCode: 503 }))
+  }
+
+  #match(): void {
+    const { random } = this.environment
+    const { listener } = this.target
+    if (listener?.normalizePath === true) {
+      const path = normalizePath(this.path, listener.mergeSlashes)
+      if (path === null) {
+        this.answer(localReply(400, '', {}))
+        return
+      }
+      this.path = path
+    }
+    const route = this.target.router?.match(this, random()) ?? null
+    this.route = route
+    if (route === null) {
+      this.fail(this.target.noRoute(this))
+      return
+    }
+    const { action } = route
+    if (action.kind !== 'forward') {
+      this.#answer(route)
+      return
+    }
+    const choice = action.forward.pickTarget(this, random())
+    const plan = route.attachment
+    if (choice === null || choice.attachment === undefined || plan === undefined) {
+      this.fail(noClusterError(action.forward.config.clusterNotFoundStatus))
+      return
+    }
+    this.choice = choice
+    this.plan = plan
+    const cluster = choice.attachment.cluster()
+    if (cluster === null) {
+      this.fail(choice.attachment.missing(action.forward.config.clusterNotFoundStatus))
+      return
+    }
+    this.cluster = cluster
+    this.series = choice.attachment.series(this.target, cluster)
+    const { fault } = choice.attachment
+    if (fault?.appliesTo(this, cluster.name) === true) this.#inject(fault, cluster, plan)
+    else this.#admit(cluster, plan)
+  }
+
+  /** Holds the request back, then answers in place of the upstream, as the fault filter decides; before the route and outside its timeout. */
+  #inject(fault: CompiledFault, cluster: Cluster, plan: RoutePlan): void {
+    const { clock, random } = this.environment
+    const delayMs = fault.delayMs(this, random)
+    if (delayMs === 0) {
+      this.#abortOrAdmit(fault, cluster, plan)
+      return
+    }
+    this.flag = 'DI'
+    this.phase = 'backoff'
+    this.backoff = clock.setTimeout(() => {
+      this.backoff = null
+      this.#abortOrAdmit(fault, cluster, plan)
+    }, delayMs)
+    this.#fault = fault
+  }
+
+  #abortOrAdmit(fault: CompiledFault, cluster: Cluster, plan: RoutePlan): void {
+    const abort = fault.abort(this, this.environment.random, this.#fault !== null)
+    if (abort === null) {
+      this.endFault()
+      this.#admit(cluster, plan)
+      return
+    }
+    this.#fault = fault
+    this.flag = 'FI'
+    const headers = abort.grpcStatus === undefined ? {} : { 'grpc-status': String(abort.grpcStatus) }
+    this.answer(localReply(abort.httpStatus, 'fault filter abort', headers))
+  }
+
+  /** The fault that was injected, if one was, is over. */
+  protected endFault(): void {
+    this.#fault?.end()
+    this.#fault = null
+  }
+
+  #admit(cluster: Cluster, plan: RoutePlan): void {
+    const idleMs = plan.idleTimeoutMs === 0 ? this.environment.idleTimeoutMs : plan.idleTimeoutMs
+    this.watchIdle(idleMs, this.startedAt)
+    if (cluster.retryTokens !== null) cluster.retryTokens.deposit()
+    if (plan.maxDurationMs !== 0) this.limit(this.startedAt + plan.maxDurationMs, 'DT')
+    if (plan.timeoutMs !== 0 && this.isWholeRequest()) {
+      this.runsRouteTime = true
+      const begunAt = this.flag === 'DI' ? this.environment.clock.now() : this.startedAt
+      this.limit(begunAt + plan.timeoutMs, 'UT')
+    }
+    this.arm()
+    if (cluster.isResolved || cluster.resolving === null) this.#hash()
+    else this.#wait(cluster.resolving)
+  }
+
+  #hash(): void {
+    const hashPolicy = this.plan === null ? null : this.plan.hashPolicy
+    if (hashPolicy !== null && this.cluster?.isHashing === true) this.hash = hashPolicy.hash(this, this.random)
+    this.attempt()
+  }
+
+  #answer(route: MatchedRoute): void {
+    const { action } = route
+    switch (action.kind) {
+      case 'redirect':
+        this.answer(localReply(action.redirect.status, '', { location: action.redirect.location(this) }))
+        return
+      case 'direct-response': {
+        const { status, body } = action.directResponse
+        const location = action.directResponse.location(this)
+        this.answer(localReply(status, body, location === undefined ? {} : { location }))
+        return
+      }
+      default:
+        this.fail(this.target.noRoute(this))
+        return
+    }
+  }
+}
