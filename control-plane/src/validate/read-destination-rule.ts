@@ -25,7 +25,7 @@ function readSubsets(value: Value): readonly Subset[] {
   return value.items().map(item => {
     const fields = item.required().fields('name', 'labels', 'trafficPolicy')
     const name = readLabelName(fields.name.required()) ?? ''
-    if (names.has(name)) fields.name.error(`${name} is there twice`)
+    if (names.has(name) && name !== '') fields.name.error(`${name} is there twice`)
     names.add(name)
     return { name, labels: readLabels(fields.labels), trafficPolicy: readTrafficPolicy(fields.trafficPolicy) }
   })

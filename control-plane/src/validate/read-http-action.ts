@@ -14,15 +14,19 @@ const maxBodyBytes = 1024 * 1024
 export function readRoute(value: Value, namespace: string): readonly WeightedDestination[] {
   const destinations: WeightedDestination[] = []
   let total = 0
+  let hasWrongWeight = false
   for (const item of value.items()) {
     const fields = item.required().fields('destination', 'weight', 'headers')
     const destination = readDestination(fields.destination.required(), namespace)
-    const weight = fields.weight.asInteger(0, 0x7fff_ffff) ?? 0
+    const given = fields.weight.asInteger(0, 0x7fff_ffff)
+    if (given === undefined && !fields.weight.isAbsent) hasWrongWeight = true
+    const weight = given ?? 0
     const headers = readHeaderOperations(fields.headers)
     total += weight
     if (destination) destinations.push({ destination, weight, headers })
   }
-  if (value.items().length > 1 && total === 0) value.error('has several destinations, of which none has a weight above 0')
+  if (value.items().length > 1 && total === 0 && !hasWrongWeight)
+    value.error('has several destinations, of which none has a weight above 0')
   if (total > 0xffff_ffff) value.error(`has weights that add up to more than ${0xffff_ffff}`)
   return destinations
 }

@@ -63,11 +63,11 @@ function readPorts(value: Value, mayBeNone: boolean): readonly KubernetesService
     if (items.length > 1 && name === '') item.error('needs a name, for there are several ports')
     if (name !== '' && !isLabel(name)) fields.name.error(`is not a port name: ${JSON.stringify(name)}`)
     if (names.has(name) && name !== '') fields.name.error(`${name} is there twice`)
-    if (numbers.has(`${number}/${protocol}`)) fields.port.error(`${number} is there twice`)
     names.add(name)
-    numbers.add(`${number}/${protocol}`)
     const targetPort = readTargetPort(fields.targetPort)
     if (number === undefined) return []
+    if (numbers.has(`${number}/${protocol}`)) fields.port.error(`${number} is there twice`)
+    numbers.add(`${number}/${protocol}`)
     return [{ name, number, protocol, appProtocol: fields.appProtocol.asString() ?? '', targetPort: targetPort ?? number }]
   })
 }

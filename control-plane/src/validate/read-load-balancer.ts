@@ -111,7 +111,7 @@ function readCookie(value: Value): HashKey {
     const attribute = item.required().fields('name', 'value')
     const attributeName = attribute.name.required().asString() ?? ''
     if (attributeName === '' && !attribute.name.isAbsent) attribute.name.error('must not be empty')
-    if (names.has(attributeName)) attribute.name.error(`${attributeName} is there twice`)
+    if (names.has(attributeName) && attributeName !== '') attribute.name.error(`${attributeName} is there twice`)
     names.add(attributeName)
   }
   if (names.size > 0) attributes.warn('has no effect')

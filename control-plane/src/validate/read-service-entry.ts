@@ -103,7 +103,7 @@ function readPorts(value: Value): readonly ServiceEntryPort[] {
     const targetPort = readPort(fields.targetPort)
     if (!fields.name.isAbsent && !isLabel(name)) fields.name.error(`is not a port name: ${JSON.stringify(name)}`)
     if (!protocols.test(protocol)) fields.protocol.error(`is unknown: ${JSON.stringify(protocol)}`)
-    if (names.has(name)) fields.name.error(`${name} is there twice`)
+    if (names.has(name) && name !== '') fields.name.error(`${name} is there twice`)
     if (number !== undefined && numbers.has(number)) fields.number.error(`${number} is there twice`)
     names.add(name)
     if (number === undefined) return []

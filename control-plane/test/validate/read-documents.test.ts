@@ -35,6 +35,44 @@ spec:
   assert.deepEqual(documents.virtualServices, [])
 })
 
+test('one mistake is one error', () => {
+  const { problems } = decode(`apiVersion: v1
+kind: Service
+metadata: { name: reviews }
+spec: { ports: [{ name: a, port: x }, { name: b, port: y.z }] }
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: api }
+spec: { hosts: [api.test], resolution: STATIC, ports: [{ number: 1, protocol: HTTP }, { number: 2, protocol: HTTP }] }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec:
+  hosts: [reviews]
+  http:
+  - route:
+    - { destination: { host: a }, weight: heavy }
+    - { destination: { host: b } }
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: reviews }
+spec: { host: reviews, subsets: [{ labels: {} }, { labels: {} }] }
+`)
+  const errors = linesOf(problems, 'error').map(line => line.replace(/^mesh\.yaml:\d+:\d+: /, ''))
+  assert.deepEqual(errors, [
+    'Service default/reviews: spec.ports[0].port: must be an integer, got "x"',
+    'Service default/reviews: spec.ports[1].port: must be an integer, got "y.z"',
+    'ServiceEntry default/api: spec.ports[0].name: is required',
+    'ServiceEntry default/api: spec.ports[1].name: is required',
+    'VirtualService default/reviews: spec.http[0].route[0].weight: must be an integer, got "heavy"',
+    'DestinationRule default/reviews: spec.subsets[0].name: is required',
+    'DestinationRule default/reviews: spec.subsets[1].name: is required',
+  ])
+})
+
 test('text that is no YAML is refused with its place, and a repeated key too', () => {
   assert.match(linesOf(decode('a: [').problems, 'error')[0] ?? '', /^mesh\.yaml:1:\d+: /)
   assert.match(linesOf(decode('kind: a\nkind: b').problems, 'error')[0] ?? '', /^mesh\.yaml:2:1: .*unique/)
