@@ -11,9 +11,11 @@ export interface DispatchSettings {
   readonly concurrency: number
   /** `host:port`, from where the mesh has its configuration. */
   readonly controlPlane: string
+  /** Traces 1 % of the calls and exports to this OTLP endpoint. Default: no SDK. */
+  readonly otlpEndpoint?: string
 }
 
-const { which, port, requests, concurrency, controlPlane } = settings<DispatchSettings>()
+const { which, port, requests, concurrency, controlPlane, otlpEndpoint } = settings<DispatchSettings>()
 
 const origin = which === 'undici' ? `http://127.0.0.1:${port}` : `http://${meshHost}`
 const dispatcher = which === 'undici' ? new Pool(origin, { connections: concurrency }) : await meshDispatcher()
@@ -78,5 +80,16 @@ async function meshDispatcher(): Promise<Dispatcher> {
     hosts: [meshHost],
     env: { INMESH_CONTROL_PLANE: controlPlane, INMESH_SERVICE: 'bench' },
   })
+  if (otlpEndpoint !== undefined && mesh.telemetry !== null) {
+    // Exporters read these from the process itself.
+    Object.assign(process.env, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint,
+      OTEL_LOGS_EXPORTER: 'none',
+      OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0.01',
+    })
+    const { startOtel } = await built<typeof import('../../src/otel.ts')>('otel')
+    startOtel({ telemetry: mesh.telemetry })
+  }
   return mesh.dispatcher
 }
