@@ -15,6 +15,7 @@ import { callSpanOptions, methodOfName, RecordedCall } from './recorded-call.ts'
 import { currentScope, RequestScope, scopeKey } from './request-scope.ts'
 import { knownMethod } from './semantic-conventions.ts'
 import type { CallSpan, CallStart } from './telemetry.ts'
+import { formatTraceparent } from './trace-context.ts'
 import type { TracingState } from './tracing-state.ts'
 
 /** The key that OpenTelemetry's own exporters set so that nobody traces them. */
@@ -55,7 +56,7 @@ export class CallTracing {
   #below(tracer: Tracer, parent: SpanContext, call: CallStart, active: Context): CallSpan {
     const sampled = (parent.traceFlags & 1) === 1
     const { sampler } = this.#state
-    const isRecorded = this.#spans !== 'never' && (sampler === null || sampler.decide(sampled, parent.traceId))
+    const isRecorded = this.#spans !== 'never' && (sampler === null || sampler.decideBelow(sampled, parent.traceId))
     if (isRecorded) return this.#record(tracer, call, active)
     const scope = active.getValue(scopeKey)
     const isScopes = scope instanceof RequestScope && scope.trace?.spanId === parent.spanId
@@ -68,11 +69,8 @@ export class CallTracing {
     if (this.#spans === 'never') return null
     const { sampler, ids } = this.#state
     if (sampler === null) return this.#record(tracer, call, active)
-    const traceId = ids.generateTraceId()
-    if (!sampler.decide(null, traceId)) {
-      return new PropagatedCall(traceId, ids.generateSpanId(), false, '', baggageOf(active))
-    }
-    ids.force(traceId)
+    if (!sampler.decideRoot(ids.draw())) return new PropagatedCall(ids.unsampledTraceparent(), '', baggageOf(active))
+    ids.force(ids.drawn())
     const recorded = this.#record(tracer, call, active)
     ids.force('')
     return recorded
@@ -86,7 +84,8 @@ export class CallTracing {
 }
 
 function propagate({ traceId, spanId, traceFlags, traceState }: SpanContext, active: Context): CallSpan {
-  return new PropagatedCall(traceId, spanId, (traceFlags & 1) === 1, traceState?.serialize() ?? '', baggageOf(active))
+  const traceparent = formatTraceparent(traceId, spanId, (traceFlags & 1) === 1)
+  return new PropagatedCall(traceparent, traceState?.serialize() ?? '', baggageOf(active))
 }
 
 function baggageOf(active: Context): string {

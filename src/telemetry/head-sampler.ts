@@ -35,14 +35,21 @@ export class HeadSampler {
   }
 
   /**
-   * Whether a span of the trace `traceId` is recorded.
+   * Whether a span of the trace `traceId` is recorded below a parent.
    *
-   * @param parentSampled whether the parent is; `null` at the root of a trace
+   * @param parentSampled whether the parent is
    */
-  decide(parentSampled: boolean | null, traceId: string): boolean {
-    if (parentSampled !== null && this.#followsParent) return parentSampled
-    if (this.#root === 'ratio') return accumulate(traceId) < this.#upperBound
-    return this.#root === 'on'
+  decideBelow(parentSampled: boolean, traceId: string): boolean {
+    return this.#followsParent ? parentSampled : this.decideRoot(this.#root === 'ratio' ? crossedWords(traceId) : 0)
+  }
+
+  /**
+   * Whether the trace that begins here is recorded.
+   *
+   * @param crossed the words of its id, each crossed with the others: see {@link crossedWords}
+   */
+  decideRoot(crossed: number): boolean {
+    return this.#root === 'ratio' ? crossed < this.#upperBound : this.#root === 'on'
   }
 }
 
@@ -52,7 +59,7 @@ function ratioOf(text: string | undefined): number {
 }
 
 /** What `TraceIdRatioBasedSampler` of the SDK compares with its bound: the four words of the id, each crossed with the others. */
-function accumulate(traceId: string): number {
+export function crossedWords(traceId: string): number {
   let accumulated = 0
   for (let word = 0; word < 32; word += 8) {
     let part = 0

@@ -56,8 +56,11 @@ export class InboundTracing {
     if (tracer === null) return this.#scoped(parent, tracestate, baggage, deadlineAt, isManaged ? incoming : null, null)
 
     const { sampler, ids } = this.#state
-    const traceId = parent === null ? ids.generateTraceId() : parent.traceId
-    if (sampler !== null && !sampler.decide(parent === null ? null : parent.sampled, traceId)) {
+    const crossed = parent === null ? ids.draw() : 0
+    const traceId = parent === null ? ids.drawn() : parent.traceId
+    const isRecorded =
+      sampler === null || (parent === null ? sampler.decideRoot(crossed) : sampler.decideBelow(parent.sampled, traceId))
+    if (!isRecorded) {
       const place = { traceId, spanId: parent === null ? ids.generateSpanId() : parent.spanId, sampled: false }
       const below = isManaged ? incomingContext(place, tracestate) : null
       return this.#scoped(place, tracestate, baggage, deadlineAt, below, null)

@@ -1,5 +1,4 @@
 import type { CallSpan } from './telemetry.ts'
-import { formatTraceparent } from './trace-context.ts'
 
 /** A call that is not recorded here, and yet carries its trace on, so that no service below begins one of its own. */
 export class PropagatedCall implements CallSpan {
@@ -7,8 +6,8 @@ export class PropagatedCall implements CallSpan {
   readonly tracestate: string
   readonly baggage: string
 
-  constructor(traceId: string, spanId: string, sampled: boolean, tracestate: string, baggage: string) {
-    this.traceparent = formatTraceparent(traceId, spanId, sampled)
+  constructor(traceparent: string, tracestate: string, baggage: string) {
+    this.traceparent = traceparent
     this.tracestate = tracestate
     this.baggage = baggage
   }

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Baggage, type Context, context, createContextKey, ROOT_CONTEXT } from '@opentelemetry/api'
 import { PropagatedCall } from './propagated-call.ts'
 import type { CallSpan } from './telemetry.ts'
-import type { TraceContext } from './trace-context.ts'
+import { formatTraceparent, type TraceContext } from './trace-context.ts'
 
 /** What an inbound request hands to the calls that are made on its behalf. */
 export class RequestScope {
@@ -37,7 +37,7 @@ export class RequestScope {
   get call(): CallSpan | null {
     if (this.#call === null && this.trace !== null) {
       const { traceId, spanId, sampled } = this.trace
-      this.#call = new PropagatedCall(traceId, spanId, sampled, this.tracestate, this.baggage)
+      this.#call = new PropagatedCall(formatTraceparent(traceId, spanId, sampled), this.tracestate, this.baggage)
     }
     return this.#call
   }

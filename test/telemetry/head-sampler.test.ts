@@ -10,7 +10,10 @@ import {
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace'
 import fc from 'fast-check'
-import { HeadSampler } from '../../src/telemetry/head-sampler.ts'
+import { crossedWords, HeadSampler } from '../../src/telemetry/head-sampler.ts'
+import { parseTraceparent } from '../../src/telemetry/trace-context.ts'
+import { TraceIds } from '../../src/telemetry/trace-ids.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 
 const ratio = (value: number) => new TraceIdRatioBasedSampler(value)
 
@@ -42,9 +45,25 @@ describe('the head sampler decides as the sampler of the SDK does', () => {
         const spanContext = { traceId, spanId: 'b7ad6b7169203331', traceFlags: parent === true ? 1 : 0, isRemote }
         const context = parent === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContext)
         const { decision } = theirs.shouldSample(context, traceId, 'GET', SpanKind.CLIENT, {}, [])
-        assert.equal(ours.decide(parent, traceId), decision === SamplingDecision.RECORD_AND_SAMPLED)
+        const decided = parent === null ? ours.decideRoot(crossedWords(traceId)) : ours.decideBelow(parent, traceId)
+        assert.equal(decided, decision === SamplingDecision.RECORD_AND_SAMPLED)
       }
       fc.assert(fc.property(hex(32), fc.constantFrom(null, true, false), fc.boolean(), check))
     })
   }
+})
+
+test('what is drawn for the sampler is the id that is written out', () => {
+  const ids = new TraceIds(seededRandom(7))
+  const seen = new Set<string>()
+  for (let each = 0; each < 1000; each++) {
+    const crossed = ids.draw()
+    const traceId = ids.drawn()
+    assert.match(traceId, /^[0-9a-f]{32}$/)
+    assert.equal(crossedWords(traceId), crossed)
+    const traceparent = parseTraceparent(ids.unsampledTraceparent())
+    assert.deepEqual([traceparent?.traceId, traceparent?.sampled], [traceId, false])
+    seen.add(traceId)
+  }
+  assert.equal(seen.size, 1000)
 })
