@@ -3,7 +3,7 @@ import type { ClusterLoadAssignment } from '../discovery/model/endpoint.ts'
 import { MeshError, type MeshErrorCode } from '../errors.ts'
 import { CircuitBreaker } from '../policies/circuit-breaker.ts'
 import { dropCategory } from '../policies/drop-overload.ts'
-import { ErrorRateBreaker, type ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
+import type { ErrorRateBreaker } from '../policies/error-rate-breaker.ts'
 import { balance } from '../policies/load-balancing/balancer.ts'
 import { loadHash64 } from '../policies/load-balancing/hash64.ts'
 import { isDegraded, isHealthy } from '../policies/load-balancing/host.ts'
@@ -26,8 +26,8 @@ import { PendingLimit, PendingQueue } from './pending-queue.ts'
 export interface ClusterEnvironment {
   readonly runtime: Runtime
   readonly lookup: DnsLookup
-  /** Opens a cluster whose error rate is too high; `undefined`: none does. */
-  readonly errorRateBreaker?: ErrorRateBreakerOptions
+  /** Makes the breaker that opens a cluster whose error rate is too high; `undefined`: none does. */
+  readonly errorRateBreaker?: () => ErrorRateBreaker
   /** Limits the retries of a cluster by the number of its requests, beside the limits of its configuration; `undefined`: nothing does. */
   readonly retryBudget?: TokenRetryBudgetOptions
   /** Told of ejections. */
@@ -96,7 +96,7 @@ export class Cluster {
     const kept = !isDns && previous !== null && previous.#connectionKey === this.#connectionKey ? previous.#handOver() : null
     const { clock, random } = environment.runtime
     const { errorRateBreaker, retryBudget } = environment
-    this.errorRate = errorRateBreaker === undefined ? null : new ErrorRateBreaker(clock, errorRateBreaker)
+    this.errorRate = errorRateBreaker === undefined ? null : errorRateBreaker()
     this.retryTokens = retryBudget === undefined ? null : new TokenRetryBudget(clock, retryBudget)
     this.isHashing = config.loadBalancing.kind === 'ring-hash' || config.loadBalancing.kind === 'maglev'
     const { outlierDetection } = config

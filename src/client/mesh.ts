@@ -2,7 +2,7 @@ import type { RequestListener, Server } from 'node:http'
 import type { ConfigSource, MeshConfig } from '../discovery/model/mesh-config.ts'
 import type { XdsConfigSource, XdsStatus } from '../discovery/xds-config-source.ts'
 import { MeshError } from '../errors.ts'
-import type { ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
+import type { ErrorRateBreaker, ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
 import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { Inbound } from '../server/inbound.ts'
@@ -111,7 +111,8 @@ export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   const runtime = { ...systemRuntime, ...options.runtime }
   if (isOn(env.INMESH_DISABLED)) return new DisabledMesh(previous, env, runtime)
   const found = await sourceFromOptions(options, env, runtime)
-  const mesh = new RunningMesh(found, options, env, runtime, previous)
+  const breakers = options.errorRateBreaker === undefined ? null : await loadBreakers()
+  const mesh = new RunningMesh(found, options, env, runtime, previous, breakers)
   if (options.waitsForHosts === false) return mesh
   try {
     await mesh.ready(options.limits?.startTimeoutMs ?? 10_000)
@@ -120,6 +121,11 @@ export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
     throw error
   }
   return mesh
+}
+
+/** opossum is loaded only for those who ask for it. */
+async function loadBreakers(): Promise<typeof ErrorRateBreaker> {
+  return (await import('../policies/error-rate-breaker.ts')).ErrorRateBreaker
 }
 
 class RunningMesh implements Mesh {
@@ -137,8 +143,15 @@ class RunningMesh implements Mesh {
   readonly #events = new MeshEvents()
   #closing: Promise<void> | null = null
 
-  constructor(found: FoundSource, options: MeshOptions, env: Environment, runtime: Runtime, previous: Dispatcher) {
-    const { limits = {}, lookup = systemLookup, errorRateBreaker, retryBudget } = options
+  constructor(
+    found: FoundSource,
+    options: MeshOptions,
+    env: Environment,
+    runtime: Runtime,
+    previous: Dispatcher,
+    breakers: typeof ErrorRateBreaker | null,
+  ) {
+    const { limits = {}, lookup = systemLookup, retryBudget } = options
     this.source = found.source
     this.#xds = found.kind === 'xds' ? found.source : null
     const own = options.telemetry instanceof MeshTelemetry ? options.telemetry : meshTelemetry(env, runtime)
@@ -155,7 +168,7 @@ class RunningMesh implements Mesh {
         runtime,
         lookup,
         onEvent: event => this.#events.emit(event.kind, event),
-        ...(errorRateBreaker === undefined ? undefined : { errorRateBreaker }),
+        ...(breakers === null ? undefined : { errorRateBreaker: () => new breakers(runtime.clock, options.errorRateBreaker) }),
         ...(retryBudget === undefined ? undefined : { retryBudget }),
       }),
       logger: runtime.logger,

@@ -8,7 +8,7 @@ import { MeshDispatcher, type OutboundPolicy } from '../../src/client/http/mesh-
 import type { EjectionEvent } from '../../src/client/mesh-events.ts'
 import { type HostRule, MeshHosts } from '../../src/client/mesh-hosts.ts'
 import { TimerWheel } from '../../src/client/timer-wheel.ts'
-import type { ErrorRateBreakerOptions } from '../../src/policies/error-rate-breaker.ts'
+import { ErrorRateBreaker, type ErrorRateBreakerOptions } from '../../src/policies/error-rate-breaker.ts'
 import type { TokenRetryBudgetOptions } from '../../src/policies/retry-budget.ts'
 import { type Clock, silentLogger, systemClock } from '../../src/runtime.ts'
 import { FakeConfigSource } from './fake-config-source.ts'
@@ -52,7 +52,9 @@ export function makeMesh(t: TestContext, options: TestMeshOptions = {}): TestMes
       runtime,
       lookup,
       ...(options.onEvent === undefined ? undefined : { onEvent: options.onEvent }),
-      ...(options.errorRateBreaker === undefined ? undefined : { errorRateBreaker: options.errorRateBreaker }),
+      ...(options.errorRateBreaker === undefined
+        ? undefined
+        : { errorRateBreaker: () => new ErrorRateBreaker(clock, options.errorRateBreaker) }),
       ...(options.retryBudget === undefined ? undefined : { retryBudget: options.retryBudget }),
     }),
     environment: {

@@ -1,5 +1,5 @@
 import { stringify } from 'node:querystring'
-import { type Dispatcher, FormData as UndiciFormData } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { FormatCommand } from '../../policies/header-format.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Exchange } from '../exchange.ts'
@@ -7,15 +7,21 @@ import { finalizeRequest } from '../finalize-request.ts'
 import { FlatHeaders } from '../flat-headers.ts'
 import type { HeaderSource } from '../route-request.ts'
 import { isFormData } from './body-replay.ts'
+import { undiciFormData } from './undici.ts'
 
 type Options = Dispatcher.DispatchOptions
+
+/** A form that undici refuses: of Node's own `FormData`, or of another copy. */
+function isForeignForm(body: unknown): body is FormData {
+  return isFormData(body) && !(body instanceof undiciFormData())
+}
 
 /** Whether {@link prepareOptions} has anything to do. */
 export function needsPreparing(options: Options): boolean {
   const { headers, query, body } = options
   if (query !== undefined && query !== null) return true
   if (typeof headers === 'object' && headers !== null && !Array.isArray(headers) && Symbol.iterator in headers) return true
-  return isFormData(body) && !(body instanceof UndiciFormData)
+  return isForeignForm(body)
 }
 
 /**
@@ -34,7 +40,7 @@ export function prepareOptions(options: Options): Options {
     const text = stringify(query)
     if (text !== '') prepared.path = `${path}?${text}`
   }
-  if (isFormData(body) && !(body instanceof UndiciFormData)) {
+  if (isForeignForm(body)) {
     const encoded = new Response(body)
     const contentType = encoded.headers.get('content-type')
     if (contentType !== null && !headers.has('content-type')) headers.set('content-type', contentType)

@@ -1,7 +1,8 @@
-import { buildConnector, errors, Pool } from 'undici'
+import type * as Undici from 'undici'
 import type { UpstreamHttp, UpstreamTls } from '../../discovery/model/cluster.ts'
 import type { Clock } from '../../runtime.ts'
 import { markConnectFailure, watchConnection } from './connection-failure.ts'
+import { buildConnector, errors, Pool } from './undici.ts'
 import { tlsConnectOptions } from './upstream-tls.ts'
 
 /** Where and how to connect: everything about an endpoint's connections that its cluster decides. */
@@ -33,9 +34,9 @@ const http2Connections = 2
  */
 export class ConnectionPools {
   readonly #options: ConnectionOptions
-  readonly #pools = new Map<string, Pool>()
+  readonly #pools = new Map<string, Undici.Pool>()
   #lastOrigin = ''
-  #lastPool: Pool | null = null
+  #lastPool: Undici.Pool | null = null
   #closing: Promise<void> | null = null
 
   constructor(options: ConnectionOptions) {
@@ -43,7 +44,7 @@ export class ConnectionPools {
   }
 
   /** The pool for calls to `origin` (`scheme://authority`); made on first use. */
-  get(origin: string): Pool {
+  get(origin: string): Undici.Pool {
     if (this.#lastPool !== null && origin === this.#lastOrigin) return this.#lastPool
     let pool = this.#pools.get(origin)
     if (pool === undefined) {
@@ -85,7 +86,7 @@ export class ConnectionPools {
   }
 }
 
-function createPool(origin: string, options: ConnectionOptions): Pool {
+function createPool(origin: string, options: ConnectionOptions): Undici.Pool {
   const { http, maxConnections } = options
   const isHttp2 = http.protocol === 'http2'
   const connections = isHttp2 ? Math.min(http2Connections, maxConnections) : maxConnections
@@ -104,7 +105,7 @@ function createPool(origin: string, options: ConnectionOptions): Pool {
   })
 }
 
-function connector(origin: string, options: ConnectionOptions): buildConnector.connector {
+function connector(origin: string, options: ConnectionOptions): Undici.buildConnector.connector {
   const { address, port, connectTimeoutMs, http, clock } = options
   const { protocol, hostname } = new URL(origin)
   // A caller who asked for https is never sent over plaintext, whatever the cluster says.

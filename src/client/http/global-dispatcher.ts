@@ -1,4 +1,5 @@
-import { type Dispatcher, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
+import { getGlobalDispatcher, setGlobalDispatcher } from './undici.ts'
 
 export type { Dispatcher }
 

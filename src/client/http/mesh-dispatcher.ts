@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { MeshError } from '../../errors.ts'
 import type { DataPlane } from '../data-plane.ts'
 import type { HostOwner, MeshHosts } from '../mesh-hosts.ts'
@@ -8,6 +8,7 @@ import type { Target } from '../target.ts'
 import { headerSource, needsPreparing, prepareOptions } from './attempt-request.ts'
 import { HttpExchange } from './http-exchange.ts'
 import { type LegacyDispatchHandler, toDispatchHandler } from './legacy-handler.ts'
+import { BaseDispatcher } from './undici.ts'
 
 /** What becomes of a call to a host that is not the mesh's. */
 export type OutboundPolicy =
@@ -59,7 +60,7 @@ class Origin {
  * undici's `Dispatcher` over the mesh: for any undici API, and as the global dispatcher for Node's own `fetch`. It takes handlers of either
  * ABI. Calls to hosts outside the mesh reach the previous dispatcher synchronously and untouched.
  */
-export class MeshDispatcher extends Dispatcher {
+export class MeshDispatcher extends BaseDispatcher {
   readonly #plane: DataPlane
   readonly #hosts: MeshHosts
   readonly #isRegistryOnly: boolean
