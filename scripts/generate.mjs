@@ -1,7 +1,7 @@
 // Generates src/discovery/gen from the .proto files that come inside devDependencies.
 // `npm run generate` runs it; scripts/run.mjs runs it when its inputs have changed.
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,8 @@ const packageRoot = name => dirname(require.resolve(`${name}/package.json`))
 
 const staging = join(root, 'node_modules/.cache/inmesh-proto')
 const out = join(root, 'src/discovery/gen')
+/** Made aside and moved, so that nobody finds the folder half full. */
+const fresh = `${staging}-out`
 
 /** The entry points; buf adds what they import. */
 const entries = [
@@ -63,17 +65,19 @@ const template = {
   plugins: [
     {
       local: [process.execPath, require.resolve('@bufbuild/protoc-gen-es/bin/protoc-gen-es')],
-      out,
+      out: fresh,
       opt: ['target=ts', 'import_extension=ts', 'erasable_syntax=true'],
       include_imports: true,
     },
   ],
 }
 
-rmSync(out, { recursive: true, force: true })
+rmSync(fresh, { recursive: true, force: true })
 const buf = join(packageRoot('@bufbuild/buf'), 'bin/buf')
 execFileSync(
   process.execPath,
   [buf, 'generate', staging, '--template', JSON.stringify(template), ...entries.flatMap(path => ['--path', join(staging, path)])],
   { cwd: root, stdio: 'inherit' },
 )
+rmSync(out, { recursive: true, force: true })
+renameSync(fresh, out)
