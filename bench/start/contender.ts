@@ -1,23 +1,17 @@
-import { setTimeout as wait } from 'node:timers/promises'
-import { built, report, settings } from '../contender.ts'
-import { meshHost } from '../dispatch/mesh-folder.ts'
+import { report, settings } from '../contender.ts'
 
-const { which, cacheDir, controlPlane } = settings<{ which: 'bare' | 'mesh'; cacheDir: string; controlPlane: string }>()
+const { cacheDir, controlPlane, host } = settings<{ cacheDir: string; controlPlane: string; host: string }>()
 
-const megabytes = () => process.memoryUsage().rss / 1e6
-
-if (which === 'bare') {
-  report({ value: 0, megabytes: megabytes() })
-} else {
-  const begun = performance.now()
-  const { createMesh } = await built<typeof import('../../src/index.ts')>('index')
-  const importMs = performance.now() - begun
-  const mesh = await createMesh({ env: { INMESH_CONTROL_PLANE: controlPlane, INMESH_CACHE_DIR: cacheDir }, hosts: [meshHost] })
-  const value = performance.now() - begun
-  const sample = { value, importMs, megabytes: megabytes(), fromCache: mesh.status()?.connected ? 0 : 1 }
-  // Long enough for the copy to be written, where there is something to copy.
-  await wait(1500)
-  report(sample)
-  await mesh.close()
-}
-process.exit(0)
+const rssBefore = process.memoryUsage().rss
+const begun = performance.now()
+const { createMesh }: typeof import('../../src/index.ts') = await import(new URL('../../dist/index.js', import.meta.url).href)
+const importedAfterMs = performance.now() - begun
+const env = { INMESH_CONTROL_PLANE: controlPlane, INMESH_SERVICE: 'bench', INMESH_CACHE_DIR: cacheDir }
+const mesh = await createMesh({ hosts: [host], env })
+const value = performance.now() - begun
+const megabytes = (process.memoryUsage().rss - rssBefore) / 1024 / 1024
+if (mesh.snapshot().authorities[0]?.state !== 'ready') throw new Error('not ready')
+report({ value, importMs: importedAfterMs, megabytes, stale: mesh.status()?.staleAuthorities.length ?? 0 })
+// The first configuration is written to disk on the way out, for those that start from it.
+await mesh.close()
+process.exit()
