@@ -1,5 +1,6 @@
-import { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import { Server as SecureServer } from 'node:https'
+import { Server as HttpServer, IncomingMessage, ServerResponse } from '../node-http.ts'
 import { type Inbound, wrappedEmits } from './inbound.ts'
 
 /** What {@link adoptServers} is given. */
@@ -17,7 +18,7 @@ type Emit = (this: Server, event: string | symbol, ...args: unknown[]) => boolea
  */
 export function adoptServers(adoption: Adoption): Adopted {
   const adopted = new Adopted(adoption)
-  adopted.wrap(Server.prototype)
+  adopted.wrap(HttpServer.prototype)
   adopted.wrap(SecureServer.prototype)
   return adopted
 }

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
-import { type IncomingMessage, Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Server as HttpServer } from '../node-http.ts'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
@@ -156,7 +157,7 @@ function frameworkRoute(request: IncomingMessage): string {
  * `Server.prototype.emit`, and marks what it has wrapped.
  */
 function isInstrumented(): boolean {
-  let emit: unknown = Server.prototype.emit
+  let emit: unknown = HttpServer.prototype.emit
   for (let depth = 0; depth < 5 && typeof emit === 'function'; depth++) {
     if ('__wrapped' in emit && emit.__wrapped === true) return true
     emit = wrappedEmits.get(emit)

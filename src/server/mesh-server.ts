@@ -1,4 +1,5 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
+import { createServer } from '../node-http.ts'
 import type { Clock } from '../runtime.ts'
 import type { Inbound } from './inbound.ts'
 import { workloadAddress } from './workload-address.ts'

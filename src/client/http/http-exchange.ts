@@ -1,7 +1,7 @@
-import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { MeshError } from '../../errors.ts'
+import { STATUS_CODES } from '../../node-http.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { Exchange } from '../exchange.ts'
 import type { ExchangeEnvironment } from '../exchange-record.ts'

@@ -97,5 +97,3 @@ export function standInFor(derived: abstract new (...args: never) => object, pla
   // The platform's members are enumerable, those of a class are not.
   for (const name of Object.getOwnPropertyNames(prototype)) Object.defineProperty(prototype, name, { enumerable: true })
 }
-
-standInFor(MeshHeaders, Headers)

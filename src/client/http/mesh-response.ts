@@ -3,7 +3,7 @@ import { formatWithOptions, type InspectOptions, inspect } from 'node:util'
 import { markAsUncloneable } from 'node:worker_threads'
 import { type BodyForm, type BodyForms, formOf } from './body-bytes.ts'
 import type { IncomingBody } from './incoming-body.ts'
-import { type IncomingHeaders, MeshHeaders, standInFor } from './mesh-headers.ts'
+import { type IncomingHeaders, MeshHeaders } from './mesh-headers.ts'
 
 type BodyStream = ReadableStream<Uint8Array>
 
@@ -155,8 +155,6 @@ export class MeshResponse implements Response {
     return new Response(bytes, type === null ? undefined : { headers: new Headers({ 'content-type': type }) })
   }
 }
-
-standInFor(MeshResponse, Response)
 
 function isDisturbed(stream: ReadableStream): boolean {
   return Readable.isDisturbed(stream as never)
