@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js'
+import { re2 } from './re2.ts'
 
 /** Characters of a path segment; `*` and `=` are not literals in a template. */
 const segment = "[a-zA-Z0-9\\-._~%!$&'()+,;:@=]"
@@ -55,7 +55,7 @@ export function compilePathTemplate(template: string): PathTemplate {
       at += literal.length
     }
   }
-  const pattern = RE2JS.compile(regex)
+  const pattern = re2().RE2JS.compile(regex)
   return {
     variableNames: names,
     matches: path => pattern.testExact(path),
@@ -81,7 +81,7 @@ function compileSegment(part: string, glob: (operator: '*' | '**') => string): s
 
 function quoteLiteral(text: string): string {
   if (/[*={}]/.test(text)) throw new Error(`has an operator inside the segment "${text}"`)
-  return RE2JS.quote(text)
+  return re2().RE2JS.quote(text)
 }
 
 /** Builds a path from the variables of a {@link PathTemplate}. */

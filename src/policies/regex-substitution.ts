@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js'
+import { re2 } from './re2.ts'
 
 /** `envoy.type.matcher.v3.RegexMatchAndSubstitute`, decoded. Groups are `\1` to `\9`, `\0` is the whole match, `\\` a backslash. */
 export interface RegexMatchAndSubstitute {
@@ -18,7 +18,7 @@ export interface RegexSubstitution {
  * @throws RE2JSException when the regex is not RE2, `Error` when the substitution names a group that is not there
  */
 export function compileRegexSubstitution(rule: RegexMatchAndSubstitute): RegexSubstitution {
-  const pattern = RE2JS.compile(rule.regex)
+  const pattern = re2().RE2JS.compile(rule.regex)
   const parts = parseSubstitution(rule.substitution, pattern.groupCount())
   const replace = (...match: unknown[]): string => {
     let text = ''

@@ -1,4 +1,4 @@
-import { RE2JS, RE2JSException, RE2JSSyntaxException } from 're2js'
+import { re2 } from './re2.ts'
 
 /** A compiled regex that must match the whole text. */
 export interface CompiledRegex {
@@ -18,7 +18,6 @@ const alternatives = /^[^\\.+*?()[\]{}^$]+$/
  * @throws RE2JSException when it is not RE2
  */
 export function compileRegex(regex: string): CompiledRegex {
-  const pattern = RE2JS.compile(regex)
   if (plain.test(regex)) return { matches: text => text === regex }
   if (regex.endsWith('.*') && plain.test(regex.slice(0, -2))) {
     const prefix = regex.slice(0, -2)
@@ -29,11 +28,13 @@ export function compileRegex(regex: string): CompiledRegex {
     const texts = new Set(regex.split('|'))
     return { matches: text => texts.has(text) }
   }
+  const pattern = re2().RE2JS.compile(regex)
   return { matches: text => pattern.testExact(text) }
 }
 
 /** Why a regex is not RE2, with the position of what is wrong where that is known; `undefined` when it is. */
 export function findRegexError(regex: string): string | undefined {
+  const { RE2JS, RE2JSException, RE2JSSyntaxException } = re2()
   try {
     RE2JS.compile(regex)
     return undefined

@@ -1,14 +1,17 @@
-import createXxHash, { type XXHashAPI } from 'xxhash-wasm'
+import type { XXHashAPI } from 'xxhash-wasm'
 
 let api: XXHashAPI | null = null
 let loading: Promise<void> | null = null
 
 /** Loads the hash function, once; some milliseconds. To be awaited before the first {@link hash64}. */
 export function loadHash64(): Promise<void> {
-  loading ??= createXxHash().then(created => {
-    api = created
-  })
+  loading ??= load()
   return loading
+}
+
+async function load(): Promise<void> {
+  const { default: createXxHash } = await import('xxhash-wasm')
+  api = await createXxHash()
 }
 
 /** Whether {@link hash64} can be used. */
