@@ -99,7 +99,10 @@ const tasks = {
   lint: () => run(join(bin, 'biome'), 'check', '--error-on-warnings', ...args),
   types: () => node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'),
   test: () => test('test/!(interop|istio)/**/*.test.ts', 'test/*.test.ts', 'control-plane/test/**/*.test.ts'),
-  'test:interop': () => node(source, 'test/interop/run.ts', ...args),
+  'test:interop': async () => {
+    await build()
+    node(source, 'test/interop/run.ts', ...args)
+  },
   'test:istio': () => node(source, 'test/istio/run.ts', ...args),
   bench: async () => {
     await build()

@@ -10,8 +10,12 @@ export interface Clock {
   now(): number
   /** Wall-clock time in milliseconds since the epoch. */
   wallNow(): number
-  /** Calls `callback` once after `delayMs`. The timer does not keep the process alive. */
-  setTimeout(callback: () => void, delayMs: number): Timer
+  /**
+   * Calls `callback` once after `delayMs`.
+   *
+   * @param keepsAlive whether the process lives until then; default false. A caller's request that waits for nothing else needs it
+   */
+  setTimeout(callback: () => void, delayMs: number, keepsAlive?: boolean): Timer
 }
 
 /** A source of uniform random numbers in `[0, 1)`. */
@@ -36,9 +40,9 @@ export interface Runtime {
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
-  setTimeout(callback, delayMs) {
+  setTimeout(callback, delayMs, keepsAlive = false) {
     const handle = setTimeout(callback, Math.min(delayMs, 0x7fffffff))
-    handle.unref()
+    if (!keepsAlive) handle.unref()
     return { cancel: () => clearTimeout(handle) }
   },
 }

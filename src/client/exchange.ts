@@ -242,12 +242,16 @@ export abstract class Exchange extends RoutedExchange {
     if (channels.requestRetry.hasSubscribers) channels.requestRetry.publish({ exchange: this, reason, delayMs })
     if (this.endpoint !== null) this.#retry?.leave(this.endpoint)
     this.phase = 'backoff'
-    this.backoff = clock.setTimeout(() => {
-      this.backoff = null
-      // The configuration may have changed: the name decides, and an endpoint that has left is not picked again.
-      this.cluster = this.choice?.attachment?.cluster() ?? this.cluster
-      this.attempt()
-    }, delayMs)
+    this.backoff = clock.setTimeout(
+      () => {
+        this.backoff = null
+        // The configuration may have changed: the name decides, and an endpoint that has left is not picked again.
+        this.cluster = this.choice?.attachment?.cluster() ?? this.cluster
+        this.attempt()
+      },
+      delayMs,
+      true,
+    )
   }
 
   /** Gives back what the running attempt holds. */

@@ -75,7 +75,7 @@ export class PendingQueue {
     const ticket = new Ticket(this, waiter)
     this.#tickets.add(ticket)
     this.#limit.count++
-    ticket.timer = this.#clock.setTimeout(() => ticket.timeout(), timeoutMs)
+    ticket.timer = this.#clock.setTimeout(() => ticket.timeout(), timeoutMs, true)
     return ticket
   }
 

@@ -147,10 +147,14 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
     }
     this.flag = 'DI'
     this.phase = 'backoff'
-    this.backoff = clock.setTimeout(() => {
-      this.backoff = null
-      this.#abortOrAdmit(fault, cluster, plan)
-    }, delayMs)
+    this.backoff = clock.setTimeout(
+      () => {
+        this.backoff = null
+        this.#abortOrAdmit(fault, cluster, plan)
+      },
+      delayMs,
+      true,
+    )
     this.#fault = fault
   }
 

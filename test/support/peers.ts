@@ -65,3 +65,16 @@ export function goProgram(folder: string): string {
   }
   return binary
 }
+
+/** A Node of another major version, from the npm package that carries its binary. Linux on x64 alone, as the other peers. */
+export function nodeBinary(major: number): string {
+  const folder = join(cache, `node-${major}`)
+  const binary = join(folder, `node_modules/node-linux-${process.arch}/bin/node`)
+  if (!existsSync(binary)) {
+    process.stderr.write(`Installing Node ${major} …\n`)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'package.json'), '{"private":true}')
+    run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', `node-linux-${process.arch}@${major}`], folder)
+  }
+  return binary
+}
