@@ -8,6 +8,8 @@ export interface DispatchSettings {
   /** Where `/1k` is. */
   readonly port: number
   readonly requests: number
+  /** Requests before measuring begins; default a quarter of {@link requests}, at least 5,000. */
+  readonly warmup?: number
   readonly concurrency: number
   /** `host:port`, from where the mesh has its configuration. */
   readonly controlPlane: string
@@ -15,7 +17,7 @@ export interface DispatchSettings {
   readonly otlpEndpoint?: string
 }
 
-const { which, port, requests, concurrency, controlPlane, otlpEndpoint } = settings<DispatchSettings>()
+const { which, port, requests, concurrency, controlPlane, otlpEndpoint, warmup } = settings<DispatchSettings>()
 
 const origin = which === 'undici' ? `http://127.0.0.1:${port}` : `http://${meshHost}`
 const dispatcher = which === 'undici' ? new Pool(origin, { connections: concurrency }) : await meshDispatcher()
@@ -63,7 +65,7 @@ function drive(count: number): Promise<void> {
   })
 }
 
-await drive(Math.max(requests / 4, 5000))
+await drive(warmup ?? Math.max(requests / 4, 5000))
 const begun = performance.now()
 const before = process.cpuUsage()
 await drive(requests)
