@@ -5,6 +5,8 @@ const { port, updates, warmup } = settings<{ port: number; updates: number; warm
 
 const { createMesh } = await built<typeof import('../../src/index.ts')>('index')
 const mesh = await createMesh({ hosts: ['big'], env: { INMESH_CONTROL_PLANE: `127.0.0.1:${port}`, INMESH_SERVICE: 'bench' } })
+// The stream of a mesh does not keep a process alive.
+const alive = setInterval(() => {}, 1000)
 const count = () => mesh.snapshot().clusters.find(({ name }) => name === 'big')?.endpoints.length
 
 const changes = (wanted: number) =>
@@ -34,4 +36,5 @@ report({
   longestBlockMs: delay.max / 1e6 - resolutionMs,
   endpoints: count() ?? 0,
 })
+clearInterval(alive)
 process.exit()

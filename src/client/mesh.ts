@@ -208,16 +208,20 @@ class RunningMesh implements Mesh {
       const unsubscribe = this.#plane.onChange(() => {
         if (!targets.some(isOpen)) end(resolve)
       })
-      const timer = this.#runtime.clock.setTimeout(() => {
-        const open = targets.filter(isOpen).map(({ authority }) => authority)
-        const message = `no configuration for ${open.join(', ')} within ${timeoutMs} ms`
-        if (open.length < targets.length) {
-          this.#runtime.logger.warn(message)
-          end(resolve)
-        } else {
-          end(() => reject(new MeshError('MESH_ERR_CONFIG_TIMEOUT', message, { flag: 'NFCF', statusCode: 503 })))
-        }
-      }, timeoutMs)
+      const timer = this.#runtime.clock.setTimeout(
+        () => {
+          const open = targets.filter(isOpen).map(({ authority }) => authority)
+          const message = `no configuration for ${open.join(', ')} within ${timeoutMs} ms`
+          if (open.length < targets.length) {
+            this.#runtime.logger.warn(message)
+            end(resolve)
+          } else {
+            end(() => reject(new MeshError('MESH_ERR_CONFIG_TIMEOUT', message, { flag: 'NFCF', statusCode: 503 })))
+          }
+        },
+        timeoutMs,
+        true,
+      )
       const end = (how: () => void) => {
         timer.cancel()
         unsubscribe()

@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs'
-import type { ChannelCredentials, Client, ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
+import type { ClientHttp2Stream } from 'node:http2'
+import type { Clock } from '../runtime.ts'
+import { AdsConnection } from './ads-connection.ts'
 import type { AdsStream, AdsStreamHandler, AdsStreamStatus, AdsTransport } from './ads-transport.ts'
-import type { XdsCredentials, XdsServer } from './bootstrap.ts'
+import type { XdsServer } from './bootstrap.ts'
 import type { AdsRequest, XdsProtocol } from './discovery-message.ts'
+import { frameMessage, MessageReader } from './grpc-message.ts'
+import { statusOfConnection, statusOfError, statusOfHeaders, statusOfHttp, statusOfReset } from './grpc-status.ts'
 import type { XdsNode } from './xds-node.ts'
 
-type Grpc = typeof import('@grpc/grpc-js')
 type Codec = typeof import('./discovery-codec.ts')
 
 const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService'
@@ -14,155 +16,154 @@ const methods: Readonly<Record<XdsProtocol, string>> = {
   delta: `${service}/DeltaAggregatedResources`,
 }
 
-const channelOptions = {
-  // A peer that vanished is noticed within 20 s. grpc-js doubles the interval when a server finds that too much.
-  'grpc.keepalive_time_ms': 15_000,
-  'grpc.keepalive_timeout_ms': 5_000,
-  // The endpoints of hundreds of clusters do not fit in gRPC's 4 MiB.
-  'grpc.max_receive_message_length': 128 * 1024 * 1024,
-  'grpc.enable_retries': 0,
-  'grpc.service_config_disable_resolution': 1,
-  // How long to wait is decided by who opens the streams, not by connections left over from the last try.
-  'grpc.use_local_subchannel_pool': 1,
-} as const
+/** The endpoints of hundreds of clusters do not fit in gRPC's 4 MiB. */
+const maxMessageBytes = 128 * 1024 * 1024
+/** `CANCEL` (RFC 9113, section 7). */
+const cancelCode = 8
+/** gRPC's UNKNOWN and INTERNAL. */
+const unknown = 2
+const internal = 13
 
 /**
- * The {@link AdsTransport} over grpc-js. The library and the generated types are loaded when the first stream is opened, so that
- * a process that starts from its cache pays for neither. One connection, made anew after a stream that brought nothing.
+ * The {@link AdsTransport} over `node:http2`, which speaks as much gRPC as one stream of discovery needs. HTTP/2 and the generated types are
+ * loaded when the first stream is opened, so that a process that starts from its cache pays for neither. One connection, made anew after a
+ * stream that brought nothing.
  */
-export class GrpcAdsTransport implements AdsTransport {
+export class Http2AdsTransport implements AdsTransport {
   readonly #server: XdsServer
-  #client: Client | undefined
+  readonly #clock: Clock
+  #connection: AdsConnection | undefined
+  #keepaliveTimeMs: number | undefined
 
-  constructor(server: XdsServer) {
+  constructor(server: XdsServer, clock: Clock) {
     this.#server = server
+    this.#clock = clock
   }
 
   open(protocol: XdsProtocol, handler: AdsStreamHandler): AdsStream {
-    return new GrpcAdsStream(
+    return new Http2AdsStream(
       protocol,
       handler,
-      grpc => this.#connect(grpc),
+      () => this.#connect(),
       () => this.close(),
     )
   }
 
   close(): void {
-    this.#client?.close()
-    this.#client = undefined
+    this.#connection?.destroy()
+    this.#connection = undefined
   }
 
-  #connect(grpc: Grpc): Client {
-    const { uri, credentials } = this.#server
-    this.#client ??= new grpc.Client(uri, channelCredentials(grpc, credentials), channelOptions)
-    return this.#client
+  async #connect(): Promise<AdsConnection> {
+    const http2 = await import('node:http2')
+    if (this.#connection?.isUsable !== true) {
+      if (this.#connection?.pingedTooOften === true) this.#keepaliveTimeMs = 2 * this.#connection.keepaliveTimeMs
+      const { uri, credentials } = this.#server
+      this.#connection = new AdsConnection(http2, {
+        uri,
+        credentials,
+        clock: this.#clock,
+        ...(this.#keepaliveTimeMs === undefined ? {} : { keepaliveTimeMs: this.#keepaliveTimeMs }),
+      })
+    }
+    return this.#connection
   }
 }
 
-class GrpcAdsStream implements AdsStream {
+class Http2AdsStream implements AdsStream {
   readonly #handler: AdsStreamHandler
   readonly #protocol: XdsProtocol
   /** Gives up the connection. */
   readonly #discard: () => void
   /** What was to be sent before there was a call. */
   #waiting: { readonly request: AdsRequest; readonly node: XdsNode | undefined }[] = []
-  #call: { readonly stream: ClientDuplexStream<Uint8Array, Uint8Array>; readonly codec: Codec } | undefined
+  #call: { readonly stream: ClientHttp2Stream; readonly codec: Codec } | undefined
   #isOver = false
 
-  constructor(protocol: XdsProtocol, handler: AdsStreamHandler, connect: (grpc: Grpc) => Client, discard: () => void) {
+  constructor(protocol: XdsProtocol, handler: AdsStreamHandler, connect: () => Promise<AdsConnection>, discard: () => void) {
     this.#protocol = protocol
     this.#handler = handler
     this.#discard = discard
-    this.#run(connect).catch((error: unknown) => this.#end(statusOf(error), false))
+    this.#run(connect).catch((error: unknown) => this.#end(statusOfError(error), false))
   }
 
   send(request: AdsRequest, node: XdsNode | undefined): void {
     if (this.#isOver) return
-    if (this.#call) this.#call.stream.write(this.#call.codec.encodeRequest(request, node))
+    if (this.#call) this.#write(this.#call.stream, this.#call.codec, request, node)
     else this.#waiting.push({ request, node })
   }
 
   cancel(): void {
     this.#isOver = true
     this.#waiting = []
-    this.#call?.stream.cancel()
+    this.#call?.stream.close(cancelCode)
   }
 
-  async #run(connect: (grpc: Grpc) => Client): Promise<void> {
-    const [grpc, codec] = await Promise.all([import('@grpc/grpc-js'), import('./discovery-codec.ts')])
+  #write(stream: ClientHttp2Stream, codec: Codec, request: AdsRequest, node: XdsNode | undefined): void {
+    if (stream.writable) stream.write(frameMessage(codec.encodeRequest(request, node)))
+  }
+
+  async #run(connect: () => Promise<AdsConnection>): Promise<void> {
+    const codec = await import('./discovery-codec.ts')
     if (this.#isOver) return
-    const client = connect(grpc)
-    const identity = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    // Responses stay bytes here: one that cannot be parsed must end in an error that says so.
-    const stream = client.makeBidiStreamRequest<Uint8Array, Uint8Array>(methods[this.#protocol], identity, bytes => bytes)
+    const connection = await connect()
+    if (this.#isOver) return
+    const stream = connection.request(methods[this.#protocol])
     this.#call = { stream, codec }
-    for (const { request, node } of this.#waiting) stream.write(codec.encodeRequest(request, node))
+    // One that comes after the status has nobody to tell.
+    stream.on('error', () => {})
+    for (const { request, node } of this.#waiting) this.#write(stream, codec, request, node)
     this.#waiting = []
-    this.#awaitConnection(client.getChannel(), grpc.connectivityState.READY)
-    await this.#read(stream, codec)
+    connection.onReady(() => {
+      if (!this.#isOver) this.#handler.onConnected()
+    })
+    await this.#read(connection, stream, codec)
   }
 
-  async #read(stream: AsyncIterable<Uint8Array>, codec: Codec): Promise<void> {
+  async #read(connection: AdsConnection, stream: ClientHttp2Stream, codec: Codec): Promise<void> {
     let answered = false
-    try {
-      for await (const bytes of stream) {
+    let status: AdsStreamStatus | undefined
+    stream.once('response', headers => {
+      status = statusOfHeaders(headers)
+      if (status === undefined && headers[':status'] !== 200) status = statusOfHttp(Number(headers[':status']))
+    })
+    stream.once('trailers', trailers => {
+      status ??= statusOfHeaders(trailers)
+    })
+    const reader = new MessageReader(maxMessageBytes)
+    const take = async (chunk: Uint8Array) => {
+      for (const message of reader.read(chunk)) {
         if (this.#isOver) return
         answered = true
-        await this.#handler.onResponse(codec.decodeResponse(this.#protocol, bytes))
+        await this.#handler.onResponse(codec.decodeResponse(this.#protocol, message))
       }
-      this.#end({ code: 0, message: '' }, answered)
+    }
+    try {
+      for await (const chunk of stream) {
+        connection.touch()
+        // The body of an answer that is not gRPC's.
+        if (status !== undefined) continue
+        await take(chunk).catch((error: unknown) => this.#end(statusOfError(error), answered))
+      }
+      if (!reader.isBetweenMessages) status ??= { code: internal, message: 'the stream ended within a message' }
+      this.#end(status ?? withoutStatus(connection, stream, null), answered)
     } catch (error) {
-      this.#end(statusOf(error), answered)
+      this.#end(status ?? withoutStatus(connection, stream, error), answered)
     }
-  }
-
-  #awaitConnection(channel: ReturnType<Client['getChannel']>, ready: number): void {
-    const look = () => {
-      if (this.#isOver) return
-      const state = channel.getConnectivityState(false)
-      if (state === ready) {
-        // Never from within `open`.
-        queueMicrotask(() => {
-          if (!this.#isOver) this.#handler.onConnected()
-        })
-        return
-      }
-      channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, error => {
-        if (!error) look()
-      })
-    }
-    look()
   }
 
   #end(status: AdsStreamStatus, answered: boolean): void {
     if (this.#isOver) return
     this.cancel()
-    // grpc-js would keep to its own idea of when to connect again.
+    // A new connection looks the name up again.
     if (!answered) this.#discard()
     this.#handler.onEnd(status)
   }
 }
 
-function channelCredentials(grpc: Grpc, credentials: XdsCredentials): ChannelCredentials {
-  if (credentials.kind === 'insecure') return grpc.credentials.createInsecure()
-  const { caCertificateFile, identity } = credentials
-  return grpc.credentials.createSsl(
-    caCertificateFile === undefined ? null : readFileSync(caCertificateFile),
-    identity ? readFileSync(identity.privateKeyFile) : null,
-    identity ? readFileSync(identity.certificateFile) : null,
-  )
-}
-
-function statusOf(error: unknown): AdsStreamStatus {
-  if (isServiceError(error)) return { code: error.code, message: plainReason(error.details || error.message) }
-  return { code: 13, message: error instanceof Error ? error.message : String(error) }
-}
-
-/** Takes the system's own words out of those that grpc-js puts around them. */
-function plainReason(details: string): string {
-  return /^No connection established\. Last error: (?:Error: )?(.*)\. Resolution note:/s.exec(details)?.[1] ?? details
-}
-
-function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error
+function withoutStatus(connection: AdsConnection, stream: ClientHttp2Stream, error: unknown): AdsStreamStatus {
+  if (connection.error !== null) return statusOfConnection(connection.error)
+  if (error !== null && connection.isUsable === false) return statusOfConnection(error)
+  if (stream.rstCode) return statusOfReset(stream.rstCode)
+  return { code: unknown, message: 'the stream ended without a status' }
 }

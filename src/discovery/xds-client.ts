@@ -153,6 +153,7 @@ export class XdsClient {
       const kind = await pRetry(async () => this.#converse(await this.#loadTypes()), {
         retries: Number.POSITIVE_INFINITY,
         minTimeout: 0,
+        unref: true,
         signal,
         onFailedAttempt: ({ attemptNumber }) => this.#pause(reconnectDelayMs(attemptNumber, runtime.random)),
       })

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Runtime } from '../runtime.ts'
-import { GrpcAdsTransport } from './ads-stream.ts'
+import { Http2AdsTransport } from './ads-stream.ts'
 import type { AdsTransport } from './ads-transport.ts'
 import { type Bootstrap, xdsServerKey } from './bootstrap.ts'
 import { ConfigWatcher } from './config-watcher.ts'
@@ -19,7 +19,7 @@ export interface XdsConfigSourceOptions {
   readonly runtime: Runtime
   /** Where to keep the last good configuration. Default: nowhere. */
   readonly cacheDir?: string | undefined
-  /** Default: grpc-js to the bootstrap's first server. */
+  /** Default: HTTP/2 to the bootstrap's first server. */
   readonly transport?: AdsTransport
 }
 
@@ -78,7 +78,7 @@ class AdsConfigSource implements XdsConfigSource {
       server,
       node: bootstrap.node,
       runtime,
-      transport: transport ?? new GrpcAdsTransport(server),
+      transport: transport ?? new Http2AdsTransport(server, runtime.clock),
       loadTypes,
       onEvent: event => this.#onEvent(event),
     })

@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 import { MeshError } from '../errors.ts'
+import { version } from '../version.ts'
 import type { Locality } from './model/endpoint.ts'
 
 /** Who this process is to a control plane: `envoy.config.core.v3.Node`. */
@@ -62,7 +63,7 @@ export function completeNode(
       LABELS: { ...parseLabels(env.INMESH_LABELS ?? ''), ...(isRecord(labels) ? labels : {}) },
     },
     userAgentName: 'inmesh',
-    userAgentVersion: '0.1.0',
+    userAgentVersion: version,
     clientFeatures: ['envoy.lb.does_not_support_overprovisioning', 'xds.config.resource-in-sotw'],
   }
 }

@@ -1,0 +1,159 @@
+import { readFileSync } from 'node:fs'
+import type { ClientHttp2Session, ClientHttp2Stream, ClientSessionOptions, SecureClientSessionOptions } from 'node:http2'
+import { connect as connectSocket } from 'node:net'
+import type { Clock, Timer } from '../runtime.ts'
+import { version } from '../version.ts'
+import type { XdsCredentials } from './bootstrap.ts'
+import { type GrpcAddress, parseGrpcTarget } from './grpc-target.ts'
+
+type Http2 = typeof import('node:http2')
+
+/** Above what Node allows by default: the endpoints of a large cluster come as one message and are not held back by a window. */
+const windowBytes = 4 * 1024 * 1024
+/** Until a connection is made, its TLS handshake and the peer's settings included. */
+const connectTimeoutMs = 20_000
+/** A connection on which nothing came for so long is asked for a sign of life. */
+const keepaliveTimeMs = 15_000
+/** How long that sign may take. */
+const keepaliveTimeoutMs = 5_000
+/** `ENHANCE_YOUR_CALM` (RFC 9113, section 7): too many pings. */
+const enhanceYourCalm = 11
+
+/** What {@link AdsConnection} is made of. */
+export interface AdsConnectionOptions {
+  /** A gRPC target. */
+  readonly uri: string
+  readonly credentials: XdsCredentials
+  readonly clock: Clock
+  /** Doubled by the connection's owner for each that was ended by {@link AdsConnection.pingedTooOften}. Default 15,000. */
+  readonly keepaliveTimeMs?: number
+}
+
+/**
+ * One HTTP/2 connection to a control plane. It does not keep the process alive: a program that has nothing else to do may end.
+ */
+export class AdsConnection {
+  readonly #session: ClientHttp2Session
+  readonly #authority: string
+  readonly #clock: Clock
+  /** See {@link AdsConnectionOptions.keepaliveTimeMs}. */
+  readonly keepaliveTimeMs: number
+  #connecting: Timer | null
+  #keepalive: Timer | null = null
+  #error: Error | null = null
+  #isReady = false
+  /** Something came since the keepalive timer was set. */
+  #isActive = false
+  #isGoing = false
+  /** The server found the pings too many. */
+  pingedTooOften = false
+
+  /** @throws Error for a target that cannot be read, or a file of the credentials */
+  constructor(http2: Http2, { uri, credentials, clock, ...options }: AdsConnectionOptions) {
+    const address = parseGrpcTarget(uri)
+    this.#authority = address.authority
+    this.#clock = clock
+    this.keepaliveTimeMs = options.keepaliveTimeMs ?? keepaliveTimeMs
+    const scheme = credentials.kind === 'tls' ? 'https' : 'http'
+    this.#session = http2.connect(`${scheme}://${address.authority}`, sessionOptions(address, credentials))
+    this.#session.unref()
+    this.#connecting = clock.setTimeout(
+      () => this.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)),
+      connectTimeoutMs,
+    )
+    this.#session.once('connect', () => {
+      if (!this.#session.destroyed) this.#session.setLocalWindowSize(windowBytes)
+    })
+    this.#session.once('remoteSettings', () => this.#onReady())
+    this.#session.on('error', error => {
+      this.#error ??= error
+    })
+    this.#session.once('goaway', code => {
+      this.#isGoing = true
+      this.pingedTooOften = code === enhanceYourCalm
+    })
+    this.#session.once('close', () => {
+      this.#connecting?.cancel()
+      this.#keepalive?.cancel()
+    })
+  }
+
+  /** Whether another stream can be opened. */
+  get isUsable(): boolean {
+    return !this.#isGoing && !this.#session.closed && !this.#session.destroyed
+  }
+
+  /** Why it broke, if it did. */
+  get error(): Error | null {
+    return this.#error
+  }
+
+  /** Calls `listener` once the peer is known to speak HTTP/2, later than now. */
+  onReady(listener: () => void): void {
+    if (this.#isReady) queueMicrotask(listener)
+    else this.#session.once('remoteSettings', listener)
+  }
+
+  /** Opens a gRPC call. */
+  request(path: string): ClientHttp2Stream {
+    return this.#session.request({
+      ':method': 'POST',
+      ':path': path,
+      ':authority': this.#authority,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      'grpc-accept-encoding': 'identity',
+      'user-agent': `inmesh/${version}`,
+    })
+  }
+
+  /** Something came: no sign of life is needed for a while. */
+  touch(): void {
+    this.#isActive = true
+  }
+
+  /** Ends it, and every stream on it. */
+  destroy(error?: Error): void {
+    if (error !== undefined) this.#error ??= error
+    this.#session.destroy(error)
+  }
+
+  #onReady(): void {
+    this.#isReady = true
+    this.#connecting?.cancel()
+    this.#connecting = null
+    this.#watch()
+  }
+
+  #watch(): void {
+    if (this.#session.destroyed) return
+    this.#isActive = false
+    this.#keepalive?.cancel()
+    this.#keepalive = this.#clock.setTimeout(() => (this.#isActive ? this.#watch() : this.#ping()), this.keepaliveTimeMs)
+  }
+
+  #ping(): void {
+    const overdue = () => this.destroy(new Error(`no answer to a ping within ${keepaliveTimeoutMs} ms`))
+    this.#keepalive = this.#clock.setTimeout(overdue, keepaliveTimeoutMs)
+    this.#session.ping(error => {
+      if (error === null) this.#watch()
+    })
+  }
+}
+
+function sessionOptions(address: GrpcAddress, credentials: XdsCredentials): ClientSessionOptions | SecureClientSessionOptions {
+  const shared = {
+    settings: { enablePush: false, initialWindowSize: windowBytes },
+    // The limit is for servers that must fear their clients.
+    maxSessionMemory: Number.MAX_SAFE_INTEGER,
+  }
+  const plain = address.kind === 'unix' ? { ...shared, createConnection: () => connectSocket(address.path) } : shared
+  if (credentials.kind === 'insecure') return plain
+  const { caCertificateFile, identity } = credentials
+  return {
+    ...shared,
+    ...(address.kind === 'unix' ? { path: address.path } : {}),
+    ...(caCertificateFile === undefined ? {} : { ca: readFileSync(caCertificateFile) }),
+    ...(identity ? { cert: readFileSync(identity.certificateFile), key: readFileSync(identity.privateKeyFile) } : {}),
+  }
+}
