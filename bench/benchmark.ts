@@ -4,16 +4,16 @@ export interface Row {
   readonly name: string
   /** Of `baseline` and `inmesh`, such as `µs CPU/request`. */
   readonly unit: string
-  /** Median of the baseline's samples; 0 where there is nothing to compare with. */
-  readonly baseline: number
+  /** Median of the baseline's samples; `null` where there is nothing to compare with. */
+  readonly baseline: number | null
   /** Median of inmesh's samples. */
   readonly inmesh: number
-  /** inmesh's cost / the baseline's cost, median over the pairs: lower is better. 0 where there is no baseline. */
-  readonly ratio: number
+  /** inmesh's cost / the baseline's cost, median over the pairs: lower is better. `null` where there is no baseline. */
+  readonly ratio: number | null
   /** How many pairs of processes were measured. */
   readonly pairs: number
   /** Whatever else was measured. */
-  readonly [more: string]: number | string
+  readonly [more: string]: number | string | null
 }
 
 /** How a benchmark is asked to run. */

@@ -22,6 +22,8 @@ export const benchmark: Benchmark = {
         which,
         port: upstream.port,
         requests: quick ? 20_000 : 100_000,
+        // A service runs for days: compiled code is compared, on both sides.
+        warmup: quick ? 20_000 : 200_000,
         concurrency,
         controlPlane: controlPlane.xdsAddress,
       },

@@ -30,9 +30,9 @@ export const benchmark: Benchmark = {
       yield {
         name: 'eds',
         unit: 'ms CPU/update',
-        baseline: 0,
+        baseline: null,
         inmesh: figure('value'),
-        ratio: 0,
+        ratio: null,
         pairs: samples.length,
         longestBlockMs: Math.max(...samples.map(({ longestBlockMs }) => longestBlockMs ?? Number.NaN)),
         medianBlockMs: figure('longestBlockMs'),

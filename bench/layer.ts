@@ -20,9 +20,9 @@ export const benchmark: Benchmark = {
     yield {
       name: 'layer',
       unit: 'ns CPU/request',
-      baseline: 0,
+      baseline: null,
       inmesh: figure('value'),
-      ratio: 0,
+      ratio: null,
       pairs: samples.length,
       bytes: figure('bytes'),
       fakePoolNs: figure('fakePoolNs'),

@@ -17,9 +17,9 @@ export const benchmark: Benchmark = {
     yield {
       name: 'match',
       unit: 'ns/match',
-      baseline: 0,
+      baseline: null,
       inmesh: figure('value'),
-      ratio: 0,
+      ratio: null,
       pairs: samples.length,
       bytesPerMatch: figure('bytesPerMatch'),
       compileMs: figure('compileMs'),

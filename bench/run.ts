@@ -34,7 +34,7 @@ async function run(name: string): Promise<void> {
     for await (const row of benchmark.run({ quick: values.quick })) {
       rows.push(row)
       if (values.json) process.stdout.write(`${JSON.stringify(row)}\n`)
-      else if (process.stderr.isTTY) process.stderr.write(`  ${row.name} ${row.ratio.toFixed(3)}\n`)
+      else if (process.stderr.isTTY) process.stderr.write(`  ${row.name} done\n`)
     }
   } catch (error) {
     failed.push(name)

@@ -28,9 +28,9 @@ export const benchmark: Benchmark = {
       yield {
         name: 'start',
         unit: 'ms',
-        baseline: 0,
+        baseline: null,
         inmesh: figure('value'),
-        ratio: 0,
+        ratio: null,
         pairs: samples.length,
         megabytes: figure('megabytes'),
         importMs: figure('importMs'),

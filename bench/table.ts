@@ -7,9 +7,9 @@ export function table(rows: readonly Row[]): string {
   const head = ['', 'baseline', 'inmesh', 'ratio', 'pairs', 'unit']
   const lines = rows.map(row => [
     row.name,
-    row.baseline === 0 ? '–' : figure(row.baseline),
+    row.baseline === null ? '–' : figure(row.baseline),
     figure(row.inmesh),
-    row.ratio === 0 ? '–' : row.ratio.toFixed(3),
+    row.ratio === null ? '–' : row.ratio.toFixed(3),
     String(row.pairs),
     row.unit,
   ])
