@@ -8,7 +8,9 @@ import { RoutingPriority } from '../../src/discovery/gen/envoy/config/core/v3/ba
 import { HttpConnectionManagerSchema } from '../../src/discovery/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import { resourceTypes } from '../../src/discovery/resources/decode.ts'
 import { backOffMs } from '../../src/policies/back-off.ts'
+import { CompiledHashPolicy } from '../../src/policies/hash-policy.ts'
 import { compileHeaderMatcher } from '../../src/policies/header-matcher.ts'
+import { loadHash64 } from '../../src/policies/load-balancing/hash64.ts'
 import { compileStringMatcher } from '../../src/policies/string-matcher.ts'
 import { clusterMessage, listenerMessage, routeMessage, wireResource, type XdsMessage } from '../support/xds-resources.ts'
 
@@ -73,6 +75,20 @@ test('defect 8: a backoff of one second stays one second', () => {
   assert.ok(forward?.kind === 'forward' && forward.retryPolicy)
   assert.deepEqual(forward.retryPolicy.backOff, { baseIntervalMs: 1_000, maxIntervalMs: 1_000 })
   for (const retry of [1, 2, 5]) assert.ok(backOffMs(forward.retryPolicy.backOff, retry, () => 0.999) < 1_000)
+})
+
+test('defect 9: two hash policies together make a hash of 64 bits, spread over the whole ring', async () => {
+  await loadHash64()
+  const header = (name: string) => ({ source: { kind: 'header', name, rewrite: undefined }, terminal: false }) as const
+  const policy = new CompiledHashPolicy([header('a'), header('b')])
+  const quarters = [0, 0, 0, 0]
+  for (let index = 0; index < 1000; index++) {
+    const hash = policy.hash({ path: '/', header: name => `${name}${index}` }, () => 0.5)
+    assert.ok(hash !== null && hash >= 0n && hash < 1n << 64n)
+    const quarter = Number(hash >> 62n)
+    quarters[quarter] = (quarters[quarter] ?? 0) + 1
+  }
+  for (const share of quarters) assert.ok(share > 200, String(quarters))
 })
 
 test('defect 10: both sides of an alternation must match the whole', () => {
