@@ -202,7 +202,9 @@ class RunningMesh implements Mesh {
   /** Waits for the hosts that are named without a wildcard. */
   async ready(timeoutMs: number): Promise<void> {
     const targets = this.#hosts.exactNames.map(name => this.dispatcher.watch(name))
-    const isOpen = (target: Target) => target.router === null && target.failure === null
+    // A control plane that cannot be reached may be there in a moment.
+    const isOpen = ({ router, failure }: Target) =>
+      router === null && (failure === null || failure.code === 'MESH_ERR_CONFIG_TIMEOUT')
     if (!targets.some(isOpen)) return
     await new Promise<void>((resolve, reject) => {
       const unsubscribe = this.#plane.onChange(() => {
@@ -210,8 +212,9 @@ class RunningMesh implements Mesh {
       })
       const timer = this.#runtime.clock.setTimeout(
         () => {
-          const open = targets.filter(isOpen).map(({ authority }) => authority)
-          const message = `no configuration for ${open.join(', ')} within ${timeoutMs} ms`
+          const open = targets.filter(isOpen)
+          const names = open.map(({ authority }) => authority).join(', ')
+          const message = `no configuration for ${names} within ${timeoutMs} ms: ${reasonOf(open)}`
           if (open.length < targets.length) {
             this.#runtime.logger.warn(message)
             end(resolve)
@@ -330,6 +333,14 @@ function serverEnvironment(
 function hostRule(found: FoundSource, patterns: readonly string[] | undefined): HostRule {
   if (patterns !== undefined) return { kind: 'patterns', patterns }
   return found.kind === 'static' ? { kind: 'static', domains: found.domains } : { kind: 'shape' }
+}
+
+/** Why these are not resolved. They have the same control plane, so mostly the same reason. */
+function reasonOf(open: readonly Target[]): string {
+  const reasons = open.map(({ authority, failure }) =>
+    failure === null ? 'the control plane has not answered' : failure.message.replace(`host ${authority}: `, ''),
+  )
+  return [...new Set(reasons)].join('; ')
 }
 
 function readPolicy(value: string | undefined): OutboundPolicy {

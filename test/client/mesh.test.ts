@@ -153,6 +153,27 @@ describe('createMesh', () => {
     assert.ok(silent.isClosed)
   })
 
+  it('goes on waiting for a control plane that cannot be reached, and says so in the end', async t => {
+    const clock = new ManualClock()
+    const away = { kind: 'failed', reason: 'unavailable', message: 'control plane: away' } as const
+    const source = new FakeConfigSource()
+    const options = { env: {}, runtime: { ...runtime, clock }, source, hosts: ['reviews', 'ratings'] }
+    const failing = createMesh(options)
+    while (source.watched.size === 0) await new Promise(resolve => setImmediate(resolve))
+    source.set({ targets: { reviews: away, ratings: away } })
+    clock.advance(10_000)
+    await assert.rejects(failing, { message: 'no configuration for reviews, ratings within 10000 ms: control plane: away' })
+
+    const back = new FakeConfigSource()
+    const starting = createMesh({ ...options, source: back, hosts: ['reviews'] })
+    while (back.watched.size === 0) await new Promise(resolve => setImmediate(resolve))
+    back.set({ targets: { reviews: away } })
+    t.after(async () => (await starting).close())
+    clock.advance(9_999)
+    back.set({ targets: { reviews: makeTarget([makeVirtualHost([makeRoute('c')])]) } })
+    assert.equal((await starting).snapshot().authorities[0]?.state, 'ready')
+  })
+
   it('reaches Node’s own fetch as the global dispatcher', async t => {
     const upstream = await startUpstream(t)
     const mesh = await meshOf(t, { source: reviewsAt(upstream.address) })
