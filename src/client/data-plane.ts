@@ -161,7 +161,10 @@ function closedError(): MeshError {
 function targetError(authority: string, reason: FailureReason, message: string): MeshError {
   switch (reason) {
     case 'does-not-exist':
-      return new MeshError('MESH_ERR_UNKNOWN_HOST', `host ${authority}: ${message}`, { flag: 'NR', statusCode: 502 })
+      return new MeshError('MESH_ERR_UNKNOWN_HOST', `host ${authority}: not in the mesh: ${message}`, {
+        flag: 'NR',
+        statusCode: 502,
+      })
     case 'invalid':
       return new MeshError('MESH_ERR_CONFIG', `host ${authority}: ${message}`, { flag: 'NFCF', statusCode: 503 })
     case 'unavailable':

@@ -13,7 +13,9 @@ export interface MeshSnapshot {
   }[]
   readonly clusters: readonly {
     readonly name: string
-    readonly loadBalancing: string
+    readonly loadBalancing: string | undefined
+    /** Why calls to it fail; `undefined` when it is in use. */
+    readonly error: string | undefined
     readonly endpoints: readonly ExplainedEndpoint[]
   }[]
 }
@@ -28,10 +30,16 @@ export function snapshotOf(plane: DataPlane): MeshSnapshot {
       error: failure?.message,
       waiting: pending.length,
     })),
-    clusters: [...plane.clusters.values()].map(cluster => ({
-      name: cluster.name,
-      loadBalancing: cluster.config.loadBalancing.kind,
-      endpoints: [...cluster.endpoints()].map(explainEndpoint),
-    })),
+    clusters: [
+      ...Array.from(plane.clusters.values(), cluster => ({
+        name: cluster.name,
+        loadBalancing: cluster.config.loadBalancing.kind,
+        error: undefined,
+        endpoints: [...cluster.endpoints()].map(explainEndpoint),
+      })),
+      ...Array.from(plane.config.clusters).flatMap(([name, state]) =>
+        state.kind === 'failed' ? [{ name, loadBalancing: undefined, error: state.message, endpoints: [] }] : [],
+      ),
+    ],
   }
 }

@@ -115,7 +115,10 @@ export class ClusterPlan {
   /** The error of a request while there is no cluster of that name. */
   missing(statusCode: number): MeshError {
     const { name, failure } = this.#handle
-    const message = `cluster ${name}: ${failure === '' ? 'not found' : failure}`
+    const { route } = this.#choice
+    const own = `Cluster ${JSON.stringify(name)}: `
+    const reason = failure === '' ? 'not found' : failure.replaceAll(own, '')
+    const message = `cluster ${name}, named by route ${route.name} of virtual host ${route.virtualHost.name}: ${reason}`
     return new MeshError('MESH_ERR_CLUSTER_NOT_FOUND', message, { flag: 'NC', statusCode, cluster: name })
   }
 }

@@ -153,7 +153,21 @@ function sessionOptions(address: GrpcAddress, credentials: XdsCredentials): Clie
   return {
     ...shared,
     ...(address.kind === 'unix' ? { path: address.path } : {}),
-    ...(caCertificateFile === undefined ? {} : { ca: readFileSync(caCertificateFile) }),
-    ...(identity ? { cert: readFileSync(identity.certificateFile), key: readFileSync(identity.privateKeyFile) } : {}),
+    ...(caCertificateFile === undefined ? {} : { ca: readCredential('ca_certificate_file', caCertificateFile) }),
+    ...(identity === undefined
+      ? {}
+      : {
+          cert: readCredential('certificate_file', identity.certificateFile),
+          key: readCredential('private_key_file', identity.privateKeyFile),
+        }),
+  }
+}
+
+/** @param field of the bootstrap's `channel_creds` */
+function readCredential(field: string, path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    throw new Error(`channel_creds: ${field}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }

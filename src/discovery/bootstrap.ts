@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { JsonValue } from '@bufbuild/protobuf'
 import { MeshError } from '../errors.ts'
-import { jsonErrorPosition } from './json-position.ts'
+import { jsonErrorPosition, jsonErrorReason } from './json-position.ts'
 import { JsonReader } from './json-reader.ts'
 import { completeNode, type PartialNode, type ProcessIdentity, type XdsNode } from './xds-node.ts'
 
@@ -92,7 +92,8 @@ export function loadBootstrapFile(
     text = readFile(absolute)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new MeshError('MESH_ERR_BOOTSTRAP', `bootstrap ${absolute}: ${reason}`, { cause })
+    const named = path === env.GRPC_XDS_BOOTSTRAP ? ', which GRPC_XDS_BOOTSTRAP names,' : ''
+    throw new MeshError('MESH_ERR_BOOTSTRAP', `bootstrap ${absolute}${named} cannot be read: ${reason}`, { cause })
   }
   return parseBootstrap(parseJson(text, absolute), absolute, env, self)
 }
@@ -128,7 +129,7 @@ export function xdsServerKey({ uri, credentials, features, delta }: XdsServer): 
 
 function readServer(server: JsonReader): XdsServer {
   const uri = server.string('server_uri')
-  if (!uri) throw server.error('server_uri', 'must be set')
+  if (!uri) throw server.error('server_uri', 'must be set: the host:port of the control plane')
   const features = server.strings('server_features')
   return { uri, credentials: readCredentials(server), features, delta: deltaFeatures.some(name => features.includes(name)) }
 }
@@ -154,10 +155,8 @@ function readTls(config: JsonReader | undefined): XdsCredentials {
   const certificateFile = path('certificate_file')
   const privateKeyFile = path('private_key_file')
   if (config && !certificateFile !== !privateKeyFile) {
-    throw config.error(
-      certificateFile ? 'private_key_file' : 'certificate_file',
-      'must be set, since the other half of the pair is',
-    )
+    const [missing, given] = certificateFile ? ['private_key_file', 'certificate_file'] : ['certificate_file', 'private_key_file']
+    throw config.error(missing, `must be set, since ${given} is`)
   }
   return {
     kind: 'tls',
@@ -202,7 +201,8 @@ function parseJson(text: string, source: string): unknown {
     return JSON.parse(text)
   } catch (cause) {
     const { line, column } = jsonErrorPosition(text)
-    throw new MeshError('MESH_ERR_BOOTSTRAP', `bootstrap ${source}:${line}:${column}: is not JSON`, { cause })
+    const message = `bootstrap ${source}:${line}:${column}: is not JSON: ${jsonErrorReason(cause)}`
+    throw new MeshError('MESH_ERR_BOOTSTRAP', message, { cause })
   }
 }
 

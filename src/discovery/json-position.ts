@@ -20,6 +20,13 @@ export function jsonErrorPosition(text: string): JsonPosition {
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
+/** What `JSON.parse` says in `error`, without the place and the text around it. */
+export function jsonErrorReason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  const [reason = ''] = message.split(/ (?:in JSON )?at position |, (?:\.\.\.)?"/, 1)
+  return reason.slice(0, 1).toLowerCase() + reason.slice(1)
+}
+
 function isBeginning(text: string): boolean {
   try {
     JSON.parse(text)

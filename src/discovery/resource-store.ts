@@ -126,7 +126,7 @@ export class ResourceStore<T> {
   }
 
   /** The server says that there is no such resource. */
-  remove(name: string, detail = 'does not exist'): void {
+  remove(name: string, detail = 'the control plane does not have it'): void {
     this.#dataError(name, { reason: 'does-not-exist', message: `${this.#describe(name)}: ${detail}` })
   }
 

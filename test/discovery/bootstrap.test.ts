@@ -123,7 +123,7 @@ test('TLS credentials name absolute files, both halves of a pair or none', () =>
   })
   assert.match(
     refused(() => tls({ certificate_file: 'c.pem' })),
-    /xds_servers\[0\]\.channel_creds\[0\]\.config\.private_key_file: must be set/,
+    /xds_servers\[0\]\.channel_creds\[0\]\.config\.private_key_file: must be set, since certificate_file is$/,
   )
 })
 
@@ -133,7 +133,7 @@ test('a mistake is named by its path', () => {
     [{}, 'xds_servers: must name at least one server'],
     [{ xds_servers: {} }, 'xds_servers: must be a list, got {}'],
     [{ xds_servers: [7] }, 'xds_servers[0]: must be an object, got 7'],
-    [{ xds_servers: [{ channel_creds: [] }] }, 'xds_servers[0].server_uri: must be set'],
+    [{ xds_servers: [{ channel_creds: [] }] }, 'xds_servers[0].server_uri: must be set: the host:port of the control plane'],
     [{ xds_servers: [{ ...server, server_uri: 1 }] }, 'xds_servers[0].server_uri: must be a string, got 1'],
     [
       { xds_servers: [server, { server_uri: 'b', channel_creds: [] }] },
@@ -155,21 +155,23 @@ test('a mistake is named by its path', () => {
 
 test('text that is not JSON is named by file, line and column', () => {
   const cases: readonly [string, string][] = [
-    ['{\n  "xds_servers": [\n    {"server_uri" "x"}]}', '3:19'],
-    ['{\n "a": x\n}', '2:7'],
-    ['{"a": 1', '1:8'],
-    ['not json', '1:2'],
-    ['{"a": 1}\n}', '2:1'],
+    ['{\n  "xds_servers": [\n    {"server_uri" "x"}]}', "3:19: is not JSON: expected ':' after property name"],
+    ['{\n "a": x\n}', "2:7: is not JSON: unexpected token 'x'"],
+    ['{"a": 1', "1:8: is not JSON: expected ',' or '}' after property value"],
+    ['{"a": "', '1:8: is not JSON: unterminated string'],
+    ['not json', "1:2: is not JSON: unexpected token 'o'"],
+    ['{"a": 1}\n}', '2:1: is not JSON: unexpected non-whitespace character after JSON'],
+    ['[,]', "1:2: is not JSON: unexpected token ','"],
   ]
-  for (const [text, place] of cases) {
+  for (const [text, reason] of cases) {
     const message = refused(() => loadBootstrap({ GRPC_XDS_BOOTSTRAP: '/b.json' }, () => text, self))
-    assert.equal(message, `bootstrap /b.json:${place}: is not JSON`)
+    assert.equal(message, `bootstrap /b.json:${reason}`)
   }
 })
 
 test('a file that cannot be read is named with the reason', () => {
   const message = refused(() => loadBootstrap({ GRPC_XDS_BOOTSTRAP: '/missing.json' }, noFile, self))
-  assert.equal(message, 'bootstrap /missing.json: ENOENT: no such file')
+  assert.equal(message, 'bootstrap /missing.json, which GRPC_XDS_BOOTSTRAP names, cannot be read: ENOENT: no such file')
 })
 
 test('labels and a locality that cannot be read are refused by name', () => {

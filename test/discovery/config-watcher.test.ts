@@ -95,12 +95,12 @@ test('defect 2: a listener or routes that do not exist fail the authority, with 
   assert.deepEqual(targets.get('gone:80'), {
     kind: 'failed',
     reason: 'does-not-exist',
-    message: 'Listener "gone:80": does not exist',
+    message: 'Listener "gone:80": the control plane does not have it',
   })
   assert.deepEqual(targets.get('lost:80'), {
     kind: 'failed',
     reason: 'does-not-exist',
-    message: 'RouteConfiguration "lost:80": does not exist',
+    message: 'RouteConfiguration "lost:80": the control plane does not have it',
   })
   assert.equal(targets.get('svc')?.kind, 'ready')
 })

@@ -81,7 +81,7 @@ test('A88: what is held outlives a deletion, a bad update and a lost server, and
   store.accept('a', '1', bytes('1'), 'v')
   store.remove('a')
   store.remove('a')
-  assert.deepEqual(watcher.take(), ['value 1', 'ambient does-not-exist: Cluster "a": does not exist'])
+  assert.deepEqual(watcher.take(), ['value 1', 'ambient does-not-exist: Cluster "a": the control plane does not have it'])
   store.unreachable('down')
   assert.deepEqual(watcher.take(), [])
   store.refuse('a', 'bad')
@@ -120,7 +120,7 @@ test('defect 4: a resource that was deleted and comes back the same is new', () 
   store.remove('a')
   assert.equal(store.holds('a', bytes('1')), false)
   store.accept('a', '1', bytes('1'), 'v')
-  assert.deepEqual(watcher.take(), ['value 1', 'does-not-exist: Cluster "a": does not exist', 'value 1'])
+  assert.deepEqual(watcher.take(), ['value 1', 'does-not-exist: Cluster "a": the control plane does not have it', 'value 1'])
 })
 
 test('defect 6: only equal bytes are the same resource', () => {

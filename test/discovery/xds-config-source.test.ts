@@ -166,7 +166,7 @@ test('delta: a name that does not exist fails at once, and recovers', async t =>
   assert.deepEqual(config.targets.get('reviews'), {
     kind: 'failed',
     reason: 'does-not-exist',
-    message: 'Listener "reviews": does not exist',
+    message: 'Listener "reviews": the control plane does not have it',
   })
   server.set(...serviceMessages('reviews', '10.0.0.1:80'))
   await until(source, has('10.0.0.1:80'))

@@ -1,4 +1,8 @@
-import { type Cluster, Cluster_DiscoveryType as DiscoveryType } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
+import {
+  type Cluster,
+  Cluster_DiscoveryTypeSchema,
+  Cluster_DiscoveryType as DiscoveryType,
+} from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
 import { ClusterConfigSchema as AggregateConfigSchema } from '../gen/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts'
 import type { ClusterConfig, ClusterDiscovery } from '../model/cluster.ts'
 import type { ClusterLoadAssignment } from '../model/endpoint.ts'
@@ -7,6 +11,7 @@ import { decodeCircuitBreakers } from './circuit-breakers.ts'
 import { decodeClusterLoadAssignment, defaultOverprovisioningFactor } from './cluster-load-assignment.ts'
 import { decodeDestination } from './destination.ts'
 import { optionalDurationMs } from './duration.ts'
+import { enumName } from './enum-name.ts'
 import { decodeUpstreamHttp } from './http-protocol-options.ts'
 import { decodeLoadBalancing } from './load-balancing.ts'
 import { decodeOutlierDetection } from './outlier-detection.ts'
@@ -49,7 +54,7 @@ function decodeDiscovery(message: Cluster, problems: Problems): ClusterDiscovery
     case DiscoveryType.LOGICAL_DNS:
       return decodeDns(message, problems)
   }
-  problems.addAt('type', `is not supported: ${clusterDiscoveryType.value}`)
+  problems.addAt('type', `${enumName(Cluster_DiscoveryTypeSchema, clusterDiscoveryType.value)} is not supported`)
   return { kind: 'eds', edsServiceName: message.name }
 }
 

@@ -3,6 +3,7 @@ import type { CommonLbConfig, LoadBalancingConfig, SlowStartConfig } from '../..
 import {
   type Cluster,
   Cluster_LbPolicy,
+  Cluster_LbPolicySchema,
   type Cluster_SlowStartConfig,
   type LoadBalancingPolicy,
 } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
@@ -20,6 +21,7 @@ import { RoundRobinSchema } from '../gen/envoy/extensions/load_balancing_policie
 import { WrrLocalitySchema } from '../gen/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb.ts'
 import { readTypedConfig, type TypedConfig } from './any.ts'
 import { durationMs } from './duration.ts'
+import { enumName } from './enum-name.ts'
 import { decodePercent } from './percent.ts'
 import type { Problems } from './problems.ts'
 
@@ -104,7 +106,7 @@ function decodeLbPolicy(message: Cluster, problems: Problems): DecodedPolicy {
     case Cluster_LbPolicy.CLUSTER_PROVIDED:
       if (message.clusterDiscoveryType.case === 'clusterType') return plain(roundRobin)
   }
-  problems.addAt('lb_policy', `is not supported: ${message.lbPolicy}`)
+  problems.addAt('lb_policy', `${enumName(Cluster_LbPolicySchema, message.lbPolicy)} is not supported`)
   return plain(roundRobin)
 }
 
@@ -226,9 +228,9 @@ function decodeRingHash(
   const maximumRingSize = Number(message?.maximumRingSize ?? maxRingSize)
   if (minimumRingSize < 1 || minimumRingSize > maxRingSize)
     problems.addAt('minimum_ring_size', `must be in [1, ${maxRingSize}], got ${minimumRingSize}`)
-  if (maximumRingSize > maxRingSize) problems.addAt('maximum_ring_size', `must be <= ${maxRingSize}, got ${maximumRingSize}`)
-  if (minimumRingSize > maximumRingSize)
+  else if (minimumRingSize > maximumRingSize)
     problems.addAt('minimum_ring_size', `must be <= maximum_ring_size, got ${minimumRingSize} > ${maximumRingSize}`)
+  if (maximumRingSize > maxRingSize) problems.addAt('maximum_ring_size', `must be <= ${maxRingSize}, got ${maximumRingSize}`)
   return { kind: 'ring-hash', minimumRingSize, maximumRingSize }
 }
 

@@ -80,7 +80,7 @@ describe('an exchange that fails', () => {
   it('a cluster that does not exist', async t => {
     const { dispatcher } = await meshOf(t, { action: { clusters: { kind: 'cluster', name: 'gone' } } })
     const error = await meshError(request('http://reviews/', { dispatcher }), 'MESH_ERR_CLUSTER_NOT_FOUND', 'NC', 503)
-    assert.equal(error.message, 'cluster gone: not found')
+    assert.equal(error.message, 'cluster gone, named by route everything of virtual host everything: not found')
     assert.equal(error.cluster, 'gone')
   })
 
@@ -91,7 +91,7 @@ describe('an exchange that fails', () => {
       clusters: new Map([['reviews-v1', { kind: 'failed', reason: 'invalid', message: 'Cluster "reviews-v1": bad' }]]),
     })
     const error = await meshError(request('http://reviews/', { dispatcher }), 'MESH_ERR_CLUSTER_NOT_FOUND', 'NC', 503)
-    assert.equal(error.message, 'cluster reviews-v1: Cluster "reviews-v1": bad')
+    assert.equal(error.message, 'cluster reviews-v1, named by route everything of virtual host everything: bad')
   })
 
   it('no endpoints', async t => {
@@ -132,7 +132,7 @@ describe('an exchange that fails', () => {
     const { dispatcher, source } = await meshOf(t, { hosts: { kind: 'patterns', patterns: ['nosuch'] } })
     source.set({ targets: { nosuch: { kind: 'failed', reason: 'does-not-exist', message: 'there is no listener' } } })
     const error = await meshError(request('http://nosuch/', { dispatcher }), 'MESH_ERR_UNKNOWN_HOST', 'NR', 502)
-    assert.equal(error.message, 'host nosuch: there is no listener')
+    assert.equal(error.message, 'host nosuch: not in the mesh: there is no listener')
   })
 
   it('as local replies, when asked for: what a sidecar answers', async t => {

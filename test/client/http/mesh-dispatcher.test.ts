@@ -345,7 +345,7 @@ describe('MeshDispatcher and hosts outside the mesh', () => {
     await assert.rejects(request('http://nosuch/', { dispatcher }), error => {
       assert.ok(isMeshError(error))
       assert.equal(error.code, 'MESH_ERR_UNKNOWN_HOST')
-      assert.equal(error.message, 'host nosuch: no listener, and past the mesh: getaddrinfo ENOTFOUND nosuch')
+      assert.equal(error.message, 'host nosuch: not in the mesh: no listener, and past the mesh: getaddrinfo ENOTFOUND nosuch')
       assert.equal(error.cause, notFound)
       return true
     })

@@ -200,7 +200,8 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
     { type: 'LOGICAL_DNS', loadAssignment: { clusterName: 'c' } },
     ['load_assignment: of a LOGICAL_DNS cluster must hold one locality with one endpoint, got 0 endpoints'],
   ],
-  ['the original destination', { type: 'ORIGINAL_DST' }, ['type: is not supported: 4']],
+  ['the balancer of the cluster provider', { lbPolicy: 'CLUSTER_PROVIDED' }, ['lb_policy: CLUSTER_PROVIDED is not supported']],
+  ['the original destination', { type: 'ORIGINAL_DST' }, ['type: ORIGINAL_DST is not supported']],
   ['a malformed duration', { connectTimeout: '0s', dnsRefreshRate: '1s' }, ['connect_timeout: must be > 0, got 0s']],
   [
     'percentages out of range',
