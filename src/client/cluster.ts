@@ -16,7 +16,8 @@ import type { ResponseFlag } from '../telemetry/response-flag.ts'
 import type { ClusterManager } from './cluster-manager.ts'
 import { channels } from './diagnostics.ts'
 import { type DnsLookup, DnsResolver } from './dns-resolver.ts'
-import { Endpoint, type EndpointConnections } from './endpoint.ts'
+import { drainConnections, Endpoint, type EndpointConnections, type UsedConnections } from './endpoint.ts'
+import { EndpointChannels } from './grpc/endpoint-channels.ts'
 import { HostSet } from './host-set.ts'
 import { ConnectionPools } from './http/connection-pool.ts'
 import type { EjectionEvent } from './mesh-events.ts'
@@ -107,12 +108,15 @@ export class Cluster {
             eject: (endpoint, reason) => this.#setEjected(endpoint, true, reason),
             uneject: endpoint => this.#setEjected(endpoint, false, ''),
           })
-    const connections: EndpointConnections = { http: (address, port) => this.#connect(address, port) }
+    const connections: EndpointConnections = {
+      http: (address, port) => this.#connect(address, port),
+      grpc: (address, port) => new EndpointChannels({ address, port, tls: config.tls }),
+    }
     this.#hosts = new HostSet((endpointConfig, locality, priority) => {
       const endpoint = new Endpoint(endpointConfig, locality, priority, this.#updatedAt, connections)
-      const pools = kept?.get(endpoint.name)
-      if (pools !== undefined) {
-        endpoint.adopt(pools)
+      const used = kept?.get(endpoint.name)
+      if (used !== undefined) {
+        endpoint.adopt(used)
         // What is left in the end belongs to endpoints that are no more.
         kept?.delete(endpoint.name)
       }
@@ -124,7 +128,7 @@ export class Cluster {
       : null
     if (this.isHashing) void this.#loadHash(isDns ? null : assignment)
     else if (!isDns) this.update(assignment)
-    if (kept !== null) for (const pools of kept.values()) void pools.drain()
+    if (kept !== null) for (const used of kept.values()) void drainConnections(used)
   }
 
   /** The hash function comes before the first pick; requests wait for it. */
@@ -286,11 +290,11 @@ export class Cluster {
   }
 
   /** The connections of its endpoints by name, now those of the cluster that takes its place. */
-  #handOver(): Map<string, ConnectionPools> {
-    const pools = new Map<string, ConnectionPools>()
-    for (const { name, usedHttp } of this.#hosts.endpoints()) if (usedHttp !== null) pools.set(name, usedHttp)
+  #handOver(): Map<string, UsedConnections> {
+    const kept = new Map<string, UsedConnections>()
+    for (const { name, used } of this.#hosts.endpoints()) if (used !== null) kept.set(name, used)
     this.#isDrained = true
     this.#sweep?.cancel()
-    return pools
+    return kept
   }
 }

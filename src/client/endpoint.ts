@@ -1,11 +1,19 @@
 import type { HealthStatus, LbEndpoint, Locality } from '../discovery/model/endpoint.ts'
 import type { Host } from '../policies/load-balancing/host.ts'
 import type { HostMonitor } from '../policies/outlier-detection.ts'
+import type { EndpointChannels } from './grpc/endpoint-channels.ts'
 import type { ConnectionPools } from './http/connection-pool.ts'
 
 /** Makes the connections of an endpoint when it is first called. */
 export interface EndpointConnections {
   http(address: string, port: number): ConnectionPools
+  grpc(address: string, port: number): EndpointChannels
+}
+
+/** The connections of an endpoint, those that were ever made. */
+export interface UsedConnections {
+  readonly http: ConnectionPools | null
+  readonly grpc: EndpointChannels | null
 }
 
 /**
@@ -38,6 +46,7 @@ export class Endpoint implements Host {
   readonly #connections: EndpointConnections
   #name: string | null
   #http: ConnectionPools | null
+  #grpc: EndpointChannels | null
 
   constructor(config: LbEndpoint, locality: Locality, priority: number, addedAt: number, connections: EndpointConnections) {
     this.address = config.address
@@ -58,6 +67,7 @@ export class Endpoint implements Host {
     this.#connections = connections
     this.#name = null
     this.#http = null
+    this.#grpc = null
   }
 
   /** `address:port`, or the path of a Unix socket. */
@@ -72,19 +82,26 @@ export class Endpoint implements Host {
     return this.#http
   }
 
-  /** Its HTTP connections, if it was ever called; for whoever takes over. */
-  get usedHttp(): ConnectionPools | null {
-    return this.#http
+  /** Its gRPC channels; made on first use. */
+  get grpc(): EndpointChannels {
+    this.#grpc ??= this.#connections.grpc(this.address, this.port)
+    return this.#grpc
+  }
+
+  /** Its connections, if it was ever called; for whoever takes over. */
+  get used(): UsedConnections | null {
+    return this.#http === null && this.#grpc === null ? null : { http: this.#http, grpc: this.#grpc }
   }
 
   /** Takes over the connections that the same address had in an earlier cluster. */
-  adopt(http: ConnectionPools): void {
+  adopt({ http, grpc }: UsedConnections): void {
     this.#http = http
+    this.#grpc = grpc
   }
 
   /** Ends its connections once what is in flight on them is done. */
-  async drain(): Promise<void> {
-    await this.#http?.drain()
+  drain(): Promise<void> {
+    return drainConnections({ http: this.#http, grpc: this.#grpc })
   }
 
   /** Takes over what an update says about the same address. Returns whether anything that balancing looks at changed. */
@@ -105,6 +122,12 @@ export class Endpoint implements Host {
     this.config = config
     return changed
   }
+}
+
+/** Ends connections once what is in flight on them is done. */
+export async function drainConnections({ http, grpc }: UsedConnections): Promise<void> {
+  grpc?.drain()
+  await http?.drain()
 }
 
 /** How an endpoint is called in errors, logs and telemetry. */

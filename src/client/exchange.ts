@@ -3,12 +3,17 @@ import type { CircuitBreaker } from '../policies/circuit-breaker.ts'
 import type { BreakerOutcome, BreakerPass } from '../policies/error-rate-breaker.ts'
 import type { AnswerHeaders, AttemptFailure, CompiledRetryPolicy } from '../policies/retry.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
+import type { Cluster } from './cluster.ts'
 import { channels } from './diagnostics.ts'
 import type { Endpoint } from './endpoint.ts'
 import { attemptError, originOf, timeoutError } from './exchange-error.ts'
 import { type LocalReply, replyFor } from './local-reply.ts'
 import { RetryState } from './retry-state.ts'
+import type { RoutePlan } from './route-plan.ts'
 import { RoutedExchange } from './routed-exchange.ts'
+
+/** Picks to spend on an endpoint that is not known to be unreachable. */
+const maxUnreachablePicks = 10
 
 /**
  * One request from the caller's point of view, whatever it takes: match, admit, pick, attempt, outcome, commit or retry, finish. Here is only
@@ -22,6 +27,9 @@ export abstract class Exchange extends RoutedExchange {
   #isPending = false
   #isOnEndpoint = false
   #usedFreeRetry = false
+  /** Endpoints that could not be reached, and why the last of them could not. */
+  #unreachable: Endpoint[] | null = null
+  #unreachableError: Error | null = null
 
   /** Begins attempt {@link epoch} on {@link endpoint}. */
   protected abstract send(endpoint: Endpoint): void
@@ -59,13 +67,9 @@ export abstract class Exchange extends RoutedExchange {
       }
       this.#pass = pass
     }
-    const endpoint = cluster.pick(
-      this,
-      this.#retry === null ? null : this.#retry.previous,
-      plan.retry === null ? 0 : plan.retry.config.hostSelectionMaxAttempts,
-    )
+    const endpoint = this.#pick(cluster, plan)
     if (endpoint === null) {
-      this.fail(cluster.noEndpoint(this.attempts))
+      this.fail(this.#unreachableError ?? cluster.noEndpoint(this.attempts))
       return
     }
     this.endpoint = endpoint
@@ -75,6 +79,18 @@ export abstract class Exchange extends RoutedExchange {
     if (this.span !== null) this.span.attempt(this.attempts, endpoint.name)
     if (channels.requestAttempt.hasSubscribers) channels.requestAttempt.publish({ exchange: this })
     this.send(endpoint)
+  }
+
+  #pick(cluster: Cluster, { retry }: RoutePlan): Endpoint | null {
+    if (this.#unreachable !== null) {
+      const other = cluster.pick(this, this.#unreachable, maxUnreachablePicks)
+      return other === null || this.#unreachable.includes(other) ? null : other
+    }
+    return cluster.pick(
+      this,
+      this.#retry === null ? null : this.#retry.previous,
+      retry === null ? 0 : retry.config.hostSelectionMaxAttempts,
+    )
   }
 
   /** The transport has the attempt on a connection: it no longer queues, and the per-try time runs. */
@@ -96,22 +112,35 @@ export abstract class Exchange extends RoutedExchange {
   /**
    * Response headers have come. Returns whether the attempt is to be discarded, because another one will follow; otherwise the answer is the
    * caller's, and there is no retry from here on.
+   *
+   * @param health the HTTP status by which the endpoint is judged, where that is another one
    */
-  protected responseStarted(statusCode: number, headers: AnswerHeaders): boolean {
-    const { cluster, endpoint } = this
+  protected responseStarted(statusCode: number, headers: AnswerHeaders, health: number = statusCode): boolean {
     const retry = this.plan === null ? null : this.plan.retry
-    if (cluster !== null && endpoint !== null) cluster.reportResponse(endpoint, statusCode)
-    if (this.#pass !== null) this.#record(statusCode < 500 ? 'success' : 'failure')
+    this.judge(health)
     this.#leavePending()
     if (retry?.retriesResponse(statusCode, headers) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
       this.#backOff(statusCode, String(statusCode), headers)
       return true
     }
+    this.commit(statusCode)
+    return false
+  }
+
+  /** The answer is the caller's from here on, though nothing is known yet of how it will end. */
+  protected commit(statusCode: number): void {
+    this.#leavePending()
     this.phase = 'committed'
     this.statusCode = statusCode
     this.limitTry(0)
-    return false
+  }
+
+  /** The endpoint has shown how well it is, as an HTTP status. */
+  protected judge(health: number): void {
+    const { cluster, endpoint } = this
+    if (cluster !== null && endpoint !== null) cluster.reportResponse(endpoint, health)
+    if (this.#pass !== null) this.#record(health < 500 ? 'success' : 'failure')
   }
 
   /** The answer is complete. */
@@ -122,9 +151,10 @@ export abstract class Exchange extends RoutedExchange {
   /**
    * The running attempt ended without an answer, or in the middle of one.
    *
-   * @param isFree the server cannot have read the request, and the endpoint is not to blame: another attempt is made at once, outside all counts
+   * @param free whether the server cannot have read the request, so that another attempt is made at once, outside all counts: `once`, or
+   *   `elsewhere` for as long as there is an endpoint that was not tried
    */
-  protected attemptFailed(failure: AttemptFailure, cause: Error, isFree: boolean): void {
+  protected attemptFailed(failure: AttemptFailure, cause: Error, free: 'no' | 'once' | 'elsewhere'): void {
     const { cluster, endpoint } = this
     const retry = this.plan === null ? null : this.plan.retry
     const hadAnswer = this.phase === 'committed'
@@ -132,7 +162,7 @@ export abstract class Exchange extends RoutedExchange {
       this.fail(cause)
       return
     }
-    if (isFree && !hadAnswer && !this.#usedFreeRetry && this.canReplay()) {
+    if (free === 'once' && !hadAnswer && !this.#usedFreeRetry && this.canReplay()) {
       this.#usedFreeRetry = true
       this.#endAttempt()
       this.attempt()
@@ -140,6 +170,14 @@ export abstract class Exchange extends RoutedExchange {
     }
     cluster.reportFailure(endpoint, originOf(failure))
     if (this.#pass !== null) this.#record('failure')
+    if (free === 'elsewhere' && !hadAnswer && this.canReplay()) {
+      this.#unreachable ??= []
+      this.#unreachable.push(endpoint)
+      this.#unreachableError = attemptError(this, failure, cause)
+      this.#endAttempt()
+      this.attempt()
+      return
+    }
     if (!hadAnswer && retry?.retriesFailure(failure) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
       this.#backOff(0, failure, null)
@@ -200,7 +238,7 @@ export abstract class Exchange extends RoutedExchange {
   protected onTryDeadline(): void {
     const error = new Error(`no answer within ${this.plan?.perTryTimeoutMs ?? 0} ms`)
     this.abandon(error)
-    this.attemptFailed('per-try-timeout', error, false)
+    this.attemptFailed('per-try-timeout', error, 'no')
   }
 
   protected isHeldBack(): boolean {

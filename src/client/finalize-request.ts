@@ -1,8 +1,14 @@
 import type { FormatCommand, FormatContext } from '../policies/header-format.ts'
+import type { MutableHeaders } from '../policies/header-mutation.ts'
 import type { ClusterTarget } from './cluster-target.ts'
-import type { FlatHeaders } from './flat-headers.ts'
 import { readRequestHeader } from './route-matcher.ts'
 import type { RouteRequest } from './route-request.ts'
+
+/** Headers that can be read, too. */
+export interface ReadableHeaders extends MutableHeaders {
+  /** The first value of a header; `name` is lower case. */
+  get(name: string): string | undefined
+}
 
 /** What is sent in place of what the caller asked for. */
 export interface FinalizedRequest {
@@ -21,7 +27,7 @@ export interface FinalizedRequest {
 export function finalizeRequest<R, T>(
   target: ClusterTarget<R, T>,
   request: RouteRequest,
-  headers: FlatHeaders,
+  headers: ReadableHeaders,
   command: (name: FormatCommand) => string | undefined,
 ): FinalizedRequest {
   const { action } = target.route
@@ -47,10 +53,10 @@ export function needsFinalizing<R, T>(target: ClusterTarget<R, T>): boolean {
 /** Reads headers as they stand after the levels that were applied before. */
 class RequestFormat implements FormatContext {
   readonly #request: RouteRequest
-  readonly #headers: FlatHeaders
+  readonly #headers: ReadableHeaders
   readonly #command: (name: FormatCommand) => string | undefined
 
-  constructor(request: RouteRequest, headers: FlatHeaders, command: (name: FormatCommand) => string | undefined) {
+  constructor(request: RouteRequest, headers: ReadableHeaders, command: (name: FormatCommand) => string | undefined) {
     this.#request = request
     this.#headers = headers
     this.#command = command

@@ -14,6 +14,8 @@ import { ClusterManager } from './cluster-manager.ts'
 import { DataPlane } from './data-plane.ts'
 import { type DnsLookup, systemLookup } from './dns-resolver.ts'
 import { type ExplainRequest, type Explanation, explain } from './explain.ts'
+import { type Channel, type GrpcClientOptions, type GrpcClientType, grpcClientOn, plainChannel } from './grpc/grpc-client.ts'
+import { MeshChannel, type MeshChannelOptions } from './grpc/mesh-channel.ts'
 import { createFetch } from './http/fetch.ts'
 import { currentDispatcher, type Dispatcher } from './http/global-dispatcher.ts'
 import { MeshDispatcher, type OutboundPolicy } from './http/mesh-dispatcher.ts'
@@ -76,6 +78,14 @@ export interface Mesh extends AsyncDisposable {
   readonly fetch: typeof globalThis.fetch
   /** For every undici API, and for `setGlobalDispatcher`. */
   readonly dispatcher: Dispatcher
+  /**
+   * A gRPC channel through the mesh, for the option `channelOverride` of any grpc-js client.
+   *
+   * @param target `xds:///name`, `dns:///host:port`, `host:port` or a name
+   */
+  channel(target: string, options?: MeshChannelOptions): Channel
+  /** A client of a generated or loaded class on {@link Mesh.channel}. */
+  grpcClient<C>(type: GrpcClientType<C>, target: string, options?: GrpcClientOptions): C
   /** Where the configuration comes from; `null` when the mesh is disabled. */
   readonly source: ConfigSource | null
   /** What was counted here; `null` when the mesh is disabled. */
@@ -233,6 +243,14 @@ class RunningMesh implements Mesh {
     })
   }
 
+  channel(target: string, options?: MeshChannelOptions): Channel {
+    return new MeshChannel(this.#plane, authority => this.dispatcher.watch(authority), target, options)
+  }
+
+  grpcClient<C>(type: GrpcClientType<C>, target: string, options: GrpcClientOptions = {}): C {
+    return grpcClientOn(this, type, target, options)
+  }
+
   createServer(app: RequestListener): MeshServer {
     return createMeshServer(app, this.#servers)
   }
@@ -281,6 +299,14 @@ class DisabledMesh implements Mesh {
     this.fetch = createFetch(previous)
     this.inbound = new Inbound(meshTelemetry(env, runtime))
     this.#servers = serverEnvironment(this.inbound, runtime, null, env)
+  }
+
+  channel(target: string, options?: MeshChannelOptions): Channel {
+    return plainChannel(target, options)
+  }
+
+  grpcClient<C>(type: GrpcClientType<C>, target: string, options: GrpcClientOptions = {}): C {
+    return grpcClientOn(this, type, target, options)
   }
 
   createServer(app: RequestListener): MeshServer {

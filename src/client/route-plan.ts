@@ -17,8 +17,18 @@ export type MeshRouter = Router<RoutePlan, ClusterPlan>
 export type MatchedRoute = CompiledRoute<RoutePlan, ClusterPlan>
 export type ChosenCluster = ClusterTarget<RoutePlan, ClusterPlan>
 
+/** Times of an exchange in milliseconds; 0 is off. */
+export interface RouteTimeouts {
+  /** From the end of the request to the end of the answer. */
+  readonly timeoutMs: number
+  /** Longest life of the whole exchange. */
+  readonly maxDurationMs: number
+  /** Longest silence; 0 leaves it to the environment, `Infinity` is for ever. */
+  readonly idleTimeoutMs: number
+}
+
 /** What the data path must know of a route, worked out once. */
-export class RoutePlan {
+export class RoutePlan implements RouteTimeouts {
   readonly retry: CompiledRetryPolicy | null
   /** Route timeout; 0 is off. */
   readonly timeoutMs: number
@@ -31,6 +41,8 @@ export class RoutePlan {
   readonly priority: 'default' | 'high'
   /** For clusters that balance by hash; `null`: their pick is at random. */
   readonly hashPolicy: CompiledHashPolicy | null
+  /** The times of a gRPC call (gRFC A31): the route's timeout is not one of them, and a stream may be silent for as long as it likes. */
+  readonly grpc: RouteTimeouts
   readonly sendsAttemptCount: boolean
   readonly answersAttemptCount: boolean
 
@@ -45,6 +57,11 @@ export class RoutePlan {
       forward === null || forward.config.hashPolicies.length === 0 ? null : new CompiledHashPolicy(forward.config.hashPolicies)
     this.maxDurationMs = forward?.config.maxStreamDuration?.maxStreamDurationMs ?? listener.maxStreamDurationMs ?? 0
     this.idleTimeoutMs = forward?.config.idleTimeoutMs ?? listener.streamIdleTimeoutMs ?? 0
+    this.grpc = {
+      timeoutMs: 0,
+      maxDurationMs: forward?.config.maxStreamDuration?.grpcTimeoutHeaderMaxMs ?? this.maxDurationMs,
+      idleTimeoutMs: Number.POSITIVE_INFINITY,
+    }
     this.priority = forward?.config.priority ?? 'default'
     this.sendsAttemptCount = virtualHost.includeRequestAttemptCount
     this.answersAttemptCount = virtualHost.includeAttemptCountInResponse

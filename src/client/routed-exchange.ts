@@ -9,7 +9,7 @@ import { noClusterError } from './exchange-error.ts'
 import type { ExchangeEnvironment } from './exchange-record.ts'
 import { type LocalReply, localReply } from './local-reply.ts'
 import type { PendingQueue, PendingTicket, Waiter } from './pending-queue.ts'
-import type { MatchedRoute, RoutePlan } from './route-plan.ts'
+import type { MatchedRoute, RoutePlan, RouteTimeouts } from './route-plan.ts'
 import type { Target } from './target.ts'
 import { TimedExchange } from './timed-exchange.ts'
 
@@ -46,9 +46,11 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
   protected abstract passThrough(): boolean
   /** Whether the request is all there already, so that its time runs from the start. */
   protected abstract isWholeRequest(): boolean
+  /** The times that hold for the transport's kind of request; each 0 when it is off. */
+  protected abstract timeouts(plan: RoutePlan): RouteTimeouts
 
   /** Runs it. */
-  start(): void {
+  protected run(): void {
     const { clock, telemetry } = this.environment
     this.startedAt = clock.now()
     this.span = telemetry.startSpan(this)
@@ -178,14 +180,15 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
   }
 
   #admit(cluster: Cluster, plan: RoutePlan): void {
-    const idleMs = plan.idleTimeoutMs === 0 ? this.environment.idleTimeoutMs : plan.idleTimeoutMs
-    this.watchIdle(idleMs, this.startedAt)
+    const { timeoutMs, maxDurationMs, idleTimeoutMs } = this.timeouts(plan)
+    const idleMs = idleTimeoutMs === 0 ? this.environment.idleTimeoutMs : idleTimeoutMs
+    this.watchIdle(idleMs === Number.POSITIVE_INFINITY ? 0 : idleMs, this.startedAt)
     if (cluster.retryTokens !== null) cluster.retryTokens.deposit()
-    if (plan.maxDurationMs !== 0) this.limit(this.startedAt + plan.maxDurationMs, 'DT')
-    if (plan.timeoutMs !== 0 && this.isWholeRequest()) {
+    if (maxDurationMs !== 0) this.limit(this.startedAt + maxDurationMs, 'DT')
+    if (timeoutMs !== 0 && this.isWholeRequest()) {
       this.runsRouteTime = true
       const begunAt = this.flag === 'DI' ? this.environment.clock.now() : this.startedAt
-      this.limit(begunAt + plan.timeoutMs, 'UT')
+      this.limit(begunAt + timeoutMs, 'UT')
     }
     this.arm()
     if (cluster.isResolved || cluster.resolving === null) this.#hash()

@@ -4,7 +4,7 @@ import { Endpoint, endpointName } from '../../src/client/endpoint.ts'
 import { HostSet } from '../../src/client/host-set.ts'
 import { makeAssignment, makeEndpoint } from '../support/fake-config-source.ts'
 
-const connections = { http: () => assert.fail('nobody calls it') }
+const connections = { http: () => assert.fail('nobody calls it'), grpc: () => assert.fail('nobody calls it') }
 
 function makeHostSet(): HostSet {
   return new HostSet((config, locality, priority) => {

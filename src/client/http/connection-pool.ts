@@ -1,9 +1,9 @@
 import type * as Undici from 'undici'
 import type { UpstreamHttp, UpstreamTls } from '../../discovery/model/cluster.ts'
 import type { Clock } from '../../runtime.ts'
+import { tlsConnectOptions } from '../upstream-tls.ts'
 import { markConnectFailure, watchConnection } from './connection-failure.ts'
 import { buildConnector, errors, Pool } from './undici.ts'
-import { tlsConnectOptions } from './upstream-tls.ts'
 
 /** Where and how to connect: everything about an endpoint's connections that its cluster decides. */
 export interface ConnectionOptions {

@@ -2,13 +2,15 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { MeshError } from '../../errors.ts'
 import { STATUS_CODES } from '../../node-http.ts'
+import { mutateAnswer } from '../answer-headers.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { Exchange } from '../exchange.ts'
 import type { ExchangeEnvironment } from '../exchange-record.ts'
 import type { LocalReply } from '../local-reply.ts'
+import { ObjectHeaders } from '../object-headers.ts'
+import type { RoutePlan, RouteTimeouts } from '../route-plan.ts'
 import { type HeaderSource, readHeader } from '../route-request.ts'
 import type { Target } from '../target.ts'
-import { mutateAnswer } from './answer-headers.ts'
 import { classifyFailure, isCallersFault, isClosedPool } from './attempt-failure.ts'
 import { attemptRequest, headerSource } from './attempt-request.ts'
 import { BodyReplay, isReplayable } from './body-replay.ts'
@@ -78,7 +80,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     } catch (error) {
       this.abort(toError(error))
     }
-    if (!this.aborted) this.start()
+    if (!this.aborted) this.run()
   }
 
   header(name: string): string | readonly string[] | undefined {
@@ -190,7 +192,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
       return
     }
     if (this.changesAnswer) {
-      mutateAnswer(this, headers)
+      mutateAnswer(this, new ObjectHeaders(headers))
       this.#answerHeaders = headers
     }
     if (this.paused) controller.pause()
@@ -236,13 +238,13 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     }
     const wasSent = this.#controller !== null
     if (!wasSent && isClosedPool(error)) {
-      this.attemptFailed('reset-before-request', error, true)
+      this.attemptFailed('reset-before-request', error, 'once')
       return
     }
     this.attemptFailed(
       classifyFailure(error, wasSent),
       error,
-      wasSent && !this.#answerBegan && isIdempotent(this.method) && isStaleConnection(error),
+      wasSent && !this.#answerBegan && isIdempotent(this.method) && isStaleConnection(error) ? 'once' : 'no',
     )
   }
 
@@ -307,6 +309,10 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     return this.#body === null
   }
 
+  protected timeouts(plan: RoutePlan): RouteTimeouts {
+    return plan
+  }
+
   protected deliverError(error: Error): void {
     this.#handler.onResponseError?.(this, error)
   }
@@ -325,7 +331,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     if (this.aborted) return
     const answer: Headers = { ...headers }
     this.#answerHeaders = answer
-    if (this.changesAnswer) mutateAnswer(this, answer)
+    if (this.changesAnswer) mutateAnswer(this, new ObjectHeaders(answer))
     this.#handler.onResponseStart?.(this, status, answer, STATUS_CODES[status] ?? '')
     if (body !== '' && this.method !== 'HEAD' && !this.aborted) this.#handler.onResponseData?.(this, Buffer.from(body))
     if (!this.aborted) this.#handler.onResponseEnd?.(this, {})

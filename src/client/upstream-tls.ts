@@ -1,5 +1,5 @@
 import type { PeerCertificate } from 'node:tls'
-import type { UpstreamTls } from '../../discovery/model/cluster.ts'
+import type { UpstreamTls } from '../discovery/model/cluster.ts'
 
 /** The part of Node's TLS options that {@link tlsConnectOptions} sets. */
 export interface TlsConnectOptions {

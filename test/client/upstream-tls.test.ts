@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { subjectAltNamesOf, tlsConnectOptions } from '../../../src/client/http/upstream-tls.ts'
+import { subjectAltNamesOf, tlsConnectOptions } from '../../src/client/upstream-tls.ts'
 
 describe('subjectAltNamesOf', () => {
   it('reads DNS names and URIs, and nothing else', () => {

@@ -1,17 +1,14 @@
-import type { FormatCommand, FormatContext } from '../../policies/header-format.ts'
-import type { CompiledHeaderMutations } from '../../policies/header-mutation.ts'
-import type { Exchange } from '../exchange.ts'
-import { ObjectHeaders } from '../object-headers.ts'
-import { readRequestHeader } from '../route-matcher.ts'
-import { formatCommand } from './attempt-request.ts'
-
-type Headers = Record<string, string | string[] | undefined>
+import type { FormatCommand, FormatContext } from '../policies/header-format.ts'
+import type { CompiledHeaderMutations } from '../policies/header-mutation.ts'
+import type { Exchange } from './exchange.ts'
+import type { ReadableHeaders } from './finalize-request.ts'
+import { formatCommand } from './format-command.ts'
+import { readRequestHeader } from './route-matcher.ts'
 
 /** Changes the headers of an answer in place, as the exchange's route says. */
-export function mutateAnswer(exchange: Exchange, headers: Headers): void {
+export function mutateAnswer(exchange: Exchange, answer: ReadableHeaders): void {
   const mutations: CompiledHeaderMutations | null =
     exchange.choice?.responseMutations ?? exchange.route?.responseMutations ?? null
-  const answer = new ObjectHeaders(headers)
   if (exchange.route?.attachment?.answersAttemptCount === true && exchange.attempts > 0) {
     answer.set('x-envoy-attempt-count', String(exchange.attempts))
   }
@@ -21,9 +18,9 @@ export function mutateAnswer(exchange: Exchange, headers: Headers): void {
 
 class AnswerFormat implements FormatContext {
   readonly #exchange: Exchange
-  readonly #answer: ObjectHeaders
+  readonly #answer: ReadableHeaders
 
-  constructor(exchange: Exchange, answer: ObjectHeaders) {
+  constructor(exchange: Exchange, answer: ReadableHeaders) {
     this.#exchange = exchange
     this.#answer = answer
   }

@@ -1,0 +1,38 @@
+import type { Metadata } from '@grpc/grpc-js'
+import type { Endpoint } from '../endpoint.ts'
+import { finalizeRequest } from '../finalize-request.ts'
+import { formatCommand } from '../format-command.ts'
+import type { GrpcExchange } from './grpc-exchange.ts'
+import { MetadataHeaders } from './metadata-headers.ts'
+
+/** What an attempt sends in place of what the client asked for. */
+export interface AttemptMetadata {
+  readonly metadata: Metadata
+  readonly path: string
+  /** The `:authority`; `null` leaves that of the channel. */
+  readonly host: string | null
+}
+
+/** The metadata of an attempt: as its route rewrites it, with the trace and the number of attempts before it (gRFC A6). */
+export function attemptMetadata(exchange: GrpcExchange, metadata: Metadata, endpoint: Endpoint): AttemptMetadata {
+  const { span, choice, changesHeaders, attempts } = exchange
+  if (!changesHeaders && span === null && attempts === 1) return { metadata, path: exchange.path, host: null }
+  const own = metadata.clone()
+  const headers = new MetadataHeaders(own)
+  let path = exchange.path
+  let host: string | null = null
+  if (choice?.attachment?.needsFinalizing === true) {
+    const finalized = finalizeRequest(choice, exchange, headers, command => formatCommand(exchange, endpoint, command))
+    path = finalized.path
+    const rewritten = choice.autoHostRewrite && endpoint.hostname !== '' ? endpoint.hostname : finalized.authority
+    if (rewritten !== exchange.authority) host = rewritten
+  }
+  if (choice?.route.attachment?.sendsAttemptCount === true) headers.set('x-envoy-attempt-count', String(attempts))
+  if (attempts > 1) headers.set('grpc-previous-rpc-attempts', String(attempts - 1))
+  if (span !== null) {
+    headers.set('traceparent', span.traceparent)
+    if (span.tracestate !== '') headers.set('tracestate', span.tracestate)
+    if (span.baggage !== '') headers.set('baggage', span.baggage)
+  }
+  return { metadata: own, path, host }
+}

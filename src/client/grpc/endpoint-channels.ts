@@ -1,0 +1,129 @@
+import { isIP } from 'node:net'
+import type { ChannelCredentials, ChannelInterface, ChannelOptions } from '@grpc/grpc-js'
+import type { UpstreamTls } from '../../discovery/model/cluster.ts'
+import { tlsConnectOptions } from '../upstream-tls.ts'
+import { grpcJs } from './grpc-js.ts'
+
+/** Where and how to connect: everything about an endpoint's channels that its cluster decides. */
+export interface EndpointChannelOptions {
+  /** IP address, host name (logical DNS), or path of a Unix socket when `port` is 0. */
+  readonly address: string
+  readonly port: number
+  readonly tls: UpstreamTls | undefined
+}
+
+/** What a client asks of its connections. Its identity tells clients apart. */
+export interface ChannelProfile {
+  /** grpc-js's own, such as message size limits and compression. */
+  readonly options: ChannelOptions
+  /** Used where the cluster has no TLS of its own. */
+  readonly credentials: ChannelCredentials
+}
+
+/** What an endpoint's channel never does itself: routing, retrying and looking up are the mesh's. */
+const meshOptions: ChannelOptions = {
+  'grpc.enable_retries': 0,
+  'grpc.service_config_disable_resolution': 1,
+  'grpc.enable_http_proxy': 0,
+  // A peer that vanished is noticed within 30 s. grpc-js doubles the interval when a server finds that too much.
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.initial_reconnect_backoff_ms': 1_000,
+  'grpc.max_reconnect_backoff_ms': 10_000,
+}
+
+/**
+ * The connections to one endpoint: one ordinary grpc-js channel for each client profile and authority. Channels of the same options share
+ * their connection, since grpc-js does that below.
+ */
+export class EndpointChannels {
+  readonly #options: EndpointChannelOptions
+  readonly #channels = new Map<ChannelProfile, Map<string, ChannelInterface>>()
+  #lastProfile: ChannelProfile | null = null
+  #lastAuthority = ''
+  #last: ChannelInterface | null = null
+  #isClosed = false
+
+  constructor(options: EndpointChannelOptions) {
+    this.#options = options
+  }
+
+  /** The channel of a client for calls to `authority`; made on first use. */
+  get(profile: ChannelProfile, authority: string): ChannelInterface {
+    if (this.#last !== null && profile === this.#lastProfile && authority === this.#lastAuthority) return this.#last
+    let byAuthority = this.#channels.get(profile)
+    if (byAuthority === undefined) {
+      byAuthority = new Map()
+      this.#channels.set(profile, byAuthority)
+    }
+    let channel = byAuthority.get(authority)
+    if (channel === undefined) {
+      channel = createChannel(this.#options, profile, authority)
+      byAuthority.set(authority, channel)
+      // An exchange that picked this endpoint just before it was removed still gets its connection.
+      if (this.#isClosed) setImmediate(() => this.#closeAll())
+    }
+    this.#lastProfile = profile
+    this.#lastAuthority = authority
+    this.#last = channel
+    return channel
+  }
+
+  /** Forgets a client that is closed. */
+  release(profile: ChannelProfile): void {
+    for (const channel of this.#channels.get(profile)?.values() ?? []) channel.close()
+    this.#channels.delete(profile)
+    if (this.#lastProfile === profile) this.#last = null
+  }
+
+  /** Channels that were made, for people. */
+  *channels(): IterableIterator<ChannelInterface> {
+    for (const byAuthority of this.#channels.values()) yield* byAuthority.values()
+  }
+
+  /** Ends the connections once the calls on them are done; grpc-js keeps them for as long. */
+  drain(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    // One turn late, so that what was picked in this turn is accepted.
+    setImmediate(() => this.#closeAll())
+  }
+
+  #closeAll(): void {
+    for (const profile of [...this.#channels.keys()]) this.release(profile)
+  }
+}
+
+function createChannel(endpoint: EndpointChannelOptions, profile: ChannelProfile, authority: string): ChannelInterface {
+  const { Channel } = grpcJs()
+  const { address, port, tls } = endpoint
+  const options = { ...meshOptions, ...profile.options, 'grpc.default_authority': authority }
+  if (tls === undefined) return new Channel(targetOf(address, port), profile.credentials, options)
+  const { servername } = tlsConnectOptions(tls, hostOf(authority))
+  return new Channel(targetOf(address, port), tlsCredentials(tls, servername), {
+    ...options,
+    'grpc.ssl_target_name_override': servername,
+  })
+}
+
+function tlsCredentials(tls: UpstreamTls, servername: string): ChannelCredentials {
+  const { ca, checkServerIdentity } = tlsConnectOptions(tls, servername)
+  const verify = checkServerIdentity === undefined ? {} : { checkServerIdentity }
+  return grpcJs().credentials.createSsl(ca === undefined ? null : Buffer.from(ca), null, null, verify)
+}
+
+function targetOf(address: string, port: number): string {
+  if (port === 0) return `unix:${address}`
+  switch (isIP(address)) {
+    case 4:
+      return `ipv4:${address}:${port}`
+    case 6:
+      return `ipv6:[${address}]:${port}`
+    default:
+      return `dns:${address}:${port}`
+  }
+}
+
+function hostOf(authority: string): string {
+  return /^\[([^\]]+)\]|^[^:]+/.exec(authority)?.[1] ?? authority.replace(/:\d+$/, '')
+}

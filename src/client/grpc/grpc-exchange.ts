@@ -1,0 +1,346 @@
+import type { CallCredentials, ChannelInterface, Deadline, InterceptingListener, Metadata, StatusObject } from '@grpc/grpc-js'
+import { mutateAnswer } from '../answer-headers.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { Exchange } from '../exchange.ts'
+import type { ExchangeEnvironment } from '../exchange-record.ts'
+import type { LocalReply } from '../local-reply.ts'
+import type { RoutePlan, RouteTimeouts } from '../route-plan.ts'
+import type { Target } from '../target.ts'
+import { attemptMetadata } from './attempt-metadata.ts'
+import { CallStatusError, failureOf, localStatus, statusOfError, statusOfReply } from './call-status.ts'
+import type { ChannelProfile } from './endpoint-channels.ts'
+import { grpcCode, httpStatusOf } from './grpc-code.ts'
+import { type MessageContext, MessageReplay, type OutgoingMessage, settle } from './message-replay.ts'
+import { MetadataHeaders, readMetadata } from './metadata-headers.ts'
+
+/** grpc-js's call, whose interface it does not export by name. */
+export type Call = ReturnType<ChannelInterface['createCall']>
+type ParentCall = Parameters<ChannelInterface['createCall']>[3]
+type AuthContext = ReturnType<Call['getAuthContext']>
+
+/** How a client asked for a call. */
+export interface CallRequest {
+  /** `/package.Service/Method` */
+  readonly method: string
+  readonly deadline: Deadline
+  readonly parentCall: ParentCall
+  readonly propagateFlags: number | null | undefined
+}
+
+/**
+ * One gRPC call, whatever it takes. It is the call that the client's stub holds, and the listener of every attempt (later ones speak through
+ * {@link AttemptListener}, which knows its number). An attempt is a call on the ordinary channel of an endpoint.
+ */
+export class GrpcExchange extends Exchange implements Call, InterceptingListener {
+  readonly #profile: ChannelProfile
+  readonly #request: CallRequest
+  readonly #deadlineAt: number
+  readonly #messages: MessageReplay
+  #credentials: CallCredentials | null = null
+  #metadata: Metadata | null = null
+  #listener: InterceptingListener | null = null
+  /** The running attempt. */
+  #call: Call | null = null
+  #number = 0
+  /** A message is on its way, and its writer must not be let go on yet. */
+  #isWriting = false
+  #isHalfClosed = false
+  /** The client waits for a message. */
+  #isReading = false
+  #cancelled: StatusObject | null = null
+  #lastPeer = ''
+  /** The code of the status handed to the client; -1 while there is none. */
+  grpcStatus = -1
+
+  constructor(
+    environment: ExchangeEnvironment,
+    target: Target,
+    authority: string,
+    profile: ChannelProfile,
+    request: CallRequest,
+  ) {
+    super(environment, target, authority, 'http', 'POST', request.method)
+    const { deadline } = request
+    this.#profile = profile
+    this.#request = request
+    this.#deadlineAt = deadline instanceof Date ? deadline.getTime() : deadline
+    this.#messages = new MessageReplay(environment.maxReplayBytes)
+  }
+
+  // --- The client's call ---
+
+  start(metadata: Metadata, listener: InterceptingListener): void {
+    this.#metadata = metadata
+    this.#listener = listener
+    if (this.#cancelled !== null) {
+      this.deliverError(new CallStatusError(this.#cancelled))
+      return
+    }
+    this.#obeyParent()
+    if (this.#deadlineAt !== Number.POSITIVE_INFINITY) this.#obeyDeadline()
+    this.run()
+  }
+
+  sendMessageWithContext(context: MessageContext, message: Buffer): void {
+    if (this.phase === 'finished') {
+      if (context.callback !== undefined) process.nextTick(context.callback)
+      return
+    }
+    this.requestBytes += message.length
+    this.#messages.push(message, context)
+    this.#write()
+  }
+
+  halfClose(): void {
+    this.#isHalfClosed = true
+    if (!this.#messages.hasNext) this.#call?.halfClose()
+  }
+
+  startRead(): void {
+    this.#isReading = true
+    this.#call?.startRead()
+  }
+
+  cancelWithStatus(code: number, details: string): void {
+    if (this.phase === 'finished' || this.#cancelled !== null) return
+    this.#cancelled = localStatus(code, details)
+    if (this.#listener !== null) this.abortedByCaller(new CallStatusError(this.#cancelled))
+  }
+
+  getPeer(): string {
+    return this.#call?.getPeer() ?? (this.#lastPeer === '' ? this.authority : this.#lastPeer)
+  }
+
+  getCallNumber(): number {
+    return this.#call?.getCallNumber() ?? this.#number
+  }
+
+  setCredentials(credentials: CallCredentials): void {
+    this.#credentials = credentials
+  }
+
+  getAuthContext(): AuthContext {
+    return this.#call?.getAuthContext() ?? null
+  }
+
+  // --- What the router asks ---
+
+  header(name: string): string | readonly string[] | undefined {
+    // grpc-js sets it later (gRFC A28).
+    if (name === 'content-type') return 'application/grpc'
+    return this.#metadata === null ? undefined : readMetadata(this.#metadata, name)
+  }
+
+  // --- The listener of the first attempt ---
+
+  onReceiveMetadata(metadata: Metadata): void {
+    this.onAttemptMetadata(1, metadata)
+  }
+
+  onReceiveMessage(message: Buffer): void {
+    this.onAttemptMessage(1, message)
+  }
+
+  onReceiveStatus(status: StatusObject): void {
+    this.onAttemptStatus(1, status)
+  }
+
+  // --- What every attempt tells ---
+
+  onAttemptMetadata(attempt: number, metadata: Metadata): void {
+    if (attempt !== this.epoch) return
+    this.attemptSent()
+    this.commit(200)
+    this.#messages.release()
+    if (this.changesAnswer) mutateAnswer(this, new MetadataHeaders(metadata))
+    this.#listener?.onReceiveMetadata(metadata)
+  }
+
+  onAttemptMessage(attempt: number, message: Buffer): void {
+    if (attempt !== this.epoch) return
+    this.responseBytes += message.length
+    this.#isReading = false
+    this.#listener?.onReceiveMessage(message)
+  }
+
+  onAttemptStatus(attempt: number, status: StatusObject): void {
+    if (attempt !== this.epoch) return
+    if (this.#call !== null) this.#lastPeer = this.#call.getPeer()
+    if (this.phase === 'committed') {
+      this.judge(httpStatusOf(status.code))
+      this.#end(status)
+      return
+    }
+    if (status.code === grpcCode.deadlineExceeded && this.environment.clock.wallNow() >= this.#deadlineAt) {
+      this.judge(504)
+      this.flag = 'UT'
+      this.fail(new CallStatusError(status))
+      return
+    }
+    const failure = failureOf(status)
+    if (failure !== null) {
+      this.#call = null
+      const free = failure === 'connect-failure' ? 'elsewhere' : failure === 'refused-stream' ? 'once' : 'no'
+      this.attemptFailed(failure, new CallStatusError(status), free)
+      return
+    }
+    if (this.responseStarted(200, answerHeaders(status), httpStatusOf(status.code))) {
+      this.#call = null
+      return
+    }
+    if (this.changesAnswer) mutateAnswer(this, new MetadataHeaders(status.metadata))
+    this.#end(status)
+  }
+
+  // --- What the sequence asks ---
+
+  protected send(endpoint: Endpoint): void {
+    const { parentCall, propagateFlags } = this.#request
+    const metadata = this.#metadata
+    if (metadata === null) return
+    const attempt = this.attempts
+    const sent = attemptMetadata(this, metadata, endpoint)
+    const channel = endpoint.grpc.get(this.#profile, this.authority)
+    const call = channel.createCall(sent.path, this.#attemptDeadline(), sent.host, parentCall, propagateFlags)
+    this.#call = call
+    this.#number = call.getCallNumber()
+    if (this.#credentials !== null) call.setCredentials(this.#credentials)
+    this.#isWriting = false
+    this.#messages.rewind()
+    call.start(sent.metadata, attempt === 1 ? this : new AttemptListener(this, attempt))
+    // The call may have ended already.
+    if (this.#call !== call) return
+    if (this.#isReading) call.startRead()
+    if (this.#messages.hasNext) this.#write()
+    else if (this.#isHalfClosed) call.halfClose()
+  }
+
+  protected passThrough(): boolean {
+    return false
+  }
+
+  protected abandon(): void {
+    const call = this.#call
+    this.#call = null
+    this.epoch = 0
+    if (call === null) return
+    this.#lastPeer = call.getPeer()
+    call.cancelWithStatus(this.#cancelled?.code ?? grpcCode.cancelled, this.#cancelled?.details ?? 'Cancelled on client')
+  }
+
+  protected canReplay(): boolean {
+    return this.#messages.canReplay
+  }
+
+  protected isPaused(): boolean {
+    return !this.#isReading
+  }
+
+  protected isWholeRequest(): boolean {
+    return false
+  }
+
+  protected timeouts(plan: RoutePlan): RouteTimeouts {
+    return plan.grpc
+  }
+
+  protected deliverReply(reply: LocalReply): void {
+    this.#deliver(this.error === null ? statusOfReply(reply) : statusOfError(this.error))
+  }
+
+  protected deliverError(error: Error): void {
+    this.#deliver(statusOfError(error))
+  }
+
+  protected release(): void {
+    this.#messages.close()
+  }
+
+  #end(status: StatusObject): void {
+    this.grpcStatus = status.code
+    this.responseEnded()
+    this.#listener?.onReceiveStatus(status)
+  }
+
+  #deliver(status: StatusObject): void {
+    this.grpcStatus = status.code
+    // Never from inside a call of the client's.
+    process.nextTick(() => this.#listener?.onReceiveStatus(status))
+  }
+
+  /** Sends what is next, one at a time as far as writers wait: an endpoint's call holds one message until it is on a connection. */
+  #write(): void {
+    const call = this.#call
+    if (call === null || this.#isWriting) return
+    const outgoing = this.#messages.next()
+    if (outgoing === undefined) return
+    this.#isWriting = true
+    call.sendMessageWithContext(this.#contextOf(outgoing, call), outgoing.message)
+    if (this.#isHalfClosed && !this.#messages.hasNext) call.halfClose()
+  }
+
+  #contextOf(outgoing: OutgoingMessage, call: Call): MessageContext {
+    const callback = () => {
+      settle(outgoing)
+      if (this.#call !== call) return
+      this.#isWriting = false
+      this.#write()
+    }
+    return outgoing.flags === undefined ? { callback } : { callback, flags: outgoing.flags }
+  }
+
+  /** The client's, or the route's if that is nearer: it is told to the server. */
+  #attemptDeadline(): Deadline {
+    const maxDurationMs = this.plan === null ? 0 : this.plan.grpc.maxDurationMs
+    if (maxDurationMs === 0) return this.#request.deadline
+    const { clock } = this.environment
+    return Math.min(this.#deadlineAt, clock.wallNow() + this.startedAt + maxDurationMs - clock.now())
+  }
+
+  /** An attempt has a timer of its own; this one is for the time without one. */
+  #obeyDeadline(): void {
+    const { clock } = this.environment
+    this.limit(clock.now() + Math.max(0, this.#deadlineAt - clock.wallNow()), 'UT')
+    this.arm()
+  }
+
+  /** grpc-js's own call would do it, but there may be none yet. */
+  #obeyParent(): void {
+    const { parentCall, propagateFlags } = this.#request
+    if (parentCall === null || typeof propagateFlags !== 'number' || (propagateFlags & propagateCancellation) === 0) return
+    parentCall.on('cancelled', () => this.cancelWithStatus(grpcCode.cancelled, 'Cancelled by parent call'))
+  }
+}
+
+/** `grpc.propagate.CANCELLATION` */
+const propagateCancellation = 8
+
+/** The listener of an attempt after the first. */
+class AttemptListener implements InterceptingListener {
+  readonly #exchange: GrpcExchange
+  readonly #attempt: number
+
+  constructor(exchange: GrpcExchange, attempt: number) {
+    this.#exchange = exchange
+    this.#attempt = attempt
+  }
+
+  onReceiveMetadata(metadata: Metadata): void {
+    this.#exchange.onAttemptMetadata(this.#attempt, metadata)
+  }
+
+  onReceiveMessage(message: Buffer): void {
+    this.#exchange.onAttemptMessage(this.#attempt, message)
+  }
+
+  onReceiveStatus(status: StatusObject): void {
+    this.#exchange.onAttemptStatus(this.#attempt, status)
+  }
+}
+
+/** The headers of an answer that is nothing but a status, as a retry policy reads them. */
+function answerHeaders({ code, metadata }: StatusObject): Record<string, string | undefined> {
+  const headers: Record<string, string | undefined> = { 'grpc-status': String(code) }
+  for (const [name, value] of Object.entries(metadata.getMap())) if (typeof value === 'string') headers[name] = value
+  return headers
+}

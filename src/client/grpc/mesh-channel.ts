@@ -1,0 +1,166 @@
+import type { ChannelCredentials, ChannelInterface, ChannelOptions, Deadline } from '@grpc/grpc-js'
+import { parseGrpcTarget } from '../../discovery/grpc-target.ts'
+import type { DataPlane } from '../data-plane.ts'
+import type { Target } from '../target.ts'
+import type { ChannelProfile } from './endpoint-channels.ts'
+import { type Call, GrpcExchange } from './grpc-exchange.ts'
+import { grpcJs } from './grpc-js.ts'
+
+/** Options of {@link MeshChannel}. */
+export interface MeshChannelOptions {
+  /** Used where the cluster configures no TLS, with its call credentials; default insecure. */
+  readonly credentials?: ChannelCredentials
+  /** grpc-js's own: message size limits, compression, user agent. What the mesh does itself (retries, service config, look-up) is ignored. */
+  readonly options?: ChannelOptions
+}
+
+type ConnectivityState = ReturnType<ChannelInterface['getConnectivityState']>
+type ParentCall = Parameters<ChannelInterface['createCall']>[3]
+
+interface StateWatcher {
+  readonly from: ConnectivityState
+  readonly callback: (error?: Error) => void
+  timer: NodeJS.Timeout | null
+}
+
+/**
+ * A gRPC channel whose calls go through the mesh: for the option `channelOverride` of every grpc-js client. Each call is routed and balanced
+ * by itself, on the ordinary channels of the endpoints.
+ */
+export class MeshChannel implements ChannelInterface, ChannelProfile {
+  readonly credentials: ChannelCredentials
+  readonly options: ChannelOptions
+  readonly authority: string
+  readonly #plane: DataPlane
+  readonly #target: Target
+  readonly #watchers = new Set<StateWatcher>()
+  readonly #unsubscribe: () => void
+  /** The endpoint whose connection stands for the channel's. */
+  #probe: ChannelInterface | null = null
+  #channelz: ChannelInterface | null = null
+  #isClosed = false
+
+  /** @param watch makes the plane follow an authority */
+  constructor(
+    plane: DataPlane,
+    watch: (authority: string) => Target,
+    target: string,
+    { credentials, options = {} }: MeshChannelOptions = {},
+  ) {
+    this.credentials = credentials ?? grpcJs().credentials.createInsecure()
+    this.options = options
+    this.authority = authorityOf(target)
+    this.#plane = plane
+    this.#target = watch(this.authority)
+    this.#unsubscribe = plane.onChange(() => this.#tellWatchers())
+  }
+
+  createCall(
+    method: string,
+    deadline: Deadline,
+    host: string | null | undefined,
+    parentCall: ParentCall,
+    propagateFlags: number | null | undefined,
+  ): Call {
+    if (this.#isClosed) throw new Error('Channel has been shut down')
+    const authority = typeof host === 'string' && host !== '' ? host : this.authority
+    return new GrpcExchange(this.#plane.environment, this.#target, authority, this, {
+      method,
+      deadline,
+      parentCall,
+      propagateFlags,
+    })
+  }
+
+  getTarget(): string {
+    return `xds:///${this.authority}`
+  }
+
+  /**
+   * READY when an endpoint of the route that takes everything is connected; CONNECTING while there is no configuration, or no connection yet;
+   * TRANSIENT_FAILURE when there is none to be had.
+   */
+  getConnectivityState(tryToConnect: boolean): ConnectivityState {
+    const { connectivityState } = grpcJs()
+    if (this.#isClosed) return connectivityState.SHUTDOWN
+    if (this.#target.failure !== null) return connectivityState.TRANSIENT_FAILURE
+    if (this.#target.router === null) return connectivityState.CONNECTING
+    const known = this.#probe?.getConnectivityState(tryToConnect) ?? connectivityState.IDLE
+    if (known === connectivityState.READY || known === connectivityState.CONNECTING) return known
+    if (!tryToConnect) return known === connectivityState.SHUTDOWN ? connectivityState.IDLE : known
+    const probe = this.#findProbe()
+    if (probe === null) return connectivityState.TRANSIENT_FAILURE
+    if (probe !== this.#probe) this.#follow(probe)
+    return probe.getConnectivityState(true)
+  }
+
+  watchConnectivityState(currentState: ConnectivityState, deadline: Date | number, callback: (error?: Error) => void): void {
+    if (this.#isClosed) throw new Error('Channel has been shut down')
+    const watcher: StateWatcher = { from: currentState, callback, timer: null }
+    const at = deadline instanceof Date ? deadline.getTime() : deadline
+    if (at !== Number.POSITIVE_INFINITY) {
+      const late = () => {
+        this.#watchers.delete(watcher)
+        callback(new Error('Deadline passed without connectivity state change'))
+      }
+      watcher.timer = setTimeout(late, Math.min(Math.max(0, at - Date.now()), 0x7fffffff))
+    }
+    this.#watchers.add(watcher)
+    if (this.getConnectivityState(false) !== currentState) process.nextTick(() => this.#tellWatchers())
+  }
+
+  /** Of a channel to the same authority that never connects: grpc-js alone can register one. */
+  getChannelzRef(): ReturnType<ChannelInterface['getChannelzRef']> {
+    const { Channel, credentials } = grpcJs()
+    this.#channelz ??= new Channel(`dns:${this.authority}`, credentials.createInsecure(), {})
+    return this.#channelz.getChannelzRef()
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#unsubscribe()
+    this.#channelz?.close()
+    for (const cluster of this.#plane.clusters.values()) for (const { used } of cluster.endpoints()) used?.grpc?.release(this)
+    this.#tellWatchers()
+  }
+
+  #findProbe(): ChannelInterface | null {
+    const { random } = this.#plane.environment
+    const request = { authority: this.authority, method: 'POST', path: '/', scheme: 'http', header: () => undefined }
+    const route = this.#target.router?.match(request, random()) ?? null
+    if (route === null || route.action.kind !== 'forward') return this.#probe
+    const cluster = route.action.forward.pickTarget(request, random())?.attachment?.cluster()
+    const endpoint = cluster?.pick({ hash: null, random }, null, 0)
+    return endpoint?.grpc.get(this, this.authority) ?? null
+  }
+
+  #follow(probe: ChannelInterface): void {
+    this.#probe = probe
+    const next = () => {
+      if (this.#isClosed || this.#probe !== probe || this.#watchers.size === 0) return
+      probe.watchConnectivityState(probe.getConnectivityState(false), Number.POSITIVE_INFINITY, () => {
+        this.#tellWatchers()
+        next()
+      })
+    }
+    process.nextTick(next)
+  }
+
+  #tellWatchers(): void {
+    const state = this.getConnectivityState(false)
+    for (const watcher of [...this.#watchers]) {
+      if (watcher.from === state) continue
+      this.#watchers.delete(watcher)
+      if (watcher.timer !== null) clearTimeout(watcher.timer)
+      watcher.callback()
+    }
+  }
+}
+
+/** The authority that a target names: `xds:///name`, `dns:///host:port`, `host:port`. */
+function authorityOf(target: string): string {
+  const xds = /^xds:(?:\/\/\/)?(.+)$/.exec(target)
+  if (xds?.[1] !== undefined) return xds[1]
+  return target.includes(':/') || target.startsWith('dns:') ? parseGrpcTarget(target).authority : target
+}

@@ -1,0 +1,83 @@
+/** What grpc-js's clients pass with a message. The types of it are not public. */
+export interface MessageContext {
+  callback?: (error?: Error | null) => void
+  flags?: number
+}
+
+/** A message of a call, on its way out. */
+export interface OutgoingMessage {
+  readonly message: Buffer
+  readonly flags: number | undefined
+  /** Lets the writer go on; called once. */
+  callback: MessageContext['callback'] | undefined
+}
+
+/**
+ * The messages of a call, kept so that they can be sent again: all of them while they are under the cap and the call is not committed, and
+ * after that only those that were not sent yet.
+ */
+export class MessageReplay {
+  readonly #maxBytes: number
+  #messages: OutgoingMessage[] = []
+  #next = 0
+  #bytes = 0
+  #isWhole = true
+
+  /** @param maxBytes held for another attempt */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** Every message is still there. */
+  get canReplay(): boolean {
+    return this.#isWhole
+  }
+
+  get hasNext(): boolean {
+    return this.#next < this.#messages.length
+  }
+
+  push(message: Buffer, { flags, callback }: MessageContext): void {
+    this.#messages.push({ message, flags, callback })
+    this.#bytes += message.length
+    if (this.#isWhole && this.#bytes > this.#maxBytes) this.release()
+  }
+
+  /** The next one to send. */
+  next(): OutgoingMessage | undefined {
+    const message = this.#messages[this.#next]
+    if (message === undefined) return undefined
+    if (this.#isWhole) this.#next++
+    else this.#messages.shift()
+    return message
+  }
+
+  /** Another attempt begins with the first message. */
+  rewind(): void {
+    this.#next = 0
+  }
+
+  /** There will be no other attempt: what was sent is let go of. */
+  release(): void {
+    if (!this.#isWhole) return
+    this.#isWhole = false
+    this.#messages.splice(0, this.#next)
+    this.#next = 0
+  }
+
+  /** The call is over: whoever waits to write goes on. */
+  close(): void {
+    const waiting = this.#messages
+    this.#messages = []
+    this.#next = 0
+    this.#isWhole = false
+    for (const each of waiting) settle(each)
+  }
+}
+
+/** Lets the writer of a message go on, if it waits. */
+export function settle(outgoing: OutgoingMessage): void {
+  const { callback } = outgoing
+  outgoing.callback = undefined
+  if (callback !== undefined) process.nextTick(callback)
+}
