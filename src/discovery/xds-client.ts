@@ -276,7 +276,7 @@ export class XdsClient {
       }
       this.#held.set(kind, runtime.clock.setTimeout(release, reconnectDelayMs(repeats, runtime.random)))
     } else if (refusal !== undefined) {
-      runtime.logger.warn(`xds: refused: ${refusal}`, { typeUrl, version })
+      runtime.logger.warn(`xds: refused, and what was in use before stays: ${refusal}`, { typeUrl, version })
       onEvent?.({ kind: 'nack', typeUrl, version, message: refusal })
     }
   }

@@ -54,7 +54,8 @@ function decodeDiscovery(message: Cluster, problems: Problems): ClusterDiscovery
     case DiscoveryType.LOGICAL_DNS:
       return decodeDns(message, problems)
   }
-  problems.addAt('type', `${enumName(Cluster_DiscoveryTypeSchema, clusterDiscoveryType.value)} is not supported`)
+  const type = enumName(Cluster_DiscoveryTypeSchema, clusterDiscoveryType.value)
+  problems.addAt('type', `must be EDS, STATIC, STRICT_DNS or LOGICAL_DNS, got ${type}`)
   return { kind: 'eds', edsServiceName: message.name }
 }
 

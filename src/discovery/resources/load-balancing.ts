@@ -106,7 +106,8 @@ function decodeLbPolicy(message: Cluster, problems: Problems): DecodedPolicy {
     case Cluster_LbPolicy.CLUSTER_PROVIDED:
       if (message.clusterDiscoveryType.case === 'clusterType') return plain(roundRobin)
   }
-  problems.addAt('lb_policy', `${enumName(Cluster_LbPolicySchema, message.lbPolicy)} is not supported`)
+  const given = enumName(Cluster_LbPolicySchema, message.lbPolicy)
+  problems.addAt('lb_policy', `must be ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM or MAGLEV, got ${given}`)
   return plain(roundRobin)
 }
 

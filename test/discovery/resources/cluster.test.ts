@@ -200,8 +200,16 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
     { type: 'LOGICAL_DNS', loadAssignment: { clusterName: 'c' } },
     ['load_assignment: of a LOGICAL_DNS cluster must hold one locality with one endpoint, got 0 endpoints'],
   ],
-  ['the balancer of the cluster provider', { lbPolicy: 'CLUSTER_PROVIDED' }, ['lb_policy: CLUSTER_PROVIDED is not supported']],
-  ['the original destination', { type: 'ORIGINAL_DST' }, ['type: ORIGINAL_DST is not supported']],
+  [
+    'the balancer of the cluster provider',
+    { lbPolicy: 'CLUSTER_PROVIDED' },
+    ['lb_policy: must be ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM or MAGLEV, got CLUSTER_PROVIDED'],
+  ],
+  [
+    'the original destination',
+    { type: 'ORIGINAL_DST' },
+    ['type: must be EDS, STATIC, STRICT_DNS or LOGICAL_DNS, got ORIGINAL_DST'],
+  ],
   ['a malformed duration', { connectTimeout: '0s', dnsRefreshRate: '1s' }, ['connect_timeout: must be > 0, got 0s']],
   [
     'percentages out of range',
