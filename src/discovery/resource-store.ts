@@ -76,6 +76,12 @@ export class ResourceStore<T> {
     return Object.fromEntries([...this.cachedNames()].map(name => [name, this.versionOf(name) ?? '']))
   }
 
+  /** The resource held, if one is. */
+  held(name: string): T | undefined {
+    const state = this.#entries.get(name)?.state
+    return state?.kind === 'cached' ? state.value : undefined
+  }
+
   /** Whether these are the bytes of the resource held. Bytes, since decoded resources that differ can look alike. */
   holds(name: string, bytes: Uint8Array): boolean {
     const state = this.#entries.get(name)?.state

@@ -120,7 +120,7 @@ export class ResourceSubscription<T> {
     if (resource.name !== '' && this.store.holds(resource.name, resource.bytes)) {
       return { resource, name: resource.name, result: undefined }
     }
-    const { name: ownName, decoded } = yield* type.decodeInSlices(resource.bytes)
+    const { name: ownName, decoded } = yield* type.decodeInSlices(resource.bytes, held => this.store.held(held))
     const name = resource.name || ownName
     return { resource, name, result: this.store.holds(name, resource.bytes) ? undefined : decoded }
   }

@@ -1,4 +1,5 @@
 import type { ClusterLoadAssignment, LbEndpoint, Locality, LocalityLbEndpoints } from '../model/endpoint.ts'
+import { AddressSet } from './address-set.ts'
 import type { Problems } from './problems.ts'
 
 const maxUint32 = 0xffff_ffff
@@ -12,8 +13,7 @@ const maxPort = 65_535
 export class AssignmentBuilder {
   readonly #problems: Problems
   readonly #localities: LocalityLbEndpoints[] = []
-  /** One port, or all of them when an address has several. */
-  readonly #ports = new Map<string, number | Set<number>>()
+  readonly #addresses = new AddressSet()
   readonly #localityKeys = new Set<string>()
   readonly #localityWeights = new Map<number, number>()
   #endpointWeights = 0
@@ -80,20 +80,7 @@ export class AssignmentBuilder {
   }
 
   #checkAddress(address: string, port: number, index: number): void {
-    const known = this.#ports.get(address)
-    if (known === undefined) {
-      this.#ports.set(address, port)
-    } else if (typeof known === 'number') {
-      if (known === port) this.#duplicate(address, port, index)
-      else this.#ports.set(address, new Set([known, port]))
-    } else if (known.has(port)) {
-      this.#duplicate(address, port, index)
-    } else {
-      known.add(port)
-    }
-  }
-
-  #duplicate(address: string, port: number, index: number): void {
-    if (address !== '') this.#at(index).addAt('endpoint.address', `${address}:${port} is there twice`)
+    if (this.#addresses.add(address, port) || address === '') return
+    this.#at(index).addAt('endpoint.address', `${address}:${port} is there twice`)
   }
 }

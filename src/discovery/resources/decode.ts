@@ -32,8 +32,12 @@ export interface ResourceType<T> {
   readonly typeUrl: string
   /** Decodes and checks the value of an `Any`. Throws nothing: what is wrong is in the result, every error with its path. */
   decode(bytes: Uint8Array): DecodedResource<T>
-  /** {@link decode} in slices of well under a millisecond: an assignment by endpoints, a route configuration by virtual hosts. */
-  decodeInSlices(bytes: Uint8Array): Generator<undefined, DecodedResource<T>, undefined>
+  /**
+   * {@link decode} in slices of well under a millisecond: an assignment by endpoints, a route configuration by virtual hosts.
+   *
+   * @param held the resource of a name that is in use, from which an assignment takes over what did not change
+   */
+  decodeInSlices(bytes: Uint8Array, held?: (name: string) => T | undefined): Generator<undefined, DecodedResource<T>, undefined>
 }
 
 /** Every kind of resource, in the order in which one leads to the next. */
@@ -95,13 +99,16 @@ function resourceType<Desc extends DescMessage, T>(
 /** A kind of resource that is large enough to be read in slices. */
 function slicedResourceType<T>(
   schema: DescMessage,
-  read: (bytes: Uint8Array, problems: Problems) => Generator<undefined, T, undefined>,
+  read: (bytes: Uint8Array, problems: Problems, before?: T) => Generator<undefined, T, undefined>,
 ): ResourceType<T> {
-  function* decodeInSlices(bytes: Uint8Array): Generator<undefined, DecodedResource<T>, undefined> {
+  function* decodeInSlices(
+    bytes: Uint8Array,
+    held?: (name: string) => T | undefined,
+  ): Generator<undefined, DecodedResource<T>, undefined> {
     const name = readName(bytes)
     const problems = Problems.of(`${schema.name} ${JSON.stringify(name)}`)
     try {
-      const value = yield* read(bytes, problems)
+      const value = yield* read(bytes, problems, held?.(name))
       return { name, decoded: toDecoded(value, problems) }
     } catch (error) {
       problems.add(`cannot be parsed: ${error instanceof Error ? error.message : String(error)}`)

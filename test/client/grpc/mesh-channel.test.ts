@@ -229,8 +229,8 @@ suite('a gRPC channel through the mesh', () => {
     for (const [target, details] of [
       ['none', /no route of virtual host everything matches POST \/test.Echo\/Unary/],
       ['empty', /^cluster empty: no healthy upstream: it has no endpoints/],
-      ['missing', /^cluster missing: not found/],
-      ['unknown', /^host unknown: no such listener/],
+      ['missing', /^cluster missing, named by route everything of virtual host everything: not found/],
+      ['unknown', /^host unknown: not in the mesh: no such listener/],
     ] as const) {
       const client = grpcClientOn({ channel }, EchoClient, target, {})
       const result = await callUnary(client, 'x')

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import fc from 'fast-check'
 import { ClusterLoadAssignmentSchema } from '../../../src/discovery/gen/envoy/config/endpoint/v3/endpoint_pb.ts'
+import type { ClusterLoadAssignment } from '../../../src/discovery/model/endpoint.ts'
 import { decodeClusterLoadAssignment } from '../../../src/discovery/resources/cluster-load-assignment.ts'
 import { readClusterLoadAssignment } from '../../../src/discovery/resources/cluster-load-assignment-reader.ts'
 import { resourceTypes } from '../../../src/discovery/resources/decode.ts'
@@ -228,6 +229,41 @@ test('the wire reader agrees with the generated decoder, in what it reads and in
     }),
     { numRuns: 1000, seed: 1 },
   )
+})
+
+test('an update takes over the endpoints that did not change, and reads the same as without', () => {
+  const names = fc.uniqueArray(fc.integer({ min: 0, max: 30 }), { maxLength: 20 })
+  const encodeEndpoints = (localities: readonly (readonly number[])[], weight: number) =>
+    encode({
+      clusterName: 'a',
+      endpoints: localities.map((numbers, index) => ({
+        locality: { zone: `z${index}` },
+        lbEndpoints: numbers.map(each =>
+          endpoint(`10.0.${index}.${each}`, 80, each % 7 === 0 ? { loadBalancingWeight: weight } : {}),
+        ),
+      })),
+    })
+  const decodeAfter = (bytes: Uint8Array, before?: ClusterLoadAssignment) => {
+    const slices = resourceTypes.clusterLoadAssignment.decodeInSlices(bytes, () => before)
+    for (let slice = slices.next(); ; slice = slices.next()) {
+      if (slice.done !== true) continue
+      assert.ok(slice.value.decoded.ok)
+      return slice.value.decoded.value
+    }
+  }
+  fc.assert(
+    fc.property(fc.array(names, { maxLength: 3 }), fc.array(names, { maxLength: 3 }), (first, second) => {
+      const before = decodeAfter(encodeEndpoints(first, 1))
+      const bytes = encodeEndpoints(second, 2)
+      assert.deepEqual(decodeAfter(bytes, before), decodeAfter(bytes))
+    }),
+  )
+
+  const many = Array.from({ length: 20 }, (_, index) => index + 1)
+  const before = decodeAfter(encodeEndpoints([many], 1))
+  const after = decodeAfter(encodeEndpoints([[...many.slice(0, 3), 99, ...many.slice(5)]], 1), before)
+  const known = new Set(before.localities[0]?.endpoints)
+  assert.equal(after.localities[0]?.endpoints.filter(each => known.has(each)).length, 18)
 })
 
 test('bytes cut off anywhere are an error and never an exception', () => {
