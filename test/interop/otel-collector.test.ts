@@ -1,109 +1,14 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { unusedPort } from '../support/http-upstream.ts'
-import { otelCollector } from '../support/otel-collector.ts'
 import { startRegisteredApp, staticConfig } from '../support/registered-app.ts'
-
-/** A block of the debug exporter's text: a span, or a metric with its points. */
-interface Block {
-  readonly resource: string
-  readonly lines: readonly string[]
-}
-
-/** A collector whose debug exporter is read as text, so that what is compared is what it understood. */
-class Collector {
-  readonly #child: ChildProcess
-  readonly #folder: string
-  readonly endpoint: string
-  readonly #lines: string[] = []
-
-  private constructor(child: ChildProcess, folder: string, endpoint: string) {
-    this.#child = child
-    this.#folder = folder
-    this.endpoint = endpoint
-    if (child.stderr) createInterface(child.stderr).on('line', line => this.#lines.push(line))
-  }
-
-  static async start(protocol: 'http' | 'grpc'): Promise<Collector> {
-    const folder = mkdtempSync(join(tmpdir(), 'inmesh-collector-'))
-    const endpoint = `127.0.0.1:${await unusedPort()}`
-    const pipeline = { receivers: ['otlp'], exporters: ['debug'] }
-    const config = {
-      receivers: { otlp: { protocols: { [protocol]: { endpoint } } } },
-      exporters: { debug: { verbosity: 'detailed' } },
-      service: { pipelines: { traces: pipeline, metrics: pipeline }, telemetry: { metrics: { level: 'none' } } },
-    }
-    const path = join(folder, 'config.yaml')
-    writeFileSync(path, JSON.stringify(config))
-    const child = spawn(otelCollector(), ['--config', path], { stdio: ['ignore', 'ignore', 'pipe'] })
-    const collector = new Collector(child, folder, endpoint)
-    await collector.until(lines => lines.some(line => line.includes('Everything is ready')))
-    return collector
-  }
-
-  async until(condition: (lines: readonly string[]) => boolean): Promise<void> {
-    while (!condition(this.#lines)) {
-      if (this.#child.exitCode !== null) throw new Error(`the collector ended:\n${this.#lines.join('\n')}`)
-      if (this.#child.stderr) await once(this.#child.stderr, 'data')
-    }
-  }
-
-  spans(): Block[] {
-    return this.#blocks(/^Span #\d+/)
-  }
-
-  metrics(): Block[] {
-    return this.#blocks(/^Metric #\d+/)
-  }
-
-  stop(): void {
-    this.#child.kill('SIGKILL')
-    rmSync(this.#folder, { recursive: true })
-  }
-
-  #blocks(start: RegExp): Block[] {
-    const blocks: { resource: string; lines: string[] }[] = []
-    let resource: string[] = []
-    let block: string[] | null = null
-    let isResource = false
-    for (const line of this.#lines) {
-      if (/(^|\t)Resource(Spans|Metrics) #\d+$/.test(line)) {
-        resource = []
-        block = null
-        isResource = true
-      } else if (/^Scope(Spans|Metrics) #\d+/.test(line)) {
-        isResource = false
-      } else if (start.test(line)) {
-        block = []
-        blocks.push({ resource: resource.join('\n'), lines: block })
-      } else if (isResource) {
-        resource.push(line.trim())
-      } else {
-        block?.push(line.trim())
-      }
-    }
-    return blocks
-  }
-}
-
-const serviceOf = ({ resource }: Block) => /service\.name: Str\(([^)]*)\)/.exec(resource)?.[1]
-const field = ({ lines }: Block, name: string) =>
-  lines.find(line => new RegExp(`^(-> )?${name}\\s*:`).test(line))?.replace(/^[^:]*:\s*/, '')
-/** By name, without those of a span's events. */
-function attributes({ lines }: Block): Record<string, string> {
-  const eventsAt = lines.indexOf('Events:')
-  const own = eventsAt < 0 ? lines : lines.slice(0, eventsAt)
-  const found = own.map(line => /^-> ([\w.]+): ((?:Str|Int|Bool|Double)\(.*\))$/.exec(line))
-  return Object.fromEntries(found.flatMap(match => (match === null ? [] : [[match[1], match[2]]])))
-}
+import { attributes, type Block, Collector, field, serviceOf } from './support/collector.ts'
 
 async function call(port: string): Promise<string> {
   const [response] = await once(get({ port, host: '127.0.0.1', path: '/page' }), 'response')
@@ -207,7 +112,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
       const client = spans.find(
         span => field(span, 'Kind') === 'Client' && attributes(span)['http.request.resend_count'] === undefined,
       )
-      const { 'network.peer.port': clientPort, ...sent } = attributes(client ?? { resource: '', lines: [] })
+      const { 'network.peer.port': clientPort, ...sent } = attributes(client ?? { resource: '', scope: '', lines: [] })
       assert.match(clientPort ?? '', /^Int\(\d+\)$/)
       assert.deepEqual(sent, {
         'http.request.method': 'Str(GET)',
@@ -232,7 +137,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
         'network.peer.port': serverPort,
         'user_agent.original': agent,
         ...served
-      } = attributes(server ?? { resource: '', lines: [] })
+      } = attributes(server ?? { resource: '', scope: '', lines: [] })
       assert.match(serverPort ?? '', /^Int\(\d+\)$/)
       assert.equal(agent, 'Str(node)')
       assert.deepEqual(served, {
