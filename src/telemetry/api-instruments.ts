@@ -1,4 +1,5 @@
 import { createNoopMeter, type Histogram, type Meter, metrics } from '@opentelemetry/api'
+import { version } from '../version.ts'
 import type { MetricAttributes } from './metric-family.ts'
 import type { Outcome } from './outcome.ts'
 import { durationBoundariesS, sizeBoundariesBytes } from './semantic-conventions.ts'
@@ -33,7 +34,7 @@ export class ApiInstruments {
   /** Looks whether a meter provider has been registered since. */
   look(): void {
     if (this.#isDisabled || this.#instruments !== null) return
-    const meter = metrics.getMeter('inmesh')
+    const meter = metrics.getMeter('inmesh', version)
     // The API has one meter for "nobody is there".
     if (meter === createNoopMeter() || meter.constructor.name === 'NoopMeter') return
     this.#instruments = createInstruments(meter)

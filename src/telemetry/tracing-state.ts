@@ -1,5 +1,6 @@
 import { type Tracer, type TracerProvider, trace } from '@opentelemetry/api'
 import type { Random } from '../runtime.ts'
+import { version } from '../version.ts'
 import type { HeadSampler } from './head-sampler.ts'
 import { TraceIds } from './trace-ids.ts'
 
@@ -25,12 +26,12 @@ export class TracingState {
 
 /** The API's own provider, of whatever copy of it, tells whether there is one behind it. */
 interface DelegatingProvider extends TracerProvider {
-  getDelegateTracer(name: string): Tracer | undefined
+  getDelegateTracer(name: string, version: string): Tracer | undefined
 }
 
 function registeredTracer(): Tracer | null {
   const provider = trace.getTracerProvider()
-  return isDelegating(provider) ? (provider.getDelegateTracer('inmesh') ?? null) : provider.getTracer('inmesh')
+  return isDelegating(provider) ? (provider.getDelegateTracer('inmesh', version) ?? null) : provider.getTracer('inmesh', version)
 }
 
 function isDelegating(provider: TracerProvider): provider is DelegatingProvider {

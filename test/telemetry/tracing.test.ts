@@ -9,6 +9,7 @@ import { MeshTelemetry } from '../../src/telemetry/create-telemetry.ts'
 import { HeadSampler } from '../../src/telemetry/head-sampler.ts'
 import type { InboundRequest } from '../../src/telemetry/inbound-request.ts'
 import { currentScope } from '../../src/telemetry/request-scope.ts'
+import { version } from '../../src/version.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { outcome } from '../support/outcome.ts'
 import { seededRandom } from '../support/seeded-random.ts'
@@ -133,6 +134,9 @@ describe('with an SDK', () => {
     exchange.finish({ ...answered, route: '/page' })
     const [client, server] = exporter.getFinishedSpans()
     assert.equal(exporter.getFinishedSpans().length, 2)
+    for (const span of [client, server]) {
+      assert.deepEqual([span?.instrumentationScope.name, span?.instrumentationScope.version], ['inmesh', version])
+    }
 
     assert.deepEqual([server?.name, server?.kind, server?.parentSpanContext?.spanId], ['GET /page', SpanKind.SERVER, spanId])
     assert.deepEqual(server?.attributes, {
