@@ -35,8 +35,7 @@ function decode(chunks: readonly Buffer[], size: number): string {
 }
 
 function join(chunks: readonly Buffer[], size: number): Uint8Array<ArrayBuffer> {
-  // Not zeroed, and not from a pool that others share.
-  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+  const bytes = new Uint8Array(size)
   let at = 0
   for (let index = 0; index < chunks.length; index++) {
     const chunk = chunks[index]

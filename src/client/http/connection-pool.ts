@@ -3,6 +3,7 @@ import type { UpstreamHttp, UpstreamTls } from '../../discovery/model/cluster.ts
 import type { Clock } from '../../runtime.ts'
 import { tlsConnectOptions } from '../upstream-tls.ts'
 import { markConnectFailure, watchConnection } from './connection-failure.ts'
+import { SocketReader } from './socket-reader.ts'
 import { buildConnector, errors, Pool } from './undici.ts'
 
 /** Where and how to connect: everything about an endpoint's connections that its cluster decides. */
@@ -112,7 +113,7 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
   const tls = options.tls ?? (protocol === 'https:' ? simpleTls : undefined)
   const isHttp2 = http.protocol === 'http2'
   const tlsOptions = tls === undefined ? undefined : tlsConnectOptions(tls, hostname)
-  const connect = buildConnector({
+  const connectOptions = {
     timeout: connectTimeoutMs,
     maxCachedSessions: 0,
     allowH2: isHttp2,
@@ -120,7 +121,9 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
     ...(isHttp2 && tls === undefined ? { useH2c: true } : undefined),
     ...(port === 0 ? { socketPath: address } : undefined),
     ...tlsOptions,
-  })
+  }
+  // TLS and HTTP/2 take the bytes from the socket below Node's streams.
+  const isRead = !isHttp2 && tls === undefined
   const target = {
     hostname: address,
     host: address,
@@ -137,6 +140,8 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
       markConnectFailure(error)
       callback(error, null)
     }, connectTimeoutMs)
+    const reader = isRead ? new SocketReader() : null
+    const connect = buildConnector(reader === null ? connectOptions : { ...connectOptions, onread: reader.onread })
     connect(target, (error, socket) => {
       timer.cancel()
       if (isOver) {
@@ -145,6 +150,7 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
         markConnectFailure(error)
         callback(error, null)
       } else {
+        reader?.attach(socket)
         watchConnection(socket)
         callback(null, socket)
       }

@@ -1,5 +1,6 @@
 import type { ReadableByteStreamController } from 'node:stream/web'
 import { type BodyForm, type BodyForms, formOf } from './body-bytes.ts'
+import { giveBack, isSlab } from './socket-reader.ts'
 
 /** Where a body comes from: what holds back, releases or ends its flow. */
 export interface BodySource {
@@ -42,7 +43,8 @@ export class IncomingBody {
 
   /** The next bytes. They may be a view of a shared buffer. */
   push(chunk: Buffer): void {
-    if (this.#state !== 'open') return
+    // undici's parser, resumed with nothing to parse, tells of no bytes.
+    if (this.#state !== 'open' || chunk.length === 0) return
     this.#chunks.push(chunk)
     this.#size += chunk.length
     if (this.#isWanted) {
@@ -127,8 +129,14 @@ export class IncomingBody {
    */
   #owned(chunk: Buffer): Uint8Array<ArrayBuffer> {
     const { buffer, byteOffset, byteLength } = chunk
+    const head = this.#source.headBuffer()
+    if (isSlab(buffer)) {
+      const copy = new Uint8Array(chunk)
+      giveBack([chunk], head)
+      return copy
+    }
     if (buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength) {
-      const isAlone = byteOffset === 0 || (byteLength > buffer.byteLength / 2 && buffer === this.#source.headBuffer())
+      const isAlone = byteOffset === 0 || (byteLength > buffer.byteLength / 2 && buffer === head)
       if (isAlone) return new Uint8Array(buffer, byteOffset, byteLength)
     }
     return new Uint8Array(chunk)
@@ -153,6 +161,7 @@ export class IncomingBody {
     this.#settle()
     try {
       this.#resolve?.(formOf(form, chunks, this.#size) as never)
+      giveBack(chunks, this.#source.headBuffer())
     } catch (error) {
       this.#reject?.(error)
     }
