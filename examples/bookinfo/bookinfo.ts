@@ -55,12 +55,14 @@ export class Bookinfo {
     this.#traffic = startService('traffic', surroundings, { RATE: '60' })
   }
 
-  static async start(): Promise<Bookinfo> {
+  /** @param environment of every service, over the demo's own: another OTLP endpoint, for one */
+  static async start(environment: Readonly<Record<string, string>> = {}): Promise<Bookinfo> {
     const scratch = mkdtempSync(join(tmpdir(), 'inmesh-bookinfo-'))
     const configDir = join(scratch, 'mesh')
     cpSync(shippedConfig, configDir, { recursive: true })
     const receiver = await OtlpReceiver.start()
-    const surroundings = { xdsPort: await freePort(), otlpEndpoint: receiver.endpoint, configDir, dataDir: join(scratch, 'data') }
+    const dataDir = join(scratch, 'data')
+    const surroundings = { xdsPort: await freePort(), otlpEndpoint: receiver.endpoint, configDir, dataDir, environment }
     return new Bookinfo(scratch, receiver, surroundings)
   }
 

@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly otlpEndpoint: string
   readonly configDir: string
   readonly dataDir: string
+  /** Variables of every service that replace the demo's own, such as where it exports to. */
+  readonly environment: Readonly<Record<string, string>>
 }
 
 /** A process of the demo, with the last lines it wrote in case something goes wrong. */
@@ -79,6 +81,7 @@ export function startService(service: string, surroundings: Surroundings, extra:
     OTEL_BSP_SCHEDULE_DELAY: '500',
     OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
     OTEL_TRACES_SAMPLER_ARG: '0.2',
+    ...surroundings.environment,
     ...extra,
   }
   const child = spawn(process.execPath, ['--import', 'inmesh/register', join(here, 'services', `${service}.js`)], {
