@@ -5,10 +5,13 @@ import { CircuitBreaker } from '../policies/circuit-breaker.ts'
 import { dropCategory } from '../policies/drop-overload.ts'
 import type { ErrorRateBreaker } from '../policies/error-rate-breaker.ts'
 import { balance } from '../policies/load-balancing/balancer.ts'
+import type { ClientSideWeightedRoundRobin } from '../policies/load-balancing/config.ts'
 import { loadHash64 } from '../policies/load-balancing/hash64.ts'
 import { isDegraded, isHealthy } from '../policies/load-balancing/host.ts'
+import { HostWeight } from '../policies/load-balancing/host-weight.ts'
 import { emptyPicker, type PickContext, type Picker } from '../policies/load-balancing/picker.ts'
 import { pickOther } from '../policies/load-balancing/previous-hosts.ts'
+import type { LoadReport } from '../policies/load-report.ts'
 import { type LocalOriginFailure, OutlierDetector } from '../policies/outlier-detection.ts'
 import { TokenRetryBudget, type TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import type { Runtime, Timer } from '../runtime.ts'
@@ -18,6 +21,7 @@ import { channels } from './diagnostics.ts'
 import { type DnsLookup, DnsResolver } from './dns-resolver.ts'
 import { drainConnections, Endpoint, type EndpointConnections, type UsedConnections } from './endpoint.ts'
 import { EndpointChannels } from './grpc/endpoint-channels.ts'
+import { LoadReportStream } from './grpc/load-report-stream.ts'
 import { HostSet } from './host-set.ts'
 import { ConnectionPools } from './http/connection-pool.ts'
 import type { EjectionEvent } from './mesh-events.ts'
@@ -56,6 +60,8 @@ export class Cluster {
   readonly retryTokens: TokenRetryBudget | null
   /** Its balancer looks at the hash of a request. */
   readonly isHashing: boolean
+  /** How its endpoints are weighed by the load that they report; `null`: they are not. */
+  readonly weighing: ClientSideWeightedRoundRobin | null
   readonly #outliers: OutlierDetector<Endpoint> | null
   #sweep: Timer | null = null
   #picker: Picker<Endpoint> = emptyPicker
@@ -100,6 +106,7 @@ export class Cluster {
     this.errorRate = errorRateBreaker === undefined ? null : errorRateBreaker()
     this.retryTokens = retryBudget === undefined ? null : new TokenRetryBudget(clock, retryBudget)
     this.isHashing = config.loadBalancing.kind === 'ring-hash' || config.loadBalancing.kind === 'maglev'
+    this.weighing = config.loadBalancing.kind === 'client-side-weighted-round-robin' ? config.loadBalancing : null
     const { outlierDetection } = config
     this.#outliers =
       outlierDetection === undefined
@@ -110,10 +117,11 @@ export class Cluster {
           })
     const connections: EndpointConnections = {
       http: (address, port) => this.#connect(address, port),
-      grpc: (address, port) => new EndpointChannels({ address, port, tls: config.tls }),
+      grpc: endpoint => this.#makeChannels(endpoint),
     }
     this.#hosts = new HostSet((endpointConfig, locality, priority) => {
       const endpoint = new Endpoint(endpointConfig, locality, priority, this.#updatedAt, connections)
+      if (this.weighing !== null) endpoint.reportedWeight = new HostWeight()
       const used = kept?.get(endpoint.name)
       if (used !== undefined) {
         endpoint.adopt(used)
@@ -218,6 +226,17 @@ export class Cluster {
     if (endpoint.monitor !== null) endpoint.monitor.reportFailure(failure)
   }
 
+  /** An endpoint reported its load; `null` reports nothing. */
+  reportLoad(endpoint: Endpoint, report: LoadReport | null): void {
+    if (this.weighing === null || report === null) return
+    endpoint.reportedWeight?.update(report, this.weighing, this.#environment.runtime.clock.now())
+  }
+
+  /** Whether the reports that come with answers count. */
+  get readsLoadReports(): boolean {
+    return this.weighing !== null && this.weighing.oobReportingPeriodMs === 0
+  }
+
   /** The error of a request that there is no endpoint for. */
   noEndpoint(attempts: number): MeshError {
     const why = this.#hosts.size === 0 ? 'it has no endpoints' : `none of its ${this.#hosts.size} endpoints is healthy`
@@ -287,6 +306,20 @@ export class Cluster {
     const { clock } = this.#environment.runtime
     const { maxConnections } = circuitBreakers.default
     return new ConnectionPools({ address, port, connectTimeoutMs, maxConnections, tls, http, clock })
+  }
+
+  /** New channels for an endpoint; where its load is asked for out of band, the first of them also carries the reports. */
+  #makeChannels(endpoint: Endpoint): EndpointChannels {
+    const { address, port } = endpoint
+    const { weighing } = this
+    const options = { address, port, tls: this.config.tls }
+    if (weighing === null || weighing.oobReportingPeriodMs === 0) return new EndpointChannels(options)
+    const { runtime } = this.#environment
+    const onReport = (report: LoadReport) => this.reportLoad(endpoint, report)
+    return new EndpointChannels({
+      ...options,
+      beside: channel => new LoadReportStream({ channel, periodMs: weighing.oobReportingPeriodMs, runtime, onReport }),
+    })
   }
 
   /** The connections of its endpoints by name, now those of the cluster that takes its place. */

@@ -1,5 +1,6 @@
 import type { HealthStatus, LbEndpoint, Locality } from '../discovery/model/endpoint.ts'
 import type { Host } from '../policies/load-balancing/host.ts'
+import type { HostWeight } from '../policies/load-balancing/host-weight.ts'
 import type { HostMonitor } from '../policies/outlier-detection.ts'
 import type { EndpointChannels } from './grpc/endpoint-channels.ts'
 import type { ConnectionPools } from './http/connection-pool.ts'
@@ -7,7 +8,7 @@ import type { ConnectionPools } from './http/connection-pool.ts'
 /** Makes the connections of an endpoint when it is first called. */
 export interface EndpointConnections {
   http(address: string, port: number): ConnectionPools
-  grpc(address: string, port: number): EndpointChannels
+  grpc(endpoint: Endpoint): EndpointChannels
 }
 
 /** The connections of an endpoint, those that were ever made. */
@@ -39,6 +40,8 @@ export class Endpoint implements Host {
   isMember: boolean
   /** The configuration it was last updated from. */
   config: LbEndpoint
+  /** Its weight by the load that it reports; `null` where nobody asks for reports. */
+  reportedWeight: HostWeight | null
   /** What outlier detection knows of it; `null` when there is none. */
   monitor: HostMonitor<Endpoint> | null
   /** The number of the update that last named it; the host set's. */
@@ -62,6 +65,7 @@ export class Endpoint implements Host {
     this.addedAt = addedAt
     this.isMember = true
     this.config = config
+    this.reportedWeight = null
     this.monitor = null
     this.seenInUpdate = 0
     this.#connections = connections
@@ -84,7 +88,7 @@ export class Endpoint implements Host {
 
   /** Its gRPC channels; made on first use. */
   get grpc(): EndpointChannels {
-    this.#grpc ??= this.#connections.grpc(this.address, this.port)
+    this.#grpc ??= this.#connections.grpc(this)
     return this.#grpc
   }
 

@@ -1,6 +1,7 @@
 import { MeshError } from '../errors.ts'
 import type { CircuitBreaker } from '../policies/circuit-breaker.ts'
 import type { BreakerOutcome, BreakerPass } from '../policies/error-rate-breaker.ts'
+import { loadReportOf } from '../policies/load-report.ts'
 import type { AnswerHeaders, AttemptFailure, CompiledRetryPolicy } from '../policies/retry.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
 import type { Cluster } from './cluster.ts'
@@ -119,6 +120,12 @@ export abstract class Exchange extends RoutedExchange {
     const retry = this.plan === null ? null : this.plan.retry
     this.judge(health)
     this.#leavePending()
+    const { cluster, endpoint } = this
+    if (cluster !== null && endpoint !== null && cluster.readsLoadReports)
+      cluster.reportLoad(
+        endpoint,
+        loadReportOf(name => firstOf(headers[name])),
+      )
     if (retry?.retriesResponse(statusCode, headers) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
       this.#backOff(statusCode, String(statusCode), headers)
@@ -325,4 +332,8 @@ export abstract class Exchange extends RoutedExchange {
     telemetry.finish(series, this, this.span)
     if (channels.requestEnd.hasSubscribers) channels.requestEnd.publish({ exchange: this })
   }
+}
+
+function firstOf(values: string | readonly string[] | undefined): string | undefined {
+  return typeof values === 'object' ? values[0] : values
 }

@@ -1,4 +1,4 @@
-import { backOffMs, rateLimitedBackOffMs } from '../policies/back-off.ts'
+import { backOffMs, pushbackMs, rateLimitedBackOffMs } from '../policies/back-off.ts'
 import type { CircuitBreaker } from '../policies/circuit-breaker.ts'
 import type { AnswerHeaders, CompiledRetryPolicy } from '../policies/retry.ts'
 import type { Clock, Random } from '../runtime.ts'
@@ -10,6 +10,8 @@ import type { Endpoint } from './endpoint.ts'
 export class RetryState {
   readonly #policy: CompiledRetryPolicy
   #retries: number
+  /** Retries since the backoff began at its base. */
+  #backOffs: number
   /** Holds a retry of the cluster's breaker until the next one, or the end. */
   #breaker: CircuitBreaker | null
   #previous: Endpoint[] | null
@@ -17,6 +19,7 @@ export class RetryState {
   constructor(policy: CompiledRetryPolicy) {
     this.#policy = policy
     this.#retries = 0
+    this.#backOffs = 0
     this.#breaker = null
     this.#previous = null
   }
@@ -48,11 +51,17 @@ export class RetryState {
   /** How long to wait before the retry that was reserved last. `headers`: of the answer that led to it. */
   delayMs(headers: AnswerHeaders | null, clock: Clock, random: Random): number {
     const { backOff, rateLimitedBackOff } = this.#policy.config
+    const pushedBackMs = headers === null ? undefined : pushbackMs(headers)
+    if (typeof pushedBackMs === 'number') {
+      // The next backoff without a pushback is the first again.
+      this.#backOffs = 0
+      return pushedBackMs
+    }
     if (headers !== null && rateLimitedBackOff !== undefined) {
       const asked = rateLimitedBackOffMs(rateLimitedBackOff, headers, clock.wallNow(), random)
       if (asked !== undefined) return asked
     }
-    return backOffMs(backOff, this.#retries, random)
+    return backOffMs(backOff, ++this.#backOffs, random)
   }
 
   /** The exchange is over, or retried anew. */

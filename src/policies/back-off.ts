@@ -15,6 +15,16 @@ export function backOffMs({ baseIntervalMs, maxIntervalMs }: RetryBackOff, retry
 }
 
 /**
+ * What `grpc-retry-pushback-ms` asks for (gRFC A6): so many milliseconds, without jitter; `null`: no more attempts, which is what a negative or
+ * unreadable value says; `undefined`: there is none.
+ */
+export function pushbackMs(headers: AnswerHeaders): number | null | undefined {
+  const value = headers['grpc-retry-pushback-ms']
+  if (value === undefined) return undefined
+  return typeof value === 'string' && /^\d{1,10}$/.test(value) && Number(value) <= 0x7fffffff ? Number(value) : null
+}
+
+/**
  * The wait that a server asks for (`RetryPolicy.RateLimitedRetryBackOff`): that of the first reset header, in order, that asks for no more
  * than the maximum; longer ones are ignored, not clamped. Jitter spreads it over `[wait, 1.5 wait)`, so that nobody comes too early.
  *

@@ -1,3 +1,4 @@
+import { pushbackMs } from './back-off.ts'
 import { type CompiledHeaderMatcher, compileHeaderMatcher, type HeaderMatcher } from './header-matcher.ts'
 
 /** The conditions of `RetryPolicy.retry_on`: Envoy's `x-envoy-retry-on` and `x-envoy-retry-grpc-on` in one list. */
@@ -150,9 +151,10 @@ export class CompiledRetryPolicy {
    * Whether response headers call for another attempt.
    *
    * `x-envoy-ratelimited` forbids it, unless `envoy-ratelimited` is set, and then it alone decides. `x-envoy-overloaded` decides nothing.
-   * A gRPC status counts only here, in the headers of a trailers-only answer.
+   * A gRPC status counts only here, in the headers of a trailers-only answer. A server that pushes back without a time is not asked again.
    */
   retriesResponse(statusCode: number, headers: AnswerHeaders): boolean {
+    if (pushbackMs(headers) === null) return false
     if (headers['x-envoy-ratelimited'] !== undefined) return this.#onRateLimited
     if (statusCode >= 500 && statusCode < 600) {
       if (this.#on5xx) return true

@@ -10,6 +10,8 @@ export interface EndpointChannelOptions {
   readonly address: string
   readonly port: number
   readonly tls: UpstreamTls | undefined
+  /** Begins what runs beside the calls on the first channel, until there is none any more. */
+  readonly beside?: (channel: ChannelInterface) => { close(): void }
 }
 
 /** What a client asks of its connections. Its identity tells clients apart. */
@@ -43,6 +45,7 @@ export class EndpointChannels {
   #lastAuthority = ''
   #last: ChannelInterface | null = null
   #isClosed = false
+  #beside: { close(): void } | null = null
 
   constructor(options: EndpointChannelOptions) {
     this.#options = options
@@ -60,6 +63,7 @@ export class EndpointChannels {
     if (channel === undefined) {
       channel = createChannel(this.#options, profile, authority)
       byAuthority.set(authority, channel)
+      this.#beside ??= this.#options.beside?.(channel) ?? null
       // An exchange that picked this endpoint just before it was removed still gets its connection.
       if (this.#isClosed) setImmediate(() => this.#closeAll())
     }
@@ -73,6 +77,10 @@ export class EndpointChannels {
   release(profile: ChannelProfile): void {
     for (const channel of this.#channels.get(profile)?.values() ?? []) channel.close()
     this.#channels.delete(profile)
+    if (this.#channels.size === 0) {
+      this.#beside?.close()
+      this.#beside = null
+    }
     if (this.#lastProfile === profile) this.#last = null
   }
 

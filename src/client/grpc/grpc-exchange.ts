@@ -1,4 +1,5 @@
 import type { CallCredentials, ChannelInterface, Deadline, InterceptingListener, Metadata, StatusObject } from '@grpc/grpc-js'
+import { loadReportOf } from '../../policies/load-report.ts'
 import { mutateAnswer } from '../answer-headers.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { Exchange } from '../exchange.ts'
@@ -165,6 +166,12 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
 
   onAttemptStatus(attempt: number, status: StatusObject): void {
     if (attempt !== this.epoch) return
+    const { cluster, endpoint } = this
+    if (cluster !== null && endpoint !== null && cluster.readsLoadReports)
+      cluster.reportLoad(
+        endpoint,
+        loadReportOf(name => status.metadata.get(name)[0]),
+      )
     if (this.#call !== null) this.#lastPeer = this.#call.getPeer()
     if (this.phase === 'committed') {
       this.judge(httpStatusOf(status.code))

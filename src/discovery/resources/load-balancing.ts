@@ -1,3 +1,5 @@
+import type { Message } from '@bufbuild/protobuf'
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { CommonLbConfig, LoadBalancingConfig, SlowStartConfig } from '../../policies/load-balancing/config.ts'
 import {
@@ -7,7 +9,10 @@ import {
   type Cluster_SlowStartConfig,
   type LoadBalancingPolicy,
 } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
-import { ClientSideWeightedRoundRobinSchema } from '../gen/envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin_pb.ts'
+import {
+  type ClientSideWeightedRoundRobin,
+  ClientSideWeightedRoundRobinSchema,
+} from '../gen/envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin_pb.ts'
 import type {
   LocalityLbConfig,
   SlowStartConfig as SlowStartMessage,
@@ -20,7 +25,7 @@ import { RingHashSchema } from '../gen/envoy/extensions/load_balancing_policies/
 import { RoundRobinSchema } from '../gen/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.ts'
 import { WrrLocalitySchema } from '../gen/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb.ts'
 import { readTypedConfig, type TypedConfig } from './any.ts'
-import { durationMs } from './duration.ts'
+import { durationMs, optionalDurationMs } from './duration.ts'
 import { enumName } from './enum-name.ts'
 import { decodePercent } from './percent.ts'
 import type { Problems } from './problems.ts'
@@ -152,9 +157,8 @@ function decodePolicy(any: Any | undefined, depth: number, problems: Problems): 
       return plain({ kind: 'pick-first', shuffle: typed.as(PickFirstSchema, problems)?.shuffleAddressList ?? false })
     case WrrLocalitySchema.typeName:
       return decodeWrrLocality(typed, depth, problems)
-    // Without load reports from the endpoints it balances like round robin.
     case ClientSideWeightedRoundRobinSchema.typeName:
-      return typed.as(ClientSideWeightedRoundRobinSchema, problems) && plain(roundRobin)
+      return plain(decodeWeightedRoundRobin(typed.as(ClientSideWeightedRoundRobinSchema, problems), problems))
     default:
       return decodeNamedPolicy(typed, problems)
   }
@@ -173,6 +177,32 @@ function decodeNamedPolicy(typed: TypedConfig, _problems: Problems): DecodedPoli
     default:
       return undefined
   }
+}
+
+/** gRFC A58; `weight_update_period` below 100 ms counts as 100 ms. */
+function decodeWeightedRoundRobin(message: ClientSideWeightedRoundRobin | undefined, problems: Problems): LoadBalancingConfig {
+  const oobPeriodMs = optionalDurationMs(message?.oobReportingPeriod, 'positive', problems, 'oob_reporting_period') ?? 10_000
+  const updateMs = optionalDurationMs(message?.weightUpdatePeriod, 'positive', problems, 'weight_update_period') ?? 1000
+  const penalty = message?.errorUtilizationPenalty ?? 1
+  if (!(penalty >= 0)) problems.addAt('error_utilization_penalty', `must be >= 0, got ${penalty}`)
+  return {
+    kind: 'client-side-weighted-round-robin',
+    oobReportingPeriodMs: message?.enableOobLoadReport === true ? oobPeriodMs : 0,
+    blackoutPeriodMs: optionalDurationMs(message?.blackoutPeriod, 'any', problems, 'blackout_period') ?? 10_000,
+    weightExpirationPeriodMs:
+      optionalDurationMs(message?.weightExpirationPeriod, 'positive', problems, 'weight_expiration_period') ?? 180_000,
+    weightUpdatePeriodMs: Math.max(100, updateMs),
+    errorUtilizationPenalty: penalty,
+    utilizationMetricNames: stringsOf(message, 7),
+  }
+}
+
+/** A repeated string that is newer than the type: of `metric_names_for_computing_utilization` (gRFC A114) the number is known. */
+function stringsOf(message: Message | undefined, field: number): string[] {
+  const values: string[] = []
+  for (const { no, wireType, data } of message?.$unknown ?? [])
+    if (no === field && wireType === WireType.LengthDelimited) values.push(new BinaryReader(data).string())
+  return values
 }
 
 function decodeWrrLocality(typed: TypedConfig, depth: number, problems: Problems): DecodedPolicy | undefined {

@@ -1,4 +1,5 @@
 import { type Clock, type Random, systemClock } from '../../runtime.ts'
+import { ClientSideWeightedRoundRobinPicker } from './client-side-weighted-round-robin.ts'
 import type { CommonLbConfig, LoadBalancingConfig } from './config.ts'
 import { DeferredPicker } from './deferred.ts'
 import { isHash64Loaded, loadHash64 } from './hash64.ts'
@@ -108,6 +109,8 @@ function overHosts<H extends Host>(
       return leastRequest(hosts, config, leaf)
     case 'random':
       return new RandomPicker(hosts)
+    case 'client-side-weighted-round-robin':
+      return new ClientSideWeightedRoundRobinPicker(hosts, config, leaf)
     case 'pick-first':
       return new PickFirstPicker(hosts, config.shuffle, leaf.random)
   }

@@ -13,6 +13,24 @@ export type LoadBalancingConfig =
   | { readonly kind: 'ring-hash'; readonly minimumRingSize: number; readonly maximumRingSize: number }
   | { readonly kind: 'maglev'; readonly tableSize: number }
   | { readonly kind: 'pick-first'; readonly shuffle: boolean }
+  | ClientSideWeightedRoundRobin
+
+/** `ClientSideWeightedRoundRobin`, decoded. */
+export interface ClientSideWeightedRoundRobin {
+  readonly kind: 'client-side-weighted-round-robin'
+  /** How often each endpoint is to report out of band; 0: reports come with answers. */
+  readonly oobReportingPeriodMs: number
+  /** An endpoint's first reports are not believed for so long. Default 10,000. */
+  readonly blackoutPeriodMs: number
+  /** A report counts for so long. Default 180,000. */
+  readonly weightExpirationPeriodMs: number
+  /** Default 1,000; at least 100. */
+  readonly weightUpdatePeriodMs: number
+  /** What an endpoint's rate of errors adds to its utilization. Default 1. */
+  readonly errorUtilizationPenalty: number
+  /** What utilization is read from when the application does not say it: `cpu_utilization`, `utilization.<name>`, `named_metrics.<name>`. */
+  readonly utilizationMetricNames: readonly string[]
+}
 
 /** `SlowStartConfig`, decoded. */
 export interface SlowStartConfig {

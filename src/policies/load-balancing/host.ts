@@ -1,3 +1,5 @@
+import type { HostWeight } from './host-weight.ts'
+
 /** What a balancer reads of an endpoint. Endpoints of the data path implement it; only `activeRequests` changes between two updates. */
 export interface Host {
   /** `address:port`, `[v6]:port` or the path of a Unix socket: what consistent hashing hashes. */
@@ -11,6 +13,8 @@ export interface Host {
   readonly activeRequests: number
   /** When it joined, on the monotonic clock in milliseconds. */
   readonly addedAt: number
+  /** Its weight by the load that it reports; `null` where nobody asks for reports. */
+  readonly reportedWeight: HostWeight | null
   /** String values of the `envoy.lb` metadata. `hash_key` replaces the name in consistent hashing (gRFC A76). */
   readonly metadata: Readonly<Record<string, string>> | undefined
 }
