@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import type { Benchmark, Row } from './benchmark.ts'
 import { paired } from './paired.ts'
+import { start } from './started.ts'
 import { staticMesh } from './static-mesh.ts'
 
 const concurrency = 16
@@ -11,28 +10,18 @@ export const benchmark: Benchmark = {
   name: 'grpc-unary',
   title: 'a unary call of grpc-js, plain and through the mesh, CPU of the client process, 16 in flight',
   async *run({ quick }): AsyncIterable<Row> {
-    const server = spawn(process.execPath, [fileURLToPath(new URL('./grpc-unary/server.ts', import.meta.url))], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    using server = await start(new URL('grpc-unary/server.ts', import.meta.url))
+    await using config = await staticMesh(server.port, concurrency)
+    const contender = (which: 'grpc-js' | 'mesh') => ({
+      module: new URL('./grpc-unary/contender.ts', import.meta.url),
+      settings: { which, port: server.port, staticConfig: config.path, requests: quick ? 3_000 : 20_000, concurrency },
     })
-    try {
-      const port = await new Promise<number>((resolve, reject) => {
-        server.stdout.once('data', line => resolve(Number(line)))
-        server.once('exit', code => reject(new Error(`the server ended with ${code}`)))
-      })
-      await using config = await staticMesh(port, concurrency)
-      const contender = (which: 'grpc-js' | 'mesh') => ({
-        module: new URL('./grpc-unary/contender.ts', import.meta.url),
-        settings: { which, port, staticConfig: config.path, requests: quick ? 3_000 : 20_000, concurrency },
-      })
-      yield await paired({
-        name: 'grpc-unary',
-        unit: 'µs CPU/request',
-        baseline: contender('grpc-js'),
-        inmesh: contender('mesh'),
-        pairs: quick ? 1 : 7,
-      })
-    } finally {
-      server.kill()
-    }
+    yield await paired({
+      name: 'grpc-unary',
+      unit: 'µs CPU/request',
+      baseline: contender('grpc-js'),
+      inmesh: contender('mesh'),
+      pairs: quick ? 1 : 7,
+    })
   },
 }

@@ -2,7 +2,7 @@
 // generates the xDS types, and then runs the task on the Node of devDependencies.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -76,12 +76,27 @@ const generate = () =>
     quiet(join(bin, 'node'), 'scripts/generate.mjs'),
   )
 
-const build = () =>
+/** The modules of the SDK's `exports`; what else it has is bundled into files beside them (docs/decisions/0004). */
+const entries = ['index', 'register', 'otel']
+/** Modules that only benchmarks load from outside. */
+const innerEntries = ['client/http/fetch', 'client/router', 'client/endpoint']
+
+/** Compiles both packages. The types of messages stay modules of their own, since the control plane imports some of them. */
+const build = ({ withInner = false } = {}) =>
   progress('Building', async () => {
     for (const folder of ['.', 'control-plane']) {
       rmSync(join(root, folder, 'dist'), { recursive: true, force: true })
       await quiet(join(bin, 'node'), 'node_modules/typescript/bin/tsc', '-p', join(folder, 'tsconfig.build.json'))
     }
+    for (const file of readdirSync(join(root, 'dist'), { recursive: true }))
+      if (file.endsWith('.js') && !file.startsWith(join('discovery', 'gen'))) rmSync(join(root, 'dist', file))
+    const modules = withInner ? [...entries, ...innerEntries] : entries
+    await quiet(
+      join(bin, 'esbuild'),
+      ...modules.map(name => `src/${name}.ts`),
+      ...['--bundle', '--splitting', '--format=esm', '--platform=node', '--target=node22', '--packages=external'],
+      ...['--outdir=dist', '--outbase=src', '--log-level=warning'],
+    )
     const assets = join(root, 'control-plane/src/assets')
     if (existsSync(assets)) cpSync(assets, join(root, 'control-plane/dist/assets'), { recursive: true })
   })
@@ -105,7 +120,7 @@ const tasks = {
   },
   'test:istio': () => node(source, 'test/istio/run.ts', ...args),
   bench: async () => {
-    await build()
+    await build({ withInner: true })
     node(source, 'bench/run.ts', ...args)
   },
   demo: async () => {

@@ -40,7 +40,7 @@ export function priorityLoad(
   if (panic.length > 0 && panic.every(each => each)) {
     return { healthy: loadBySize(priorities), degraded: priorities.map(() => 0), panic }
   }
-  if (sum === 0) return { healthy: priorities.map(() => 0), degraded: priorities.map(() => 0), panic }
+  if (sum === 0) return { ...onlyOne(priorities), panic }
   const toHealthy = spread(healthy, 100, sum)
   const toDegraded = spread(degraded, 100 - total(toHealthy), sum)
   // What integer division lost belongs to the first priority that can take anything.
@@ -48,6 +48,14 @@ export function priorityLoad(
   if (healthy.some(each => each > 0)) addToFirst(toHealthy, healthy, lost)
   else addToFirst(toDegraded, degraded, lost)
   return { healthy: toHealthy, degraded: toDegraded, panic }
+}
+
+/** Without panic, where hosts that can be used are so few that they round to 0 %: the first priority that has any takes it all. */
+function onlyOne(priorities: readonly PriorityHealth[]): Omit<PriorityLoad, 'panic'> {
+  const chosen = priorities.findIndex(each => each.healthy + each.degraded > 0)
+  const takes = (isHealthy: boolean) =>
+    priorities.map((each, index) => (index === chosen && each.healthy > 0 === isHealthy ? 100 : 0))
+  return { healthy: takes(true), degraded: takes(false) }
 }
 
 function spread(available: readonly number[], load: number, sum: number): number[] {

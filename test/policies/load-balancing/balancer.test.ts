@@ -75,6 +75,32 @@ describe('load over priorities, where it is easy to get wrong', () => {
     )
   })
 
+  test('hosts that round to nothing are used where there is no panic', () => {
+    const none = { total: 1000, healthy: 0, degraded: 0 }
+    const few = (part: object) => priorityLoad([none, { ...none, ...part }, none], 140, 0)
+    assert.deepEqual(
+      [few({ healthy: 1, degraded: 1 }).healthy, few({ healthy: 1 }).degraded],
+      [
+        [0, 100, 0],
+        [0, 0, 0],
+      ],
+    )
+    assert.deepEqual(
+      [few({ degraded: 1 }).degraded, few({ degraded: 1 }).healthy],
+      [
+        [0, 100, 0],
+        [0, 0, 0],
+      ],
+    )
+    assert.deepEqual(
+      [few({}).healthy, few({}).degraded],
+      [
+        [0, 0, 0],
+        [0, 0, 0],
+      ],
+    )
+  })
+
   test('when every priority panics the number of hosts decides', () => {
     const health = [
       { total: 1, healthy: 0, degraded: 0 },
