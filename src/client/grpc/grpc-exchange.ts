@@ -150,7 +150,6 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
 
   onAttemptMetadata(attempt: number, metadata: Metadata): void {
     if (attempt !== this.epoch) return
-    this.attemptSent()
     this.commit(200)
     this.#messages.release()
     if (this.changesAnswer) mutateAnswer(this, new MetadataHeaders(metadata))
@@ -217,6 +216,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     call.start(sent.metadata, attempt === 1 ? this : new AttemptListener(this, attempt))
     // The call may have ended already.
     if (this.#call !== call) return
+    // grpc-js does not tell when the call has a connection; calls share one, so that none queues for it.
+    this.attemptSent()
     if (this.#isReading) call.startRead()
     if (this.#messages.hasNext) this.#write()
     else if (this.#isHalfClosed) call.halfClose()
