@@ -48,6 +48,7 @@ export abstract class ExchangeRecord extends WheelTimer implements RouteRequest,
   startedAt: number
   durationMs: number
   statusCode: number
+  grpcStatus: number
   flag: ResponseFlag
   attempts: number
   requestBytes: number
@@ -79,6 +80,7 @@ export abstract class ExchangeRecord extends WheelTimer implements RouteRequest,
     this.startedAt = 0
     this.durationMs = 0
     this.statusCode = 0
+    this.grpcStatus = -1
     this.flag = ''
     this.attempts = 0
     this.requestBytes = 0
@@ -113,6 +115,10 @@ export abstract class ExchangeRecord extends WheelTimer implements RouteRequest,
     const { route, choice } = this
     if (route === null) return false
     return (choice ?? route).responseMutations !== null || this.plan?.answersAttemptCount === true || this.cookie !== null
+  }
+
+  get isGrpc(): boolean {
+    return false
   }
 
   get startedAtWall(): number {

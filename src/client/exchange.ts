@@ -44,6 +44,8 @@ export abstract class Exchange extends RoutedExchange {
   protected abstract deliverError(error: Error): void
   /** The caller holds the answer back. */
   protected abstract isPaused(): boolean
+  /** The caller is about to get one of these in place of an answer, and telemetry is told of it first. */
+  protected ending(_reply: LocalReply | null, _error: Error | null): void {}
   /** Lets go of the body. Called once, before the caller is told of the end. */
   protected abstract release(): void
 
@@ -115,8 +117,14 @@ export abstract class Exchange extends RoutedExchange {
    * caller's, and there is no retry from here on.
    *
    * @param health the HTTP status by which the endpoint is judged, where that is another one
+   * @param reason what telemetry calls it when it is retried
    */
-  protected responseStarted(statusCode: number, headers: AnswerHeaders, health: number = statusCode): boolean {
+  protected responseStarted(
+    statusCode: number,
+    headers: AnswerHeaders,
+    health: number = statusCode,
+    reason: string = String(statusCode),
+  ): boolean {
     const retry = this.plan === null ? null : this.plan.retry
     this.judge(health)
     this.#leavePending()
@@ -128,7 +136,7 @@ export abstract class Exchange extends RoutedExchange {
       )
     if (retry?.retriesResponse(statusCode, headers) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
-      this.#backOff(statusCode, String(statusCode), headers)
+      this.#backOff(this.isGrpc ? 0 : statusCode, reason, headers)
       return true
     }
     this.commit(statusCode)
@@ -205,6 +213,7 @@ export abstract class Exchange extends RoutedExchange {
   protected answer(reply: LocalReply): void {
     this.statusCode = reply.status
     this.responseBytes = reply.body.length
+    this.ending(reply, this.error)
     this.#finish(null)
     this.deliverReply(reply)
   }
@@ -222,6 +231,7 @@ export abstract class Exchange extends RoutedExchange {
         return
       }
     }
+    this.ending(null, error)
     this.#finish(error)
     this.deliverError(error)
   }

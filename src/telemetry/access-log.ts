@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { InboundOutcome, InboundRequest } from './inbound-request.ts'
 import type { Outcome } from './outcome.ts'
+import { grpcStatusName } from './rpc-conventions.ts'
 import { redactQuery } from './semantic-conventions.ts'
 import type { CallSpan } from './telemetry.ts'
 import { parseTraceparent, type TraceContext } from './trace-context.ts'
@@ -36,7 +37,7 @@ export class AccessLog {
   /** @param wallNow the end of the call, in milliseconds since the epoch */
   writeCall(outcome: Outcome, span: CallSpan | null, wallNow: number): void {
     const { durationMs, method, path, scheme, statusCode, flag, requestBytes, responseBytes, authority } = outcome
-    const { endpointAddress, clusterName, attempts, routeName, error } = outcome
+    const { endpointAddress, clusterName, attempts, routeName, error, grpcStatus } = outcome
     const traceId = span === null ? '' : (parseTraceparent(span.traceparent)?.traceId ?? '')
     this.#write({
       start_time: new Date(wallNow - durationMs).toISOString(),
@@ -46,6 +47,7 @@ export class AccessLog {
       scheme,
       authority,
       response_code: statusCode,
+      ...(grpcStatus < 0 ? {} : { grpc_status: grpcStatusName(grpcStatus) }),
       response_flags: flag === '' ? '-' : flag,
       bytes_sent: requestBytes,
       bytes_received: responseBytes,

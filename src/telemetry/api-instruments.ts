@@ -9,6 +9,7 @@ interface Instruments {
   readonly requestSize: Histogram
   readonly responseSize: Histogram
   readonly serverDuration: Histogram
+  readonly rpcDuration: Histogram
 }
 
 /** Ordinary instruments, for an application that has an SDK of its own and no producer of ours in it. They cost microseconds a call. */
@@ -48,6 +49,10 @@ export class ApiInstruments {
     instruments.responseSize.record(responseBytes, attributes)
   }
 
+  recordRpc(attributes: MetricAttributes, { durationMs }: Outcome): void {
+    this.#instruments?.rpcDuration.record(durationMs / 1000, attributes)
+  }
+
   recordRequest(attributes: MetricAttributes, durationMs: number): void {
     this.#instruments?.serverDuration.record(durationMs / 1000, attributes)
   }
@@ -61,5 +66,6 @@ function createInstruments(meter: Meter): Instruments {
     requestSize: meter.createHistogram('http.client.request.body.size', bytes),
     responseSize: meter.createHistogram('http.client.response.body.size', bytes),
     serverDuration: meter.createHistogram('http.server.request.duration', seconds),
+    rpcDuration: meter.createHistogram('rpc.client.call.duration', seconds),
   }
 }

@@ -1,6 +1,7 @@
 import { CallCell } from './call-cell.ts'
 import type { MetricAttributes } from './metric-family.ts'
 import type { Outcome } from './outcome.ts'
+import { type RpcMethodStats, RpcStats } from './rpc-stats.ts'
 import { clientErrorType, knownMethod, serverAddress } from './semantic-conventions.ts'
 import type { CallLabels, CallSeries } from './telemetry.ts'
 
@@ -16,6 +17,7 @@ export class CallStats implements CallSeries {
   readonly #shared: MetricAttributes
   readonly #cells: CallCell[]
   #last: CallCell | null
+  #rpc: RpcStats | null
 
   /** @param sourceService who calls: `inmesh.source.service`; empty when it is not known */
   constructor(labels: CallLabels, sourceService: string) {
@@ -23,13 +25,25 @@ export class CallStats implements CallSeries {
     this.#shared = sharedAttributes(labels, sourceService)
     this.#cells = []
     this.#last = null
+    this.#rpc = null
   }
 
   get cells(): readonly CallCell[] {
     return this.#cells
   }
 
-  /** The cell that a finished call belongs to. */
+  /** The gRPC calls of the series. */
+  get rpc(): RpcStats {
+    this.#rpc ??= new RpcStats(rpcAttributes(this.#shared))
+    return this.#rpc
+  }
+
+  /** The methods of gRPC that were called. */
+  get rpcMethods(): readonly RpcMethodStats[] {
+    return this.#rpc === null ? [] : this.#rpc.methods
+  }
+
+  /** The cell that a finished HTTP call belongs to. */
   cell(outcome: Outcome): CallCell {
     const last = this.#last
     if (last !== null && isOf(last, outcome)) return last
@@ -87,4 +101,14 @@ function sharedAttributes(labels: CallLabels, sourceService: string): MetricAttr
     ...(routeName === '' ? {} : { 'inmesh.route': routeName }),
     ...(clusterName === '' ? {} : { 'inmesh.cluster': clusterName }),
   }
+}
+
+/** What the conventions have for RPC, too. */
+function rpcAttributes({
+  'url.scheme': _scheme,
+  'url.template': _template,
+  'network.protocol.version': _version,
+  ...shared
+}: MetricAttributes) {
+  return shared
 }

@@ -11,9 +11,8 @@ import {
 } from '@opentelemetry/api'
 import { formatBaggage } from './baggage.ts'
 import { PropagatedCall } from './propagated-call.ts'
-import { callSpanOptions, methodOfName, RecordedCall } from './recorded-call.ts'
+import { callSpanName, callSpanOptions, RecordedCall } from './recorded-call.ts'
 import { currentScope, RequestScope, scopeKey } from './request-scope.ts'
-import { knownMethod } from './semantic-conventions.ts'
 import type { CallSpan, CallStart } from './telemetry.ts'
 import { formatTraceparent } from './trace-context.ts'
 import type { TracingState } from './tracing-state.ts'
@@ -47,7 +46,7 @@ export class CallTracing {
     if (tracer === null) return currentScope()?.call ?? null
     const active = context.active()
     if (active.getValue(suppressedKey) === true) return null
-    if (this.#spans === 'auto' && undiciRequests.hasSubscribers) return null
+    if (this.#spans === 'auto' && !call.isGrpc && undiciRequests.hasSubscribers) return null
     const parent = trace.getSpanContext(active)
     if (parent !== undefined && isSpanContextValid(parent)) return this.#below(tracer, parent, call, active)
     return this.#root(tracer, call, active)
@@ -77,7 +76,7 @@ export class CallTracing {
   }
 
   #record(tracer: Tracer, call: CallStart, active: Context): CallSpan {
-    const span = tracer.startSpan(methodOfName(knownMethod(call.method)), callSpanOptions(call), active)
+    const span = tracer.startSpan(callSpanName(call), callSpanOptions(call), active)
     if (!span.isRecording()) return propagate(span.spanContext(), active)
     return new RecordedCall(span, call.startedAtWall, baggageOf(active))
   }

@@ -71,13 +71,28 @@ export class MeshTelemetry implements Telemetry {
   }
 
   finish(series: CallSeries, outcome: Outcome, span: CallSpan | null): void {
-    if (series instanceof CallStats) {
-      const cell = series.cell(outcome)
-      cell.add(outcome)
-      if (this.#instruments.isEnabled) this.#instruments.recordCall(cell.attributes, outcome)
-    }
+    if (series instanceof CallStats) this.#count(series, outcome)
     if (span instanceof RecordedCall) span.finish(outcome, this.service, series.labels.protocolVersion)
     if (this.#accessLog !== null) this.#accessLog.writeCall(outcome, span, this.#runtime.clock.wallNow())
+  }
+
+  startAttempt(series: CallSeries, path: string): void {
+    if (series instanceof CallStats) series.rpc.method(path).attemptsStarted++
+  }
+
+  endAttempt(series: CallSeries, path: string, grpcStatus: number, durationMs: number): void {
+    if (series instanceof CallStats) series.rpc.method(path).attemptDurationS.record(grpcStatus, durationMs / 1000)
+  }
+
+  #count(series: CallStats, outcome: Outcome): void {
+    if (outcome.grpcStatus >= 0) {
+      const { attributes } = series.rpc.method(outcome.path).add(outcome)
+      if (this.#instruments.isEnabled) this.#instruments.recordRpc(attributes, outcome)
+      return
+    }
+    const cell = series.cell(outcome)
+    cell.add(outcome)
+    if (this.#instruments.isEnabled) this.#instruments.recordCall(cell.attributes, outcome)
   }
 
   /**

@@ -28,6 +28,8 @@ export interface Outcome {
   readonly endpointAddress: string
   /** Status handed to the caller; 0 when there was none. */
   readonly statusCode: number
+  /** Status of a gRPC call, handed to the caller; -1 of an HTTP request. */
+  readonly grpcStatus: number
   readonly flag: ResponseFlag
   /** Attempts begun, the first included. */
   readonly attempts: number

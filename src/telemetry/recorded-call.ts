@@ -1,5 +1,6 @@
 import { type Attributes, type Span, SpanKind, type SpanOptions, SpanStatusCode } from '@opentelemetry/api'
 import type { Outcome } from './outcome.ts'
+import { grpcStatusName, rpcMethod } from './rpc-conventions.ts'
 import { clientErrorType, fullUrl, knownMethod, serverAddress } from './semantic-conventions.ts'
 import type { CallSpan, CallStart } from './telemetry.ts'
 import { formatTraceparent } from './trace-context.ts'
@@ -9,8 +10,24 @@ export function methodOfName(method: string): string {
   return method === '_OTHER' ? 'HTTP' : method
 }
 
+/** Name of the CLIENT span of a call, as it is known at the start. */
+export function callSpanName({ isGrpc, method, path }: CallStart): string {
+  return isGrpc ? rpcMethod(path) : methodOfName(knownMethod(method))
+}
+
 /** How the CLIENT span of a call begins. */
-export function callSpanOptions({ method, scheme, authority, path, startedAtWall }: CallStart): SpanOptions {
+export function callSpanOptions(call: CallStart): SpanOptions {
+  const { authority, scheme, path, startedAtWall } = call
+  if (!call.isGrpc) return httpSpanOptions(call)
+  const { address, port } = serverAddress(authority, scheme)
+  return {
+    kind: SpanKind.CLIENT,
+    startTime: startedAtWall,
+    attributes: { 'rpc.system.name': 'grpc', 'rpc.method': rpcMethod(path), 'server.address': address, 'server.port': port },
+  }
+}
+
+function httpSpanOptions({ method, scheme, authority, path, startedAtWall }: CallStart): SpanOptions {
   const known = knownMethod(method)
   const { address, port } = serverAddress(authority, scheme)
   return {
@@ -59,7 +76,29 @@ export class RecordedCall implements CallSpan {
 
   /** Ends the span. */
   finish(outcome: Outcome, sourceService: string, protocolVersion: string | undefined): void {
-    const { method, urlTemplate, attempts, statusCode, error, durationMs, flag } = outcome
+    if (outcome.grpcStatus >= 0) this.#finishRpc(outcome, sourceService)
+    else this.#finishHttp(outcome, sourceService, protocolVersion)
+    this.#span.end(this.#startedAtWall + outcome.durationMs)
+  }
+
+  #finishRpc(outcome: Outcome, sourceService: string): void {
+    const { attempts, error, flag, grpcStatus } = outcome
+    const status = grpcStatusName(grpcStatus)
+    this.#span.setAttributes({
+      ...meshAttributes(outcome, sourceService),
+      ...peerAttributes(outcome.endpointAddress),
+      'inmesh.attempts': attempts,
+      ...(flag === '' ? {} : { 'inmesh.response_flag': flag }),
+      'rpc.status_code': status,
+      ...(grpcStatus === 0 ? {} : { 'error.type': status }),
+    })
+    if (grpcStatus !== 0) {
+      this.#span.setStatus({ code: SpanStatusCode.ERROR, ...(error === null ? {} : { message: error.message }) })
+    }
+  }
+
+  #finishHttp(outcome: Outcome, sourceService: string, protocolVersion: string | undefined): void {
+    const { method, urlTemplate, attempts, statusCode, error, flag } = outcome
     const errorType = clientErrorType(outcome)
     const name = methodOfName(knownMethod(method))
     this.#span.updateName(urlTemplate === '' ? name : `${name} ${urlTemplate}`)
@@ -77,7 +116,6 @@ export class RecordedCall implements CallSpan {
     if (errorType !== '') {
       this.#span.setStatus({ code: SpanStatusCode.ERROR, ...(error === null ? {} : { message: error.message }) })
     }
-    this.#span.end(this.#startedAtWall + durationMs)
   }
 }
 

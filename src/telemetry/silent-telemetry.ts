@@ -8,5 +8,7 @@ export const silentTelemetry: Telemetry = {
   startSpan(): CallSpan | null {
     return null
   },
+  startAttempt() {},
+  endAttempt() {},
   finish() {},
 }

@@ -3,6 +3,8 @@ import { CallStats } from './call-stats.ts'
 import type { Histogram } from './histogram.ts'
 import { InboundStats } from './inbound-stats.ts'
 import type { MetricFamily, MetricPoint } from './metric-family.ts'
+import { grpcStatusName } from './rpc-conventions.ts'
+import type { RpcMethodStats } from './rpc-stats.ts'
 import type { CallLabels } from './telemetry.ts'
 
 /** Series kept apart; calls of later ones are counted together. */
@@ -64,7 +66,9 @@ export class Stats {
   /** Everything as it stands. */
   collect(): MetricFamily[] {
     const startedAtWall = this.#startedAtWall
-    const cells = [...this.#series.values()].flatMap(({ cells }) => cells)
+    const series = [...this.#series.values()]
+    const cells = series.flatMap(each => each.cells)
+    const calls = series.flatMap(each => each.rpcMethods.flatMap(method => method.cells))
     const histogram = (name: string, description: string, unit: string, points: readonly Recorded[]): MetricFamily => ({
       name,
       description,
@@ -98,7 +102,7 @@ export class Stats {
         unit: '{attempt}',
         startedAtWall,
         kind: 'counter',
-        points: cells.map(({ attributes, attempts }) => ({ attributes, value: attempts })),
+        points: [...cells, ...calls].map(({ attributes, attempts }) => ({ attributes, value: attempts })),
       },
       {
         name: 'inmesh.client.retries',
@@ -106,8 +110,17 @@ export class Stats {
         unit: '{retry}',
         startedAtWall,
         kind: 'counter',
-        points: cells.filter(({ retries }) => retries > 0).map(({ attributes, retries }) => ({ attributes, value: retries })),
+        points: [...cells, ...calls]
+          .filter(({ retries }) => retries > 0)
+          .map(({ attributes, retries }) => ({ attributes, value: retries })),
       },
+      histogram(
+        'rpc.client.call.duration',
+        'Measures the duration of an outgoing Remote Procedure Call (RPC).',
+        's',
+        calls.map(({ attributes, durationS }) => [attributes, durationS]),
+      ),
+      ...this.#grpcFamilies(series, histogram),
       histogram(
         'http.server.request.duration',
         'Duration of HTTP server requests.',
@@ -128,7 +141,60 @@ export class Stats {
     }
     return families.filter(({ points }) => points.length > 0)
   }
+
+  /** gRPC's own metrics (gRFC A66, A96). Sizes of compressed messages are not among them: grpc-js tells nobody. */
+  #grpcFamilies(series: readonly CallStats[], histogram: MakeHistogram): MetricFamily[] {
+    const methods = series.flatMap(({ labels, rpcMethods }) =>
+      rpcMethods.map(stats => ({
+        stats,
+        attributes: {
+          'grpc.method': stats.method,
+          'grpc.target': `xds:///${labels.authority}`,
+          ...(labels.clusterName === '' ? {} : { 'grpc.lb.backend_service': labels.clusterName }),
+        },
+      })),
+    )
+    const byStatus = (durationsOf: (stats: RpcMethodStats) => readonly (Histogram | undefined)[]) =>
+      methods.flatMap(({ stats, attributes }) =>
+        durationsOf(stats).flatMap((durations, status): Recorded[] =>
+          durations === undefined ? [] : [[{ ...attributes, 'grpc.status': grpcStatusName(status) }, durations]],
+        ),
+      )
+    return [
+      {
+        name: 'grpc.client.attempt.started',
+        description: 'The total number of RPC attempts started, including those that have not completed.',
+        unit: '{attempt}',
+        startedAtWall: this.#startedAtWall,
+        kind: 'counter',
+        points: methods
+          .filter(({ stats }) => stats.attemptsStarted > 0)
+          .map(({ stats, attributes }) => ({ attributes, value: stats.attemptsStarted })),
+      },
+      histogram(
+        'grpc.client.attempt.duration',
+        'End-to-end time taken to complete an RPC attempt.',
+        's',
+        byStatus(stats => stats.attemptDurationS.byStatus),
+      ),
+      histogram(
+        'grpc.client.call.duration',
+        'End-to-end time taken to complete an RPC.',
+        's',
+        byStatus(stats => stats.callDurationS.byStatus),
+      ),
+      histogram(
+        'grpc.client.call.retries',
+        'Number of retries during the call; calls without any are not counted.',
+        '{retry}',
+        methods.flatMap(({ stats, attributes }): Recorded[] => (stats.retries.count === 0 ? [] : [[attributes, stats.retries]])),
+      ),
+    ]
+  }
 }
+
+/** Makes a family of histograms. */
+type MakeHistogram = (name: string, description: string, unit: string, points: readonly Recorded[]) => MetricFamily
 
 type Recorded = readonly [attributes: MetricPoint<number>['attributes'], recorded: Histogram]
 

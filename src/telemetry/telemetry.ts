@@ -21,6 +21,8 @@ export interface CallSeries {
 
 /** The start of an outbound call, as far as a span needs it. */
 export interface CallStart {
+  /** Its method is that of the path. */
+  readonly isGrpc: boolean
   readonly method: string
   readonly scheme: string
   readonly authority: string
@@ -49,6 +51,10 @@ export interface Telemetry {
   bind(labels: CallLabels): CallSeries
   /** `null` when there is neither a trace to continue nor one to begin. */
   startSpan(call: CallStart): CallSpan | null
+  /** An attempt of a gRPC call begins; `path` is its method. */
+  startAttempt(series: CallSeries, path: string): void
+  /** It ended. */
+  endAttempt(series: CallSeries, path: string, grpcStatus: number, durationMs: number): void
   /** Called exactly once for an exchange: counts it, ends the span, writes the access log. */
   finish(series: CallSeries, outcome: Outcome, span: CallSpan | null): void
 }

@@ -13,7 +13,7 @@ import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
-const call = { method: 'GET', scheme: 'http', authority: 'b', path: '/', startedAtWall: 0 }
+const call = { isGrpc: false, method: 'GET', scheme: 'http', authority: 'b', path: '/', startedAtWall: 0 }
 
 async function start(t: TestContext, app: RequestListener | ((...args: Parameters<RequestListener>) => Promise<void>)) {
   const clock = new ManualClock()

@@ -15,6 +15,7 @@ export function outcome(fields: Partial<Outcome> = {}): Outcome {
     destination: { service: 'reviews', version: 'v2' },
     endpointAddress: '10.0.0.3:9080',
     statusCode: fields.error ? 0 : 200,
+    grpcStatus: -1,
     flag: '',
     attempts: 1,
     requestBytes: 0,

@@ -35,11 +35,15 @@ export class RecordingTelemetry implements Telemetry {
     }
   }
 
+  startAttempt(): void {}
+
+  endAttempt(): void {}
+
   finish(series: CallSeries, outcome: Outcome, span: CallSpan | null): void {
     const { startedAt, durationMs, method, scheme, authority, path, routeName, urlTemplate, clusterName } = outcome
-    const { destination, endpointAddress, statusCode, flag, attempts, requestBytes, responseBytes, error } = outcome
+    const { destination, endpointAddress, statusCode, grpcStatus, flag, attempts, requestBytes, responseBytes, error } = outcome
     const called = { startedAt, durationMs, method, scheme, authority, path, routeName, urlTemplate, clusterName }
-    const ended = { destination, endpointAddress, statusCode, flag, attempts, requestBytes, responseBytes, error }
+    const ended = { destination, endpointAddress, statusCode, grpcStatus, flag, attempts, requestBytes, responseBytes, error }
     this.finished.push({ labels: series.labels, outcome: { ...called, ...ended }, span })
   }
 }

@@ -17,6 +17,7 @@ import { seededRandom } from '../support/seeded-random.ts'
 const traceId = '0af7651916cd43dd8448eb211c80319c'
 const spanId = 'b7ad6b7169203331'
 const call = {
+  isGrpc: false,
   method: 'GET',
   scheme: 'http',
   authority: 'reviews:9080',

@@ -1,5 +1,6 @@
 import type { CallCredentials, ChannelInterface, Deadline, InterceptingListener, Metadata, StatusObject } from '@grpc/grpc-js'
 import { loadReportOf } from '../../policies/load-report.ts'
+import { grpcStatusName } from '../../telemetry/rpc-conventions.ts'
 import { mutateAnswer } from '../answer-headers.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { Exchange } from '../exchange.ts'
@@ -50,8 +51,9 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   #isReading = false
   #cancelled: StatusObject | null = null
   #lastPeer = ''
-  /** The code of the status handed to the client; -1 while there is none. */
-  grpcStatus = -1
+  /** A status of this side, once there is one. */
+  #own: StatusObject | null = null
+  #attemptStartedAt = 0
 
   constructor(
     environment: ExchangeEnvironment,
@@ -74,7 +76,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.#metadata = metadata
     this.#listener = listener
     if (this.#cancelled !== null) {
-      this.deliverError(new CallStatusError(this.#cancelled))
+      this.ending(null, new CallStatusError(this.#cancelled))
+      this.deliverError()
       return
     }
     this.#obeyParent()
@@ -122,6 +125,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
 
   getAuthContext(): AuthContext {
     return this.#call?.getAuthContext() ?? null
+  }
+
+  override get isGrpc(): boolean {
+    return true
   }
 
   // --- What the router asks ---
@@ -172,6 +179,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
         loadReportOf(name => status.metadata.get(name)[0]),
       )
     if (this.#call !== null) this.#lastPeer = this.#call.getPeer()
+    this.#endAttempt(status.code)
     if (this.phase === 'committed') {
       this.judge(httpStatusOf(status.code))
       this.#end(status)
@@ -190,7 +198,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
       this.attemptFailed(failure, new CallStatusError(status), free)
       return
     }
-    if (this.responseStarted(200, answerHeaders(status), httpStatusOf(status.code))) {
+    if (this.responseStarted(200, answerHeaders(status), httpStatusOf(status.code), grpcStatusName(status.code))) {
       this.#call = null
       return
     }
@@ -213,6 +221,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     if (this.#credentials !== null) call.setCredentials(this.#credentials)
     this.#isWriting = false
     this.#messages.rewind()
+    this.#attemptStartedAt = this.environment.clock.now()
+    if (this.series !== null) this.environment.telemetry.startAttempt(this.series, this.path)
     call.start(sent.metadata, attempt === 1 ? this : new AttemptListener(this, attempt))
     // The call may have ended already.
     if (this.#call !== call) return
@@ -233,6 +243,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.epoch = 0
     if (call === null) return
     this.#lastPeer = call.getPeer()
+    this.#endAttempt(this.#cancelled?.code ?? grpcCode.cancelled)
     call.cancelWithStatus(this.#cancelled?.code ?? grpcCode.cancelled, this.#cancelled?.details ?? 'Cancelled on client')
   }
 
@@ -252,12 +263,18 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     return plan.grpc
   }
 
-  protected deliverReply(reply: LocalReply): void {
-    this.#deliver(this.error === null ? statusOfReply(reply) : statusOfError(this.error))
+  protected override ending(reply: LocalReply | null, error: Error | null): void {
+    if (error !== null) this.#own = statusOfError(error)
+    else if (reply !== null) this.#own = statusOfReply(reply)
+    this.grpcStatus = this.#own?.code ?? grpcCode.unknown
   }
 
-  protected deliverError(error: Error): void {
-    this.#deliver(statusOfError(error))
+  protected deliverReply(): void {
+    this.#deliver()
+  }
+
+  protected deliverError(): void {
+    this.#deliver()
   }
 
   protected release(): void {
@@ -270,10 +287,15 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.#listener?.onReceiveStatus(status)
   }
 
-  #deliver(status: StatusObject): void {
-    this.grpcStatus = status.code
+  #deliver(): void {
+    const status = this.#own
     // Never from inside a call of the client's.
-    process.nextTick(() => this.#listener?.onReceiveStatus(status))
+    if (status !== null) process.nextTick(() => this.#listener?.onReceiveStatus(status))
+  }
+
+  #endAttempt(code: number): void {
+    const { clock, telemetry } = this.environment
+    if (this.series !== null) telemetry.endAttempt(this.series, this.path, code, clock.now() - this.#attemptStartedAt)
   }
 
   /** Sends what is next, one at a time as far as writers wait: an endpoint's call holds one message until it is on a connection. */
