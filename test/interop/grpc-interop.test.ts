@@ -15,6 +15,7 @@ import {
   credentialCases,
   type InteropCase,
   type InteropConnection,
+  loadReportCases,
 } from './support/interop-cases.ts'
 
 const authority = 'interop.test:50051'
@@ -86,6 +87,7 @@ function connectionOf(t: TestContext, mesh: Mesh): InteropConnection {
   const target = `xds:///${authority}`
   return {
     test: (options: ClientOptions = {}) => closing(mesh.grpcClient(testing.TestServiceClient, target, options)),
+    channel: () => closing(mesh.channel(target)),
     unimplemented: () => closing(mesh.grpcClient(testing.UnimplementedServiceClient, target)),
   }
 }
@@ -101,7 +103,7 @@ before(() => {
 
 describe("gRPC's interop cases through the mesh", () => {
   test("against grpc-go's interop server, by the control plane", async t => {
-    await runCases(t, await meshByControlPlane(t, await startGoInteropServer(t)), basicCases)
+    await runCases(t, await meshByControlPlane(t, await startGoInteropServer(t)), { ...basicCases, ...loadReportCases })
   })
 
   test('with compression and call credentials, by the control plane', async t => {

@@ -26,12 +26,18 @@ export interface Payload {
 
 type BoolValue = { readonly value: boolean }
 
-/** `grpc.testing.TestOrcaReport`, and those fields of `xds.data.orca.v3.OrcaLoadReport` that it sets. */
+/** An entry of a map: protobufjs does not see that a field is one when it has a descriptor only. */
+export interface MapEntry {
+  readonly key: string
+  readonly value: number
+}
+
+/** `grpc.testing.TestOrcaReport`. */
 export interface TestOrcaReport {
   readonly cpu_utilization: number
   readonly memory_utilization: number
-  readonly request_cost?: Readonly<Record<string, number>>
-  readonly utilization: Readonly<Record<string, number>>
+  readonly request_cost?: readonly MapEntry[]
+  readonly utilization: readonly MapEntry[]
 }
 
 /** `grpc.testing.SimpleRequest`, as far as the cases set it. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { type EventEmitter, once } from 'node:events'
+import { isDeepStrictEqual } from 'node:util'
 import {
   type CallOptions,
+  type ChannelInterface,
   type ClientDuplexStream,
   type ClientOptions,
   compressionAlgorithms,
@@ -10,11 +12,15 @@ import {
   type StatusObject,
   status,
 } from '@grpc/grpc-js'
+import { LoadReportStream } from '../../../src/client/grpc/load-report-stream.ts'
+import { type LoadReport, loadReportOf } from '../../../src/policies/load-report.ts'
+import { systemRuntime } from '../../../src/runtime.ts'
 import type {
   SimpleRequest,
   SimpleResponse,
   StreamingOutputCallRequest,
   StreamingOutputCallResponse,
+  TestOrcaReport,
   TestServiceClient,
   UnimplementedServiceClient,
 } from './grpc-testing.ts'
@@ -23,6 +29,7 @@ import type {
 export interface InteropConnection {
   test(options?: ClientOptions): TestServiceClient
   unimplemented(): UnimplementedServiceClient
+  channel(): ChannelInterface
 }
 
 /** A case of gRPC's "Interoperability Test Case Descriptions". Rejects when what it asserts is not so. */
@@ -283,6 +290,71 @@ export const basicCases: Readonly<Record<string, InteropCase>> = {
   async concurrent_large_unary({ test }) {
     const client = test()
     await Promise.all(Array.from({ length: 200 }, () => assertLarge(unary(client, largeRequest))))
+  },
+}
+
+const firstReport: TestOrcaReport = {
+  cpu_utilization: 0.821,
+  memory_utilization: 0.5847,
+  utilization: [{ key: 'util', value: 0.30499 }],
+}
+const secondReport: TestOrcaReport = {
+  cpu_utilization: 0.29309,
+  memory_utilization: 0.2,
+  utilization: [{ key: 'util', value: 0.2039 }],
+}
+
+/** What the mesh read of a report, in the words of the request for it. */
+function asRequested({ cpuUtilization, memUtilization, utilization, requestCost }: LoadReport): TestOrcaReport {
+  return {
+    cpu_utilization: cpuUtilization,
+    memory_utilization: memUtilization,
+    utilization: entries(utilization),
+    ...(requestCost.size > 0 && { request_cost: entries(requestCost) }),
+  }
+}
+
+const entries = (map: ReadonlyMap<string, number>) => Array.from(map, ([key, value]) => ({ key, value }))
+
+/**
+ * The cases of load reports (gRFC A51). The descriptions read them in a balancing policy of the test's own; a mesh takes none, so here they
+ * are what its own policy reads: the trailers of a call, and the stream beside the calls.
+ */
+export const loadReportCases: Readonly<Record<string, InteropCase>> = {
+  async orca_per_rpc({ test }) {
+    const report = { ...firstReport, request_cost: [{ key: 'cost', value: 3456.32 }] }
+    const { status } = await unary(test(), { orca_per_query_report: report })
+    assertOk(status)
+    const read = loadReportOf(name => status.metadata.get(name)[0])
+    assert.deepEqual(read && asRequested(read), report)
+  },
+
+  async orca_oob({ test, channel }) {
+    let waiting: ((report: LoadReport) => void) | null = null
+    const onReport = (report: LoadReport) => waiting?.(report)
+    const reports = new LoadReportStream({ channel: channel(), periodMs: 1000, runtime: systemRuntime, onReport })
+    const call = test().fullDuplexCall(new Metadata(), failsafe())
+    const ended = statusOf(call)
+    try {
+      for (const report of [firstReport, secondReport]) {
+        await exchange(call, { orca_oob_report: report, response_parameters: [{ size: 1 }] })
+        // One on its way may be older.
+        for (let count = 0; ; count++) {
+          const read = asRequested(
+            await new Promise(resolve => {
+              waiting = resolve
+            }),
+          )
+          if (isDeepStrictEqual(read, report)) break
+          if (count === 1) assert.deepEqual(read, report)
+        }
+      }
+    } finally {
+      reports.close()
+    }
+    call.end()
+    call.resume()
+    assertOk(await ended)
   },
 }
 
