@@ -1,13 +1,17 @@
+import { execFile } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, describe, type TestContext, test } from 'node:test'
-import type { ClientOptions } from '@grpc/grpc-js'
+import { promisify } from 'node:util'
+import { type ClientOptions, type Server, ServerCredentials } from '@grpc/grpc-js'
 import { createMesh, type Mesh } from '../../src/index.ts'
 import { silentLogger } from '../../src/runtime.ts'
+import { startUpstream } from '../support/http-upstream.ts'
 import { TestCa } from '../support/test-ca.ts'
 import { serveYaml } from './support/control-plane.ts'
-import { startCompressingServer, startGoInteropServer } from './support/go-server.ts'
+import { goInteropClient, startCompressingServer, startGoInteropServer } from './support/go-server.ts'
 import { type GrpcTesting, loadGrpcTesting } from './support/grpc-testing.ts'
 import {
   basicCases,
@@ -17,6 +21,7 @@ import {
   type InteropConnection,
   loadReportCases,
 } from './support/interop-cases.ts'
+import { interopServer, type TokenOwner } from './support/interop-server.ts'
 
 const authority = 'interop.test:50051'
 let testing: GrpcTesting
@@ -132,3 +137,77 @@ describe("gRPC's interop cases through the mesh", () => {
     await runCases(t, mesh, basicCases)
   })
 })
+
+describe("grpc-go's interop client", () => {
+  test('against a grpc-js server', async t => {
+    const port = await bind(t, interopServer(testing))
+    for (const name of clientCases) await t.test(name, () => runGoClient(name, port))
+  })
+
+  test('with credentials of its calls, over TLS', async t => {
+    const ca = await TestCa.create(t)
+    const { certificate, privateKey } = await ca.issue('dns:interop.test')
+    const identity = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(privateKey) }
+    const port = await bind(t, interopServer(testing, ownerOf), ServerCredentials.createSsl(null, [identity]))
+    const keyFile = await serviceAccountKey(t)
+    const flags = ['-use_tls', '-use_test_ca', '-ca_file', ca.certificateFile, '-server_host_override', 'interop.test']
+    flags.push('-service_account_key_file', keyFile, '-oauth_scope', scope)
+    for (const name of credentialClientCases) await t.test(name, () => runGoClient(name, port, ...flags))
+  })
+})
+
+const clientCases = [
+  ...['empty_unary', 'large_unary', 'client_streaming', 'server_streaming', 'ping_pong', 'empty_stream', 'custom_metadata'],
+  ...['status_code_and_message', 'special_status_message', 'unimplemented_method', 'unimplemented_service'],
+  ...['cancel_after_begin', 'cancel_after_first_response', 'timeout_on_sleeping_server', 'pick_first_unary'],
+  ...['rpc_soak', 'channel_soak', 'orca_per_rpc', 'orca_oob'],
+]
+const credentialClientCases = ['jwt_token_creds', 'service_account_creds', 'oauth2_auth_token', 'per_rpc_creds', 'large_unary']
+
+const account = 'interop@test.example'
+const scope = 'https://test.example/auth/interop'
+
+/** The owner of an access token of {@link serviceAccountKey}, or of a JWT of the account's own making. */
+function ownerOf(token: string): TokenOwner | undefined {
+  if (token === accessToken) return { username: account, scope }
+  const [, claims = ''] = token.split('.')
+  const { iss } = JSON.parse(Buffer.from(claims, 'base64url').toString() || '{}')
+  return iss === undefined ? undefined : { username: String(iss), scope: '' }
+}
+const accessToken = 'an-access-token'
+
+/** The key file of an account whose token server is here. */
+async function serviceAccountKey(t: TestContext): Promise<string> {
+  const tokens = await startUpstream(t, (_request, response) => {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ access_token: accessToken, token_type: 'Bearer', expires_in: 3600 }))
+  })
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const folder = await mkdtemp(join(tmpdir(), 'inmesh-interop-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const path = join(folder, 'key.json')
+  const key = {
+    type: 'service_account',
+    client_email: account,
+    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    token_uri: `http://${tokens.address}/token`,
+  }
+  await writeFile(path, JSON.stringify(key))
+  return path
+}
+
+function bind(t: TestContext, server: Server, credentials = ServerCredentials.createInsecure()): Promise<number> {
+  t.after(() => server.forceShutdown())
+  return new Promise((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port)))
+  })
+}
+
+/** Runs one case, and rejects with what the client says of its failure. */
+async function runGoClient(name: string, port: number, ...flags: readonly string[]): Promise<void> {
+  const balancer = name.startsWith('orca')
+    ? ['-service_config_json', '{"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}']
+    : []
+  const args = ['-server_host', '127.0.0.1', '-server_port', String(port), '-test_case', name, ...flags, ...balancer]
+  await promisify(execFile)(goInteropClient(), args, { timeout: 60_000 })
+}

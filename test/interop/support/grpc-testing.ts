@@ -45,6 +45,7 @@ export interface SimpleRequest {
   readonly response_size?: number
   readonly payload?: { readonly body: Buffer } | null
   readonly fill_username?: boolean
+  readonly fill_oauth_scope?: boolean
   readonly fill_server_id?: boolean
   readonly response_compressed?: BoolValue | null
   readonly expect_compressed?: BoolValue | null
@@ -56,6 +57,7 @@ export interface SimpleRequest {
 export interface SimpleResponse {
   readonly payload: Payload | null
   readonly username: string
+  readonly oauth_scope?: string
   readonly server_id?: string
 }
 
@@ -98,15 +100,17 @@ export interface TestServiceClient extends Client {
   unimplementedCall: UnaryMethod<Empty, Empty>
   streamingOutputCall(
     request: StreamingOutputCallRequest,
-    metadata?: Metadata,
-    options?: CallOptions,
+    metadata: Metadata,
+    options: CallOptions,
   ): ClientReadableStream<StreamingOutputCallResponse>
   streamingInputCall(
+    metadata: Metadata,
+    options: CallOptions,
     callback: (error: ServiceError | null, response?: StreamingInputCallResponse) => void,
   ): ClientWritableStream<StreamingInputCallRequest>
   fullDuplexCall(
-    metadata?: Metadata,
-    options?: CallOptions,
+    metadata: Metadata,
+    options: CallOptions,
   ): ClientDuplexStream<StreamingOutputCallRequest, StreamingOutputCallResponse>
 }
 

@@ -130,7 +130,7 @@ async function upload(
   messages: readonly { readonly size: number; readonly expectCompressed?: boolean; readonly compressed?: boolean }[],
 ): Promise<{ readonly status: StatusObject; readonly size: number | undefined }> {
   let size: number | undefined
-  const call = client.streamingInputCall((_error, response) => {
+  const call = client.streamingInputCall(new Metadata(), failsafe(), (_error, response) => {
     size = response?.aggregated_payload_size
   })
   const ended = statusOf(call)
@@ -171,7 +171,11 @@ export const basicCases: Readonly<Record<string, InteropCase>> = {
   },
 
   async server_streaming({ test }) {
-    const call = test().streamingOutputCall({ response_parameters: responseSizes.map(size => ({ size })) })
+    const call = test().streamingOutputCall(
+      { response_parameters: responseSizes.map(size => ({ size })) },
+      new Metadata(),
+      failsafe(),
+    )
     const ended = statusOf(call)
     const sizes: (number | undefined)[] = []
     for await (const message of call) sizes.push((message as StreamingOutputCallResponse).payload?.body.length)
@@ -251,7 +255,7 @@ export const basicCases: Readonly<Record<string, InteropCase>> = {
   },
 
   async cancel_after_begin({ test }) {
-    const call = test().streamingInputCall(() => {})
+    const call = test().streamingInputCall(new Metadata(), failsafe(), () => {})
     const ended = statusOf(call)
     call.cancel()
     assert.equal((await ended).code, status.CANCELLED)
@@ -391,12 +395,16 @@ export const compressionCases: Readonly<Record<string, InteropCase>> = {
   },
 
   async server_compressed_streaming({ test }) {
-    const call = test().streamingOutputCall({
-      response_parameters: [
-        { size: 31415, compressed: { value: true } },
-        { size: 92653, compressed: { value: false } },
-      ],
-    })
+    const call = test().streamingOutputCall(
+      {
+        response_parameters: [
+          { size: 31415, compressed: { value: true } },
+          { size: 92653, compressed: { value: false } },
+        ],
+      },
+      new Metadata(),
+      failsafe(),
+    )
     const ended = statusOf(call)
     const sizes: (number | undefined)[] = []
     for await (const message of call) sizes.push((message as StreamingOutputCallResponse).payload?.body.length)
