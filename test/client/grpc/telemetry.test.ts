@@ -77,16 +77,14 @@ async function setUp(t: TestContext, answer?: UnaryAnswer) {
   }
   const metrics = () =>
     Object.fromEntries(
-      telemetry.stats
-        .collect()
-        .map(({ name, unit, kind, points }) => [
-          name,
-          {
-            unit,
-            kind,
-            points: points.map(({ attributes, value }) => [attributes, typeof value === 'number' ? value : value.count]),
-          },
-        ]),
+      telemetry.stats.collect().map(({ name, unit, kind, points }) => [
+        name,
+        {
+          unit,
+          kind,
+          points: points.map(({ attributes, value }) => [attributes, typeof value === 'number' ? value : value.count]),
+        },
+      ]),
     )
   return { backend, call, exporter, metrics, lines, telemetry }
 }
