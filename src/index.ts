@@ -8,6 +8,7 @@ export { isMeshError, MeshError, type MeshErrorCode, type MeshErrorDetails } fro
 export type { ErrorRateBreakerOptions } from './policies/error-rate-breaker.ts'
 export type { TokenRetryBudgetOptions } from './policies/retry-budget.ts'
 export { type Clock, type Logger, type Random, type Runtime, silentLogger, stderrLogger, systemRuntime } from './runtime.ts'
+export type { GrpcWorkload, ServeGrpcOptions } from './server/grpc-server.ts'
 export type { DrainOptions, MeshServer } from './server/mesh-server.ts'
 export type { Outcome } from './telemetry/outcome.ts'
 export type { ResponseFlag } from './telemetry/response-flag.ts'

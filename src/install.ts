@@ -1,10 +1,14 @@
 import type { Server } from 'node:http'
+import type { Http2Server } from 'node:http2'
+import { adoptGrpcClients } from './client/grpc/adopt-clients.ts'
 import { setDispatcher } from './client/http/global-dispatcher.ts'
 import { createMesh, type Mesh } from './client/mesh.ts'
 import { isMeshError } from './errors.ts'
 import { isSdkWanted } from './otel-environment.ts'
 import { systemRuntime } from './runtime.ts'
 import { adoptServers } from './server/adopt-servers.ts'
+import { adoptGrpcServers } from './server/grpc-inbound.ts'
+import type { GrpcRegistration } from './server/grpc-registration.ts'
 import type { ServerRegistration } from './server/mesh-server.ts'
 import { accessLogFrom } from './telemetry/access-log.ts'
 import { MeshTelemetry } from './telemetry/create-telemetry.ts'
@@ -36,6 +40,7 @@ export async function install(env: Environment): Promise<Installation | null> {
   const mesh = await startMesh(env, telemetry)
   const servers = new Servers(mesh, env.INMESH_PORT)
   const adopted = adoptServers({ inbound: mesh.inbound, onListening: server => servers.add(server) })
+  adoptGrpc(mesh, telemetry, servers, env)
   const otel = await loading
   const sdk = otel === null ? null : adopted.except(() => otel.startOtel({ telemetry, env }))
   setDispatcher(mesh.dispatcher)
@@ -55,6 +60,24 @@ export async function install(env: Environment): Promise<Installation | null> {
   return { mesh, end }
 }
 
+/** Puts the clients and servers of grpc-js into the mesh, once the application loads it. */
+function adoptGrpc(mesh: Mesh, telemetry: MeshTelemetry, servers: Servers, env: Environment): void {
+  const exporters = exportTargets(env)
+  adoptGrpcClients({
+    channel(target, credentials, options) {
+      const isOurs = !exporters.has(target) && mesh.isMeshTarget(target)
+      return isOurs ? mesh.channel(target, { credentials, options }) : null
+    },
+    onLoad: () => adoptGrpcServers({ telemetry, onListening: server => servers.addGrpc(server) }),
+  })
+}
+
+/** Where telemetry is exported to by gRPC: never through the mesh that it tells of. */
+function exportTargets(env: Environment): ReadonlySet<string> {
+  const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT']
+  return new Set(names.flatMap(name => env[name]?.replace(/^https?:\/\//, '').replace(/\/.*$/, '') ?? []))
+}
+
 /** Waiting for a host that has no configuration would be worse than starting without it: it can come at any time. */
 async function startMesh(env: Environment, telemetry: MeshTelemetry): Promise<Mesh> {
   try {
@@ -71,6 +94,7 @@ class Servers {
   readonly #mesh: Mesh
   readonly #port: number | undefined
   readonly #registrations = new Map<Server, ServerRegistration>()
+  readonly #grpc = new Map<Http2Server, GrpcRegistration>()
 
   /** @param port `INMESH_PORT` */
   constructor(mesh: Mesh, port: string | undefined) {
@@ -81,17 +105,28 @@ class Servers {
   add(server: Server): void {
     const bound = server.address()
     if (bound === null || typeof bound === 'string' || this.#registrations.has(server)) return
-    const isWorkload = this.#port === undefined ? this.#registrations.size === 0 : bound.port === this.#port
-    if (isWorkload) this.#registrations.set(server, this.#mesh.adopt(server))
+    if (this.#isWorkload(bound.port)) this.#registrations.set(server, this.#mesh.adopt(server))
+  }
+
+  /** A server of grpc-js. */
+  addGrpc(server: Http2Server): void {
+    const bound = server.address()
+    if (bound === null || typeof bound === 'string' || this.#grpc.has(server)) return
+    if (this.#isWorkload(bound.port)) this.#grpc.set(server, this.#mesh.adoptGrpc(server))
   }
 
   async drain(): Promise<void> {
-    await Promise.all(Array.from(this.#registrations.values(), registration => registration.drain()))
+    const registrations = [...this.#registrations.values(), ...this.#grpc.values()]
+    await Promise.all(registrations.map(registration => registration.drain()))
   }
 
   /** Out of the mesh, and no more. */
   withdraw(): void {
-    for (const registration of this.#registrations.values()) registration.withdraw()
+    for (const registration of [...this.#registrations.values(), ...this.#grpc.values()]) registration.withdraw()
+  }
+
+  #isWorkload(port: number): boolean {
+    return this.#port === undefined ? this.#registrations.size + this.#grpc.size === 0 : port === this.#port
   }
 }
 

@@ -1,10 +1,13 @@
 import type { RequestListener, Server } from 'node:http'
+import type { Http2Server } from 'node:http2'
 import type { ConfigSource, MeshConfig } from '../discovery/model/mesh-config.ts'
 import type { XdsConfigSource, XdsStatus } from '../discovery/xds-config-source.ts'
 import { MeshError } from '../errors.ts'
 import type { ErrorRateBreaker, ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
 import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
+import { GrpcRegistration } from '../server/grpc-registration.ts'
+import type { GrpcServer, GrpcWorkload, ServeGrpcOptions } from '../server/grpc-server.ts'
 import { Inbound } from '../server/inbound.ts'
 import { createMeshServer, type MeshServer, type ServerEnvironment, ServerRegistration } from '../server/mesh-server.ts'
 import { accessLogFrom } from '../telemetry/access-log.ts'
@@ -15,7 +18,8 @@ import { DataPlane } from './data-plane.ts'
 import { type DnsLookup, systemLookup } from './dns-resolver.ts'
 import { type ExplainRequest, type Explanation, explain } from './explain.ts'
 import { type Channel, type GrpcClientOptions, type GrpcClientType, grpcClientOn, plainChannel } from './grpc/grpc-client.ts'
-import { MeshChannel, type MeshChannelOptions } from './grpc/mesh-channel.ts'
+import { grpcJs } from './grpc/grpc-js.ts'
+import { authorityOf, MeshChannel, type MeshChannelOptions } from './grpc/mesh-channel.ts'
 import { createFetch } from './http/fetch.ts'
 import { currentDispatcher, type Dispatcher } from './http/global-dispatcher.ts'
 import { MeshDispatcher, type OutboundPolicy } from './http/mesh-dispatcher.ts'
@@ -92,8 +96,19 @@ export interface Mesh extends AsyncDisposable {
   readonly telemetry: MeshTelemetry | null
   /** An HTTP server whose requests run inside their trace, and which registers itself while it listens. `app` is any request listener. */
   createServer(app: RequestListener): MeshServer
+  /**
+   * Binds a server of grpc-js and puts it into the mesh: its calls run inside their trace, it registers itself, and it answers
+   * `grpc.health.v1.Health`.
+   *
+   * @throws Error when the address cannot be bound
+   */
+  serveGrpc(server: GrpcServer, options?: ServeGrpcOptions): Promise<GrpcWorkload>
+  /** Whether a gRPC target (`xds:///name`, `host:port`) is known to be the mesh's. */
+  isMeshTarget(target: string): boolean
   /** Makes a server that exists already one of the mesh: it registers while it listens. Its requests go through {@link serve}. */
   adopt(server: Server): ServerRegistration
+  /** The same of the HTTP/2 server under a gRPC server, which listens. */
+  adoptGrpc(server: Http2Server): GrpcRegistration
   /** Serves requests of adopted servers. */
   readonly inbound: Inbound
   /** Where a call would go, and why. */
@@ -251,12 +266,27 @@ class RunningMesh implements Mesh {
     return grpcClientOn(this, type, target, options)
   }
 
+  isMeshTarget(target: string): boolean {
+    if (target.startsWith('xds:')) return true
+    const { hostname, port } = new URL(`http://${authorityOf(target)}`)
+    return this.#hosts.owner(hostname.replace(/^\[|\]$/g, ''), port === '' ? '80' : port) === 'mesh'
+  }
+
   createServer(app: RequestListener): MeshServer {
     return createMeshServer(app, this.#servers)
   }
 
+  async serveGrpc(server: GrpcServer, options: ServeGrpcOptions = {}): Promise<GrpcWorkload> {
+    const { serveGrpc } = await import('../server/grpc-server.ts')
+    return serveGrpc(server, options, this.#servers, this.telemetry, grpcJs())
+  }
+
   adopt(server: Server): ServerRegistration {
     return new ServerRegistration(server, this.#servers)
+  }
+
+  adoptGrpc(server: Http2Server): GrpcRegistration {
+    return new GrpcRegistration(server, this.#servers)
   }
 
   explain(request: ExplainRequest): Explanation {
@@ -292,12 +322,14 @@ class DisabledMesh implements Mesh {
   readonly source = null
   readonly telemetry = null
   readonly inbound: Inbound
+  readonly #telemetry: MeshTelemetry
   readonly #servers: ServerEnvironment
 
   constructor(previous: Dispatcher, env: Environment, runtime: Runtime) {
     this.dispatcher = previous
     this.fetch = createFetch(previous)
-    this.inbound = new Inbound(meshTelemetry(env, runtime))
+    this.#telemetry = meshTelemetry(env, runtime)
+    this.inbound = new Inbound(this.#telemetry)
     this.#servers = serverEnvironment(this.inbound, runtime, null, env)
   }
 
@@ -313,8 +345,21 @@ class DisabledMesh implements Mesh {
     return createMeshServer(app, this.#servers)
   }
 
+  async serveGrpc(server: GrpcServer, options: ServeGrpcOptions = {}): Promise<GrpcWorkload> {
+    const { serveGrpc } = await import('../server/grpc-server.ts')
+    return serveGrpc(server, options, this.#servers, this.#telemetry, grpcJs())
+  }
+
+  isMeshTarget(): boolean {
+    return false
+  }
+
   adopt(server: Server): ServerRegistration {
     return new ServerRegistration(server, this.#servers)
+  }
+
+  adoptGrpc(server: Http2Server): GrpcRegistration {
+    return new GrpcRegistration(server, this.#servers)
   }
 
   explain(request: ExplainRequest): Explanation {

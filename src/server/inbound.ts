@@ -99,6 +99,7 @@ class Ending {
     if (this.#closesConnection) request.socket.end()
     this.#exchange.finish({
       statusCode: response.headersSent ? response.statusCode : 0,
+      grpcStatus: -1,
       route: frameworkRoute(request),
       requestBytes: Number(request.headers['content-length'] ?? 0) || 0,
       responseBytes: this.#responseBytes(),
@@ -118,6 +119,7 @@ class Ending {
 function describe(request: IncomingMessage): InboundRequest {
   const { method = 'GET', url = '/', headers, httpVersion, socket } = request
   return {
+    isGrpc: false,
     method,
     scheme: 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http',
     authority: headers.host ?? '',
@@ -135,8 +137,12 @@ function expectedMs({ headers }: IncomingMessage): number {
   return value > 0 && Number.isFinite(value) ? value : 0
 }
 
-/** Node emits a body's events outside of what ran when the request came in; listeners are to find themselves in it all the same. */
-function bindEvents(emitter: EventEmitter, exchange: InboundExchange): void {
+/**
+ * Makes the listeners of `emitter` run on behalf of a request.
+ *
+ * Node emits a body's events outside of what ran when the request came in; listeners are to find themselves in it all the same.
+ */
+export function bindEvents(emitter: EventEmitter, exchange: InboundExchange): void {
   const { emit } = emitter
   emitter.emit = function (this: EventEmitter, event: string | symbol, ...args: unknown[]): boolean {
     return exchange.run(() => Reflect.apply(emit, this, [event, ...args]))

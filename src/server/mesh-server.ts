@@ -8,7 +8,7 @@ import { workloadAddress } from './workload-address.ts'
 export interface ListeningWorkload {
   readonly address: string
   readonly port: number
-  readonly protocol: 'http'
+  readonly protocol: 'http' | 'grpc'
 }
 
 /** Tells the control plane what this process serves. */

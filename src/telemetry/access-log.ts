@@ -64,7 +64,7 @@ export class AccessLog {
   /** @param startedAtWall in milliseconds since the epoch */
   writeRequest(request: InboundRequest, outcome: InboundOutcome, place: TraceContext | null, startedAtWall: number): void {
     const { method, path, protocolVersion, scheme, authority, peerAddress, peerPort, headers } = request
-    const { statusCode, wasAborted, requestBytes, responseBytes, durationMs, route, error } = outcome
+    const { statusCode, grpcStatus, wasAborted, requestBytes, responseBytes, durationMs, route, error } = outcome
     const userAgent = headers['user-agent']
     this.#write({
       start_time: new Date(startedAtWall).toISOString(),
@@ -75,6 +75,7 @@ export class AccessLog {
       authority,
       protocol: `HTTP/${protocolVersion}`,
       response_code: statusCode,
+      ...(grpcStatus < 0 ? {} : { grpc_status: grpcStatusName(grpcStatus) }),
       response_flags: wasAborted ? 'DC' : '-',
       bytes_received: requestBytes,
       bytes_sent: responseBytes,

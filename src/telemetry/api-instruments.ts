@@ -10,6 +10,7 @@ interface Instruments {
   readonly responseSize: Histogram
   readonly serverDuration: Histogram
   readonly rpcDuration: Histogram
+  readonly rpcServerDuration: Histogram
 }
 
 /** Ordinary instruments, for an application that has an SDK of its own and no producer of ours in it. They cost microseconds a call. */
@@ -53,8 +54,11 @@ export class ApiInstruments {
     this.#instruments?.rpcDuration.record(durationMs / 1000, attributes)
   }
 
-  recordRequest(attributes: MetricAttributes, durationMs: number): void {
-    this.#instruments?.serverDuration.record(durationMs / 1000, attributes)
+  recordRequest(attributes: MetricAttributes, durationMs: number, isGrpc: boolean): void {
+    const instruments = this.#instruments
+    if (instruments === null) return
+    const histogram = isGrpc ? instruments.rpcServerDuration : instruments.serverDuration
+    histogram.record(durationMs / 1000, attributes)
   }
 }
 
@@ -67,5 +71,6 @@ function createInstruments(meter: Meter): Instruments {
     responseSize: meter.createHistogram('http.client.response.body.size', bytes),
     serverDuration: meter.createHistogram('http.server.request.duration', seconds),
     rpcDuration: meter.createHistogram('rpc.client.call.duration', seconds),
+    rpcServerDuration: meter.createHistogram('rpc.server.call.duration', seconds),
   }
 }

@@ -30,7 +30,7 @@ export class InboundExchange {
     this.#startedAt = startedAt
     this.#startedAtWall = startedAtWall
     this.#isFinished = false
-    sinks.stats.active++
+    sinks.stats.begin(request)
   }
 
   /** Runs code on behalf of the request: calls that it makes, now or later, belong to the same trace. */
@@ -45,9 +45,8 @@ export class InboundExchange {
     const { stats, instruments, accessLog, clock } = this.#sinks
     const durationMs = clock.now() - this.#startedAt
     const outcome = { ...ended, durationMs }
-    stats.active--
     const { attributes } = stats.add(this.request, outcome)
-    if (instruments.isEnabled) instruments.recordRequest(attributes, durationMs)
+    if (instruments.isEnabled) instruments.recordRequest(attributes, durationMs, this.request.isGrpc)
     const { span, scope } = this.#trace
     if (span !== null) finishInboundSpan(span, this.request, outcome, this.#startedAtWall + durationMs)
     if (accessLog !== null) accessLog.writeRequest(this.request, outcome, scope.trace, this.#startedAtWall)

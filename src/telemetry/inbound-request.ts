@@ -1,8 +1,12 @@
+import { grpcStatusName } from './rpc-conventions.ts'
+
 /** Header values as Node has them. */
 export type InboundHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /** A request as a server of this process received it. */
 export interface InboundRequest {
+  /** A gRPC call, whose method is that of the path. */
+  readonly isGrpc: boolean
   readonly method: string
   /** `http` or `https`. */
   readonly scheme: string
@@ -21,6 +25,8 @@ export interface InboundRequest {
 /** How the request ended. */
 export interface InboundOutcome {
   readonly statusCode: number
+  /** Of a gRPC call; -1 of an HTTP request. */
+  readonly grpcStatus: number
   /** Pattern of the route that the application's framework matched, or empty. */
   readonly route: string
   readonly durationMs: number
@@ -32,8 +38,15 @@ export interface InboundOutcome {
   readonly error: Error | null
 }
 
-/** `error.type` of an inbound request: what was thrown, else a status of 500 or more, else empty (HTTP server conventions). */
-export function serverErrorType({ statusCode, error, wasAborted }: InboundOutcome): string {
+/** The statuses of gRPC that are errors of the server: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. */
+const serverErrors = new Set([2, 4, 12, 13, 14, 15])
+
+/**
+ * `error.type` of an inbound request: what was thrown, else a status of 500 or more, else empty (HTTP server conventions); of a gRPC call, the
+ * status that is an error of the server's.
+ */
+export function serverErrorType({ statusCode, grpcStatus, error, wasAborted }: InboundOutcome): string {
+  if (grpcStatus >= 0) return serverErrors.has(grpcStatus) ? grpcStatusName(grpcStatus) : ''
   if (statusCode >= 500) return String(statusCode)
   if (error !== null) return error.name === '' ? '_OTHER' : error.name
   return wasAborted ? 'aborted' : ''

@@ -14,6 +14,7 @@ import { maxBaggageBytes, parseBaggage } from './baggage.ts'
 import { type InboundOutcome, type InboundRequest, serverErrorType } from './inbound-request.ts'
 import { methodOfName } from './recorded-call.ts'
 import { hasContextManager, RequestScope, scopeKey } from './request-scope.ts'
+import { grpcStatusName, rpcMethod } from './rpc-conventions.ts'
 import { knownMethod, redactQuery, serverAddress } from './semantic-conventions.ts'
 import { joinHeader, parseTraceparent, type TraceContext } from './trace-context.ts'
 import type { TracingState } from './tracing-state.ts'
@@ -66,7 +67,7 @@ export class InboundTracing {
       return this.#scoped(place, tracestate, baggage, deadlineAt, below, null)
     }
     if (parent === null && sampler !== null) ids.force(traceId)
-    const span = tracer.startSpan(methodOfName(knownMethod(request.method)), spanOptions(request, startedAtWall), incoming)
+    const span = tracer.startSpan(spanName(request), spanOptions(request, startedAtWall), incoming)
     ids.force('')
     const { traceFlags, traceState, ...own } = span.spanContext()
     const place = { traceId: own.traceId, spanId: own.spanId, sampled: (traceFlags & 1) === 1 }
@@ -93,8 +94,17 @@ export class InboundTracing {
 
 /** Ends a SERVER span. */
 export function finishInboundSpan(span: Span, request: InboundRequest, outcome: InboundOutcome, endedAtWall: number): void {
-  const { route, statusCode, error } = outcome
+  const { route, statusCode, grpcStatus, error } = outcome
   const errorType = serverErrorType(outcome)
+  if (request.isGrpc) {
+    span.setAttributes({
+      'rpc.status_code': grpcStatusName(grpcStatus),
+      ...(errorType === '' ? {} : { 'error.type': errorType }),
+    })
+    if (errorType !== '') span.setStatus({ code: SpanStatusCode.ERROR })
+    span.end(endedAtWall)
+    return
+  }
   if (route !== '') span.updateName(`${methodOfName(knownMethod(request.method))} ${route}`)
   span.setAttributes({
     ...(route === '' ? {} : { 'http.route': route }),
@@ -119,7 +129,12 @@ function incomingContext(parent: TraceContext | null, tracestate: string): Conte
   })
 }
 
+function spanName({ isGrpc, method, path }: InboundRequest): string {
+  return isGrpc ? rpcMethod(path) : methodOfName(knownMethod(method))
+}
+
 function spanOptions(request: InboundRequest, startTime: number): { kind: SpanKind; startTime: number; attributes: Attributes } {
+  if (request.isGrpc) return { kind: SpanKind.SERVER, startTime, attributes: rpcAttributes(request) }
   const { method, scheme, authority, path, protocolVersion, headers, peerAddress, peerPort } = request
   const known = knownMethod(method)
   const question = path.indexOf('?')
@@ -141,6 +156,18 @@ function spanOptions(request: InboundRequest, startTime: number): { kind: SpanKi
         : { 'client.address': peerAddress, 'network.peer.address': peerAddress, 'network.peer.port': peerPort }),
       ...(typeof userAgent === 'string' ? { 'user_agent.original': userAgent } : {}),
     },
+  }
+}
+
+function rpcAttributes({ path, scheme, authority, peerAddress, peerPort }: InboundRequest): Attributes {
+  const { address, port } = serverAddress(authority, scheme)
+  return {
+    'rpc.system.name': 'grpc',
+    'rpc.method': rpcMethod(path),
+    ...(address === '' ? {} : { 'server.address': address, 'server.port': port }),
+    ...(peerAddress === ''
+      ? {}
+      : { 'client.address': peerAddress, 'network.peer.address': peerAddress, 'network.peer.port': peerPort }),
   }
 }
 

@@ -127,6 +127,7 @@ export class Stats {
         's',
         Array.from(this.inbound.cells, ({ attributes, durationS }) => [attributes, durationS]),
       ),
+      ...this.#grpcServerFamilies(histogram),
       {
         name: 'inmesh.server.active_requests',
         description: 'Requests that this process is serving.',
@@ -140,6 +141,36 @@ export class Stats {
       families.push({ name, description, unit, startedAtWall, kind, points: [...read()] })
     }
     return families.filter(({ points }) => points.length > 0)
+  }
+
+  #grpcServerFamilies(histogram: MakeHistogram): MetricFamily[] {
+    const methods = [...this.inbound.rpcMethods]
+    return [
+      histogram(
+        'rpc.server.call.duration',
+        'Measures the duration of an incoming Remote Procedure Call (RPC).',
+        's',
+        methods.flatMap(({ cells }) => cells.map(({ cell }): Recorded => [cell.attributes, cell.durationS])),
+      ),
+      {
+        name: 'grpc.server.call.started',
+        description: 'The total number of RPCs started, including those that have not completed.',
+        unit: '{call}',
+        startedAtWall: this.#startedAtWall,
+        kind: 'counter',
+        points: methods.map(({ method, started }) => ({ attributes: { 'grpc.method': method }, value: started })),
+      },
+      histogram(
+        'grpc.server.call.duration',
+        'End-to-end time taken to complete a call from the perspective of the server transport.',
+        's',
+        methods.flatMap(({ method, cells }) =>
+          cells.map(({ status, grpcDurationS }): Recorded => {
+            return [{ 'grpc.method': method, 'grpc.status': grpcStatusName(status) }, grpcDurationS]
+          }),
+        ),
+      ),
+    ]
   }
 
   /** gRPC's own metrics (gRFC A66, A96). Sizes of compressed messages are not among them: grpc-js tells nobody. */

@@ -54,6 +54,7 @@ test('every metric has the name, unit and kind of the conventions', () => {
   const retried = outcome({ attempts: 3, durationMs: 1500, requestBytes: 10, responseBytes: 20 })
   stats.bind(labels).cell(retried).add(retried)
   const request = {
+    isGrpc: false,
     method: 'GET',
     scheme: 'http',
     authority: 'a',
@@ -65,6 +66,7 @@ test('every metric has the name, unit and kind of the conventions', () => {
   }
   const ended = {
     statusCode: 200,
+    grpcStatus: -1,
     route: '/x',
     durationMs: 20,
     requestBytes: 0,
@@ -72,6 +74,7 @@ test('every metric has the name, unit and kind of the conventions', () => {
     wasAborted: false,
     error: null,
   }
+  stats.inbound.begin(request)
   stats.inbound.add(request, ended)
   const collected = stats.collect()
   assert.deepEqual(

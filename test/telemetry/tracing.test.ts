@@ -36,6 +36,7 @@ const labels = {
 }
 
 const request = (headers: InboundRequest['headers'] = {}): InboundRequest => ({
+  isGrpc: false,
   method: 'GET',
   scheme: 'http',
   authority: 'productpage',
@@ -46,7 +47,7 @@ const request = (headers: InboundRequest['headers'] = {}): InboundRequest => ({
   peerPort: 1234,
 })
 
-const answered = { statusCode: 200, route: '', requestBytes: 0, responseBytes: 0, wasAborted: false, error: null }
+const answered = { statusCode: 200, grpcStatus: -1, route: '', requestBytes: 0, responseBytes: 0, wasAborted: false, error: null }
 
 function makeTelemetry(clock = new ManualClock()): MeshTelemetry {
   return new MeshTelemetry({ service: 'productpage', runtime: { clock, random: seededRandom(1) } })

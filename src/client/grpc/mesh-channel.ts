@@ -159,7 +159,7 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
 }
 
 /** The authority that a target names: `xds:///name`, `dns:///host:port`, `host:port`. */
-function authorityOf(target: string): string {
+export function authorityOf(target: string): string {
   const xds = /^xds:(?:\/\/\/)?(.+)$/.exec(target)
   if (xds?.[1] !== undefined) return xds[1]
   return target.includes(':/') || target.startsWith('dns:') ? parseGrpcTarget(target).authority : target

@@ -1,0 +1,137 @@
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
+import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
+import type { InboundRequest } from '../telemetry/inbound-request.ts'
+import { bindEvents } from './inbound.ts'
+
+/** What a caller's `grpc-timeout` counts in, in milliseconds. */
+const units: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
+
+/** CANCELLED: what becomes of a call that ends without a status. */
+const cancelled = 1
+
+const served = new WeakSet<ServerHttp2Stream>()
+
+/** Whether an HTTP/2 stream is a gRPC call. */
+export function isGrpc(headers: IncomingHttpHeaders): boolean {
+  return (
+    headers['content-type']?.startsWith('application/grpc') === true &&
+    !headers['content-type'].startsWith('application/grpc-web')
+  )
+}
+
+/** Serves a gRPC call inside its trace and deadline, and counts it. `handle` is what its server does with the stream. */
+export function serveGrpcStream(
+  telemetry: MeshTelemetry,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  handle: () => void,
+): void {
+  if (served.has(stream)) {
+    handle()
+    return
+  }
+  served.add(stream)
+  const exchange = telemetry.receive(describe(stream, headers), timeoutMs(headers['grpc-timeout']), false)
+  noteStatus(stream, exchange)
+  bindEvents(stream, exchange)
+  exchange.run(handle)
+}
+
+/** The status is in the headers of an answer that is nothing else, and in the trailers of every other. */
+function noteStatus(stream: ServerHttp2Stream, exchange: InboundExchange): void {
+  const { respond, sendTrailers } = stream
+  let status = -1
+  let isAnswered = false
+  const note = (headers: unknown) => {
+    if (typeof headers !== 'object' || headers === null || !('grpc-status' in headers)) return
+    const value = Number(headers['grpc-status'])
+    if (Number.isInteger(value)) status = value
+  }
+  stream.respond = (...args: Parameters<typeof respond>) => {
+    isAnswered = true
+    note(args[0])
+    Reflect.apply(respond, stream, args)
+  }
+  stream.sendTrailers = headers => {
+    note(headers)
+    Reflect.apply(sendTrailers, stream, [headers])
+  }
+  stream.once('close', () =>
+    exchange.finish({
+      statusCode: isAnswered ? 200 : 0,
+      grpcStatus: status < 0 ? cancelled : status,
+      route: '',
+      requestBytes: 0,
+      responseBytes: 0,
+      wasAborted: status < 0,
+      error: null,
+    }),
+  )
+}
+
+function describe(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): InboundRequest {
+  const socket = stream.session?.socket
+  return {
+    isGrpc: true,
+    method: headers[':method'] ?? 'POST',
+    scheme: headers[':scheme'] === 'https' ? 'https' : 'http',
+    authority: headers[':authority'] ?? headers.host ?? '',
+    path: headers[':path'] ?? '/',
+    protocolVersion: '2',
+    headers,
+    peerAddress: socket?.remoteAddress ?? '',
+    peerPort: socket?.remotePort ?? 0,
+  }
+}
+
+function timeoutMs(value: string | readonly string[] | undefined): number {
+  const [, digits = '', unit = ''] = typeof value === 'string' ? (/^(\d{1,8})([HMSmun])$/.exec(value) ?? []) : []
+  return digits === '' ? 0 : Number(digits) * (units[unit] ?? 0)
+}
+
+const adopted = new WeakSet<object>()
+let current: GrpcServerHooks | null = null
+
+/** Follows an HTTP/2 server whose streams are gRPC calls. */
+export interface GrpcServerHooks {
+  readonly telemetry: MeshTelemetry
+  /** Called when a server begins to listen that serves streams. */
+  onListening?(server: Http2Server): void
+}
+
+/**
+ * Makes every gRPC call that this process serves, by whatever server, one of the mesh; the latest one, where there are several.
+
+ */
+export function adoptGrpcServers(hooks: GrpcServerHooks): void {
+  current = hooks
+  for (const prototype of http2Prototypes()) {
+    if (adopted.has(prototype)) continue
+    adopted.add(prototype)
+    const { emit } = prototype
+    prototype.emit = function (this: Http2Server, event: string | symbol, ...args: unknown[]): boolean {
+      const goOn = () => Reflect.apply(emit, this, [event, ...args])
+      if (event === 'listening') {
+        // The compatibility API listens to requests.
+        if (this.listenerCount('stream') > 0 && this.listenerCount('request') === 0) current?.onListening?.(this)
+        return goOn()
+      }
+      if (event !== 'stream') return goOn()
+      const [stream, headers] = args as [ServerHttp2Stream, IncomingHttpHeaders]
+      if (current === null || !isGrpc(headers)) return goOn()
+      let wasHeard = true
+      serveGrpcStream(current.telemetry, stream, headers, () => {
+        wasHeard = goOn()
+      })
+      return wasHeard
+    }
+  }
+}
+
+/** The prototypes of the two classes of server that `node:http2` has and does not name. */
+function http2Prototypes(): readonly Http2Server[] {
+  // Loaded here, since most processes never serve gRPC.
+  const { createServer, createSecureServer } = process.getBuiltinModule('node:http2')
+  return [createServer(), createSecureServer()].map(server => Object.getPrototypeOf(server))
+}

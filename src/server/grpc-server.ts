@@ -1,0 +1,85 @@
+import type { Server, ServerCredentials } from '@grpc/grpc-js'
+import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
+import { HealthService } from './grpc-health.ts'
+import { adoptGrpcServers } from './grpc-inbound.ts'
+import type { DrainOptions, ListeningWorkload, ServerEnvironment } from './mesh-server.ts'
+import { workloadAddress } from './workload-address.ts'
+
+export type { Server as GrpcServer } from '@grpc/grpc-js'
+
+/** Options of {@link serveGrpc}. */
+export interface ServeGrpcOptions {
+  /** Default 0: any. */
+  readonly port?: number
+  /** Default `0.0.0.0`. */
+  readonly host?: string
+  /** Default: plaintext. */
+  readonly credentials?: ServerCredentials
+}
+
+/** A gRPC server of the mesh. */
+export interface GrpcWorkload extends AsyncDisposable {
+  readonly port: number
+  /** The health that `grpc.health.v1.Health` tells; the empty name is the server's own. */
+  setServingStatus(service: string, status: 'SERVING' | 'NOT_SERVING'): void
+  /** Takes the workload out of the mesh, lets the calls in flight finish, and shuts the server down. */
+  drain(options?: DrainOptions): Promise<void>
+}
+
+type Grpc = typeof import('@grpc/grpc-js')
+
+/**
+ * Binds a server of grpc-js and puts it into the mesh: its calls run inside their trace, it registers itself, and it answers
+ * `grpc.health.v1.Health`, unless the application does.
+ *
+ * @throws Error when the address cannot be bound
+ */
+export async function serveGrpc(
+  server: Server,
+  { port = 0, host = '0.0.0.0', credentials }: ServeGrpcOptions,
+  environment: ServerEnvironment,
+  telemetry: MeshTelemetry,
+  grpc: Grpc,
+): Promise<GrpcWorkload> {
+  adoptGrpcServers({ telemetry })
+  const health = new HealthService()
+  health.addTo(server)
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, credentials ?? grpc.ServerCredentials.createInsecure(), (error, actual) =>
+      error === null ? resolve(actual) : reject(error),
+    )
+  })
+  const reachable = workloadAddress({ address: host, port: bound, family: '' }, environment.address)
+  const workload: ListeningWorkload = { address: reachable, port: bound, protocol: 'grpc' }
+  environment.registrar?.register(workload)
+  let draining: Promise<void> | null = null
+  const drain = (options?: DrainOptions) => {
+    draining ??= drainGrpc(server, health, workload, environment, options)
+    return draining
+  }
+  return {
+    port: bound,
+    setServingStatus: (service, status) => health.set(service, status),
+    drain,
+    [Symbol.asyncDispose]: () => drain(),
+  }
+}
+
+async function drainGrpc(
+  server: Server,
+  health: HealthService,
+  workload: ListeningWorkload,
+  { registrar, clock }: ServerEnvironment,
+  { propagationMs = 1000, deadlineMs = 30_000 }: DrainOptions = {},
+): Promise<void> {
+  registrar?.deregister(workload)
+  health.drain()
+  await new Promise<void>(resolve => void clock.setTimeout(resolve, propagationMs, true))
+  health.close()
+  // GOAWAY on every connection; calls in flight go on.
+  const ended = new Promise<void>(resolve => server.tryShutdown(() => resolve()))
+  const deadline = clock.setTimeout(() => server.forceShutdown(), deadlineMs)
+  await ended
+  deadline.cancel()
+}
