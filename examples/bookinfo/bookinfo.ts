@@ -16,7 +16,10 @@ export interface Seen {
   readonly productpage: Counts
   readonly details: Counts
   readonly reviews: Counts
+  /** Versions of reviews. */
   readonly versions: Counts
+  readonly ratings: Counts
+  readonly ratingsVersions: Counts
   readonly byUser: Readonly<Record<string, Counts>>
   readonly latencies: readonly number[]
   /** Wall-clock time of the newest answer, by version of reviews. */
@@ -24,13 +27,23 @@ export interface Seen {
 }
 
 const shippedConfig = join(dirname(fileURLToPath(import.meta.url)), 'mesh')
-const retries = '      retries: { attempts: 3, perTryTimeout: 3s, retryOn: "5xx,reset,connect-failure,refused-stream" }\n'
+const retries = (on: string) =>
+  `      retries: { attempts: 3, perTryTimeout: 3s, retryOn: "${on},reset,connect-failure,refused-stream" }\n`
+
+/** A rule that splits callers between subsets of a service. */
+const split = (host: string, weights: Counts, match: string, retryOn: string) =>
+  `    - ${match}route:\n${Object.entries(weights)
+    .map(([subset, weight]) => `        - { destination: { host: ${host}, subset: ${subset} }, weight: ${weight} }\n`)
+    .join('')}${retries(retryOn)}`
 
 /** A rule that splits callers between subsets of reviews. */
-export const splitReviews = (weights: Counts, match = '') =>
-  `    - ${match}route:\n${Object.entries(weights)
-    .map(([subset, weight]) => `        - { destination: { host: reviews, subset: ${subset} }, weight: ${weight} }\n`)
-    .join('')}${retries}`
+export const splitReviews = (weights: Counts, match = '') => split('reviews', weights, match, '5xx')
+
+/** A rule that splits callers between subsets of ratings, which speaks gRPC. */
+export const splitRatings = (weights: Counts) => split('ratings', weights, '', 'unavailable')
+
+/** A rule that sends callers to every instance of ratings. */
+export const allRatings = `    - route: [{ destination: { host: ratings } }]\n${retries('unavailable')}`
 
 /** The running application: a control plane, twelve instances of four services, and steady traffic to the product page. */
 export class Bookinfo {
@@ -49,7 +62,8 @@ export class Bookinfo {
     this.#surroundings = surroundings
     this.#controlPlane = startControlPlane(surroundings)
     for (const instance of ['a', 'b']) {
-      for (const service of ['productpage', 'details', 'ratings']) this.#start(service, `${service}-${instance}`, 'v1')
+      for (const service of ['productpage', 'details']) this.#start(service, `${service}-${instance}`, 'v1')
+      this.#start('ratings', `ratings-${instance}`, instance === 'a' ? 'v1' : 'v2')
       for (const version of ['v1', 'v2', 'v3']) this.#start('reviews', `reviews-${version}-${instance}`, version)
     }
     this.#traffic = startService('traffic', surroundings, { RATE: '60' })
@@ -85,8 +99,17 @@ export class Bookinfo {
 
   /** Replaces the routes of reviews in the file that the control plane follows. `http` is the YAML below `http:`. */
   writeReviews(http: string): void {
-    const [rules = ''] = readFileSync(join(shippedConfig, 'reviews.yaml'), 'utf8').split(/^ {2}http:$/m)
-    writeFileSync(join(this.configDir, 'reviews.yaml'), `${rules}  http:\n${http}`)
+    this.#writeRoutes('reviews.yaml', http)
+  }
+
+  /** The same for ratings. */
+  writeRatings(http: string): void {
+    this.#writeRoutes('ratings.yaml', http)
+  }
+
+  #writeRoutes(file: string, http: string): void {
+    const [rules = ''] = readFileSync(join(shippedConfig, file), 'utf8').split(/^ {2}http:$/m)
+    writeFileSync(join(this.configDir, file), `${rules}  http:\n${http}`)
   }
 
   async killInstance(name: string): Promise<void> {

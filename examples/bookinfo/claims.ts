@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Bookinfo, type Seen, splitReviews } from './bookinfo.ts'
+import { allRatings, type Bookinfo, type Seen, splitRatings, splitReviews } from './bookinfo.ts'
 
 /** Whether what a mesh promises was seen, and the figures that say so. */
 export interface Verdict {
@@ -30,13 +30,13 @@ const discovery: Claim = {
   name: 'discovery',
   async show(app) {
     const everybody = (seen: Seen) =>
-      [seen.productpage, seen.details, seen.reviews].map(counts => Object.keys(counts).length).join() === '2,2,6'
+      [seen.productpage, seen.details, seen.reviews, seen.ratings].map(counts => Object.keys(counts).length).join() === '2,2,6,2'
     // A dozen processes that start at once are slow at first, and what is slow is ejected for a while.
     const isCalm = (seen: Seen) => seen.failed === 0 && everybody(seen) && quantile(seen.latencies, 0.9) < 100
     await app.until('an answer of every instance', async () => isCalm(await app.measure(1500)), 90_000)
     app.receiver.mark()
     const seen = await app.measure(4000)
-    const figures = [seen.productpage, seen.details, seen.reviews].map(spread).join('; ')
+    const figures = [seen.productpage, seen.details, seen.reviews, seen.ratings].map(spread).join('; ')
     return {
       held: seen.failed === 0 && everybody(seen),
       figures: `12 instances registered themselves; ${figures}; ${failures(seen)}`,
@@ -94,6 +94,32 @@ const killedInstance: Claim = {
     const seen = await app.look()
     const held = seen.failed === 0 && count(seen.reviews, 'reviews-v3-b') > 0
     return { held, figures: `reviews-v3-a killed under load; ${spread(seen.reviews)}; ${failures(seen)}` }
+  },
+}
+
+const grpcCanary: Claim = {
+  name: 'canary 90/10 over gRPC',
+  async show(app) {
+    app.writeRatings(splitRatings({ v1: 90, v2: 10 }))
+    const share = ({ ratingsVersions: { v1 = 0, v2 = 0 } }: Seen) => v2 / Math.max(1, v1 + v2)
+    await app.until('the canary', async () => share(await app.measure(1000)) < 0.25)
+    const seen = await app.measure(8000)
+    const held = seen.failed === 0 && share(seen) > 0.05 && share(seen) < 0.15
+    return { held, figures: `ratings ${spread(seen.ratingsVersions)}; ${failures(seen)}` }
+  },
+}
+
+const grpcKilledInstance: Claim = {
+  name: 'a killed instance over gRPC',
+  async show(app) {
+    app.writeRatings(allRatings)
+    await app.until('both ratings', async () => count((await app.measure(1000)).ratings, 'ratings-b') > 10)
+    await app.measure(500)
+    await app.killInstance('ratings-a')
+    await wait(3500)
+    const seen = await app.look()
+    const held = seen.failed === 0 && count(seen.ratings, 'ratings-b') > 0
+    return { held, figures: `ratings-a killed under load; ${spread(seen.ratings)}; ${failures(seen)}` }
   },
 }
 
@@ -162,6 +188,8 @@ export const claims: readonly Claim[] = [
   abTest,
   blueGreen,
   killedInstance,
+  grpcCanary,
+  grpcKilledInstance,
   slowInstance,
   lostControlPlane,
   badEdit,

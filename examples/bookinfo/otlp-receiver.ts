@@ -71,10 +71,13 @@ interface Point {
   readonly sumSeconds: number
 }
 
+/** The durations of outbound calls of either protocol. */
+const durations = new Set(['http.client.request.duration', 'rpc.client.call.duration'])
+
 /** The smallest OTLP receiver (`http/json`) that can show who calls whom. */
 export class OtlpReceiver {
   readonly spans: ReceivedSpan[] = []
-  /** Cumulative points of `http.client.request.duration`, the newest of each process and attribute set. */
+  /** Cumulative points of {@link durations}, the newest of each process and attribute set. */
   readonly #points = new Map<string, Point>()
   /** What the points were when the table was begun. */
   readonly #marked = new Map<string, Point>()
@@ -121,7 +124,7 @@ export class OtlpReceiver {
       if (count === 0) continue
       const destination = attributes['inmesh.destination.service'] ?? attributes['server.address'] ?? '?'
       const version = attributes['inmesh.destination.version'] ?? ''
-      const status = attributes['http.response.status_code'] ?? attributes['error.type'] ?? '?'
+      const status = attributes['http.response.status_code'] ?? attributes['rpc.status_code'] ?? attributes['error.type'] ?? '?'
       const name = [source, destination, version, status].join(' ')
       const row = rows.get(name)
       const calls = (row?.calls ?? 0) + count
@@ -161,7 +164,7 @@ export class OtlpReceiver {
       const process = read(resource.attributes)
       for (const { metrics } of scopeMetrics) {
         for (const { name, histogram } of metrics) {
-          if (name !== 'http.client.request.duration') continue
+          if (!durations.has(name)) continue
           for (const point of histogram?.dataPoints ?? []) {
             const attributes = read(point.attributes)
             const key = JSON.stringify([process['service.name'], process['service.instance.id'], attributes])

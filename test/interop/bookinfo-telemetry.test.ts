@@ -72,6 +72,8 @@ function assertFailure(found: Attributes, kind: string | undefined): boolean {
   return error !== ''
 }
 
+const isRpc = (span: Block) => attributes(span)['rpc.system.name'] !== undefined
+
 const everyService = ['details', 'productpage', 'ratings', 'reviews', 'traffic']
 
 describe('an OpenTelemetry collector understands what Bookinfo exports', { timeout: 180_000 }, () => {
@@ -134,7 +136,7 @@ describe('an OpenTelemetry collector understands what Bookinfo exports', { timeo
     const resources = new Map([...spans, ...metrics].map(block => [instanceOf(block), resourceOf(block)]))
     const named = Array.from(resources.values(), each => `${bare(each['service.name'])} ${bare(each['service.version'])}`.trim())
     assert.deepEqual(named.sort(), [
-      ...['details v1', 'details v1', 'productpage v1', 'productpage v1', 'ratings v1', 'ratings v1'],
+      ...['details v1', 'details v1', 'productpage v1', 'productpage v1', 'ratings v1', 'ratings v2'],
       ...['reviews v1', 'reviews v1', 'reviews v2', 'reviews v2', 'reviews v3', 'reviews v3', 'traffic'],
     ])
     for (const block of [...spans, ...metrics]) {
@@ -165,8 +167,8 @@ describe('an OpenTelemetry collector understands what Bookinfo exports', { timeo
       '      details Server GET',
       '    productpage Client GET /*',
       '      reviews Server GET',
-      '        reviews Client GET /*',
-      '          ratings Server GET',
+      '        reviews Client bookinfo.Ratings/Get',
+      '          ratings Server bookinfo.Ratings/Get',
     ])
   })
 
@@ -192,15 +194,16 @@ describe('an OpenTelemetry collector understands what Bookinfo exports', { timeo
   })
 
   test('names and types of attributes are those of the stable conventions, and the mesh’s', () => {
-    for (const span of spans) {
-      assertConventional(attributesIn(span.lines))
+    for (const span of spans) assertConventional(attributesIn(span.lines))
+    const requests = spans.filter(span => !isRpc(span))
+    for (const span of requests) {
       const found = attributes(span)
       assert.equal(found['http.request.method'], 'Str(GET)')
       assert.equal(found['network.protocol.version'], 'Str(1.1)')
       assert.equal(found['server.port'], 'Int(9080)')
       assert.equal(found['url.scheme'], 'Str(http)')
     }
-    for (const span of spans.filter(span => kindOf(span) === 'Client')) {
+    for (const span of requests.filter(span => kindOf(span) === 'Client')) {
       const found = attributes(span)
       const mesh = ['inmesh.source.service', 'inmesh.destination.service', 'inmesh.route', 'inmesh.cluster', 'inmesh.attempts']
       assertHas(found, ['url.full', 'url.template', ...mesh])
@@ -216,10 +219,10 @@ describe('an OpenTelemetry collector understands what Bookinfo exports', { timeo
       if (errorOf(found) === '') assertHas(found, ['network.peer.address', 'network.peer.port'])
       for (const name of ['url.path', 'url.query', 'http.route', 'client.address']) assert.equal(found[name], undefined)
     }
-    for (const span of spans.filter(span => kindOf(span) === 'Server')) {
+    for (const span of requests.filter(span => kindOf(span) === 'Server')) {
       const found = attributes(span)
       assertHas(found, ['url.path', 'client.address', 'network.peer.address', 'network.peer.port', 'user_agent.original'])
-      assert.match(bare(found['url.path']), /^\/(productpage|(details|reviews|ratings)\/0)$/)
+      assert.match(bare(found['url.path']), /^\/(productpage|(details|reviews)\/0)$/)
       assert.equal(bare(found['server.address']), serviceOf(span))
       // No framework says which of its routes matched, and a path is no substitute for one.
       assert.equal(field(span, 'Name'), 'GET')
@@ -227,9 +230,32 @@ describe('an OpenTelemetry collector understands what Bookinfo exports', { timeo
     }
   })
 
+  test('calls of gRPC are told by the conventions of RPC', () => {
+    const calls = spans.filter(isRpc)
+    assert.deepEqual([...new Set(calls.map(span => `${serviceOf(span)} ${kindOf(span)}`))].sort(), [
+      'ratings Server',
+      'reviews Client',
+    ])
+    for (const span of calls) {
+      const found = attributes(span)
+      assert.equal(field(span, 'Name'), 'bookinfo.Ratings/Get')
+      assert.equal(found['rpc.system.name'], 'Str(grpc)')
+      assert.equal(found['rpc.method'], 'Str(bookinfo.Ratings/Get)')
+      assert.deepEqual([found['server.address'], found['server.port']], ['Str(ratings)', 'Int(9080)'])
+      assertHas(found, ['rpc.status_code', 'network.peer.address', 'network.peer.port'])
+      const isOk = found['rpc.status_code'] === 'Str(OK)'
+      assert.equal(errorOf(found) === '', isOk)
+      assert.equal(field(span, 'Status code'), isOk ? 'Unset' : 'Error')
+      assert.deepEqual(
+        Object.keys(found).filter(name => /^(http|url)\./.test(name)),
+        [],
+      )
+    }
+  })
+
   test('only what failed has an error type and the status Error', () => {
     const seen = new Set<string>()
-    for (const span of spans) {
+    for (const span of spans.filter(span => !isRpc(span))) {
       const found = attributes(span)
       const isFailed = assertFailure(found, kindOf(span))
       const error = errorOf(found)
@@ -252,7 +278,14 @@ describe('an OpenTelemetry collector understands what Bookinfo exports', { timeo
       const described = ['Unit', 'DataType', 'AggregationTemporality'].map(name => field(metric, name))
       return [field(metric, 'Name'), ...described, field(metric, 'IsMonotonic') ?? ''].join(' ').trim()
     })
-    assert.deepEqual([...new Set(instruments)].sort(), [
+    // Retries of gRPC come about when a machine is busy.
+    const steady = instruments.filter(each => !each.startsWith('grpc.client.call.retries'))
+    assert.deepEqual([...new Set(steady)].sort(), [
+      'grpc.client.attempt.duration s Histogram Cumulative',
+      'grpc.client.attempt.started {attempt} Sum Cumulative true',
+      'grpc.client.call.duration s Histogram Cumulative',
+      'grpc.server.call.duration s Histogram Cumulative',
+      'grpc.server.call.started {call} Sum Cumulative true',
       'http.client.request.body.size By Histogram Cumulative',
       'http.client.request.duration s Histogram Cumulative',
       'http.client.response.body.size By Histogram Cumulative',
@@ -260,17 +293,19 @@ describe('an OpenTelemetry collector understands what Bookinfo exports', { timeo
       'inmesh.client.attempts {attempt} Sum Cumulative true',
       'inmesh.client.retries {retry} Sum Cumulative true',
       'inmesh.server.active_requests {request} Sum Cumulative false',
+      'rpc.client.call.duration s Histogram Cumulative',
+      'rpc.server.call.duration s Histogram Cumulative',
     ])
     for (const metric of metrics) {
       const name = field(metric, 'Name') ?? ''
       const conventional = name.endsWith('.duration') ? stableMetrics : knownMetrics
-      assert.ok(name.startsWith('inmesh.') || conventional.has(name), `${name} is in no convention`)
+      assert.ok(/^(inmesh|grpc)\./.test(name) || conventional.has(name), `${name} is in no convention`)
       assert.notEqual(field(metric, 'Description'), '')
     }
   })
 
   test('durations are in seconds, in the buckets of the conventions', () => {
-    const durations = metrics.filter(metric => field(metric, 'Name')?.endsWith('.request.duration'))
+    const durations = metrics.filter(metric => /^(http|rpc)\..*\.duration$/.test(field(metric, 'Name') ?? ''))
     for (const point of durations.flatMap(points)) {
       const numbers = (label: RegExp) => point.flatMap(line => (label.test(line) ? [Number(line.split(': ').at(-1))] : []))
       const bounds = numbers(/^ExplicitBounds #/)
@@ -295,16 +330,24 @@ describe('an OpenTelemetry collector understands what Bookinfo exports', { timeo
       'url.template',
     ]
     const mesh = ['inmesh.cluster', 'inmesh.destination.service', 'inmesh.route', 'inmesh.source.service']
+    const rpc = ['rpc.method', 'rpc.status_code', 'rpc.system.name']
     const server = ['http.request.method', 'inmesh.destination.service', 'network.protocol.version', 'url.scheme']
     const changing = new Set(['http.response.status_code', 'error.type', 'inmesh.response_flag', 'inmesh.destination.version'])
-    for (const metric of metrics) {
+    const expectedOf = (name: string, isCall: boolean) => {
+      if (name.includes('.client.')) return isCall ? [...rpc, 'server.address', 'server.port', ...mesh] : [...client, ...mesh]
+      if (name === 'rpc.server.call.duration') return [...rpc, 'inmesh.destination.service']
+      return name === 'http.server.request.duration' ? server : []
+    }
+    // gRPC has conventions of its own for its own.
+    for (const metric of metrics.filter(each => !field(each, 'Name')?.startsWith('grpc.'))) {
       const name = field(metric, 'Name') ?? ''
-      const expected = name.includes('.client.') ? [...client, ...mesh] : name === 'http.server.request.duration' ? server : []
       for (const found of attributesOfPoints(metric)) {
         assertConventional(found)
+        const isCall = found['rpc.method'] !== undefined
+        const expected = expectedOf(name, isCall)
         const constant = Object.keys(found).filter(each => !changing.has(each))
         assert.deepEqual(constant.sort(), [...expected].sort(), name)
-        if (expected.length > 0) assertFailure(found, name.includes('.client.') ? 'Client' : 'Server')
+        if (expected.length > 0 && !isCall) assertFailure(found, name.includes('.client.') ? 'Client' : 'Server')
         if (found['server.address'] === 'Str(reviews)') assertHas(found, ['inmesh.destination.version'])
       }
     }

@@ -12,6 +12,8 @@ const reset = () => {
     details: {},
     reviews: {},
     versions: {},
+    ratings: {},
+    ratingsVersions: {},
     byUser: {},
     latencies: [],
     lastSeen: {},
@@ -42,6 +44,10 @@ async function call(user) {
   count(into.details, page.details.instance)
   count(into.reviews, page.reviews.instance)
   count(into.versions, page.reviews.version)
+  if (page.reviews.ratings) {
+    count(into.ratings, page.reviews.ratings.instance)
+    count(into.ratingsVersions, page.reviews.ratings.version)
+  }
   into.byUser[user ?? 'others'] ??= {}
   count(into.byUser[user ?? 'others'], page.reviews.version)
   into.lastSeen[page.reviews.version] = Date.now()
