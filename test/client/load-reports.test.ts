@@ -33,7 +33,7 @@ function meshOf(t: TestContext, addresses: readonly string[], change: Partial<Cl
   const channel = (target: string) => new MeshChannel(mesh.plane, authority => mesh.plane.watch(authority, 'http'), target)
   const client = grpcClientOn({ channel }, EchoClient, 'xds:///echo', {})
   t.after(() => client.close())
-  return { ...mesh, clock, client }
+  return { ...mesh, clock, channel, client }
 }
 
 const reportOf = (utilization: number) => {
@@ -43,6 +43,23 @@ const reportOf = (utilization: number) => {
   bytes[9] = 9 * 8 + 1
   bytes.writeDoubleLE(utilization, 10)
   return bytes
+}
+
+type ReportStream = grpc.ServerWritableStream<Buffer, Buffer>
+
+/** Adds the ORCA service to a server. */
+function serveReports(server: grpc.Server, handle: (call: ReportStream) => void): void {
+  const bytes = (value: Buffer) => value
+  const definition = {
+    path: '/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics',
+    requestStream: false,
+    responseStream: true,
+    requestSerialize: bytes,
+    requestDeserialize: bytes,
+    responseSerialize: bytes,
+    responseDeserialize: bytes,
+  }
+  server.addService({ StreamCoreMetrics: definition }, { StreamCoreMetrics: handle })
 }
 
 describe('the load that endpoints report weighs them', () => {
@@ -94,31 +111,16 @@ describe('the load that endpoints report weighs them', () => {
 
   test('on a stream beside the calls, opened again when it ends', async t => {
     const periods: Buffer[] = []
-    const streams: grpc.ServerWritableStream<Buffer, Buffer>[] = []
+    const streams: ReportStream[] = []
     const opened = Promise.withResolvers<void>()
-    const bytes = (value: Buffer) => value
     const backends = await Promise.all([startGrpcBackend(t), startGrpcBackend(t)])
     for (const [index, { server }] of backends.entries()) {
-      const definition = {
-        path: '/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics',
-        requestStream: false,
-        responseStream: true,
-        requestSerialize: bytes,
-        requestDeserialize: bytes,
-        responseSerialize: bytes,
-        responseDeserialize: bytes,
-      }
-      server.addService(
-        { StreamCoreMetrics: definition },
-        {
-          StreamCoreMetrics(call: grpc.ServerWritableStream<Buffer, Buffer>) {
-            periods.push(call.request)
-            streams.push(call)
-            call.write(reportOf(utilizations[index] ?? 0))
-            if (streams.length % 2 === 0) opened.resolve()
-          },
-        },
-      )
+      serveReports(server, call => {
+        periods.push(call.request)
+        streams.push(call)
+        call.write(reportOf(utilizations[index] ?? 0))
+        if (streams.length % 2 === 0) opened.resolve()
+      })
     }
     const { client, clock } = meshOf(
       t,
@@ -141,5 +143,31 @@ describe('the load that endpoints report weighs them', () => {
     )
     for (const stream of streams.slice()) stream.end()
     while (streams.length < 4) await clock.advanceAsync(1000)
+  })
+
+  test('on a stream that goes on when the client is closed whose connection carried it', async t => {
+    const backend = await startGrpcBackend(t)
+    const streams: ReportStream[] = []
+    let opened = Promise.withResolvers<void>()
+    serveReports(backend.server, call => {
+      streams.push(call)
+      opened.resolve()
+    })
+    const { client, channel, clock } = meshOf(t, [backend.address], { oobReportingPeriodMs: 2500 })
+    await callUnary(client, 'x')
+    await opened.promise
+    const other = grpcClientOn({ channel }, EchoClient, 'xds:///echo', {})
+    t.after(() => other.close())
+    await callUnary(other, 'x')
+
+    opened = Promise.withResolvers()
+    client.close()
+    await opened.promise
+    for (const stream of streams.slice()) stream.end()
+    while (streams.length < 3) await clock.advanceAsync(1000)
+
+    other.close()
+    await clock.advanceAsync(1000)
+    assert.equal(clock.pendingTimers, 0)
   })
 })

@@ -10,7 +10,7 @@ export interface EndpointChannelOptions {
   readonly address: string
   readonly port: number
   readonly tls: UpstreamTls | undefined
-  /** Begins what runs beside the calls on the first channel, until there is none any more. */
+  /** Begins what runs beside the calls on one of the channels. It is ended with that channel, and begun on another while there is one. */
   readonly beside?: (channel: ChannelInterface) => { close(): void }
 }
 
@@ -46,6 +46,7 @@ export class EndpointChannels {
   #last: ChannelInterface | null = null
   #isClosed = false
   #beside: { close(): void } | null = null
+  #besideProfile: ChannelProfile | null = null
 
   constructor(options: EndpointChannelOptions) {
     this.#options = options
@@ -63,7 +64,7 @@ export class EndpointChannels {
     if (channel === undefined) {
       channel = createChannel(this.#options, profile, authority)
       byAuthority.set(authority, channel)
-      this.#beside ??= this.#options.beside?.(channel) ?? null
+      if (this.#beside === null) this.#beginBeside(profile, channel)
       // An exchange that picked this endpoint just before it was removed still gets its connection.
       if (this.#isClosed) setImmediate(() => this.#closeAll())
     }
@@ -75,12 +76,11 @@ export class EndpointChannels {
 
   /** Forgets a client that is closed. */
   release(profile: ChannelProfile): void {
-    for (const channel of this.#channels.get(profile)?.values() ?? []) channel.close()
+    const released = this.#channels.get(profile)
+    if (released === undefined) return
     this.#channels.delete(profile)
-    if (this.#channels.size === 0) {
-      this.#beside?.close()
-      this.#beside = null
-    }
+    if (this.#besideProfile === profile) this.#moveBeside()
+    for (const channel of released.values()) channel.close()
     if (this.#lastProfile === profile) this.#last = null
   }
 
@@ -95,6 +95,24 @@ export class EndpointChannels {
     this.#isClosed = true
     // One turn late, so that what was picked in this turn is accepted.
     setImmediate(() => this.#closeAll())
+  }
+
+  #beginBeside(profile: ChannelProfile, channel: ChannelInterface): void {
+    this.#besideProfile = profile
+    this.#beside = this.#options.beside?.(channel) ?? null
+  }
+
+  #moveBeside(): void {
+    this.#beside?.close()
+    this.#beside = null
+    this.#besideProfile = null
+    if (this.#isClosed) return
+    for (const [profile, byAuthority] of this.#channels) {
+      for (const channel of byAuthority.values()) {
+        this.#beginBeside(profile, channel)
+        return
+      }
+    }
   }
 
   #closeAll(): void {
