@@ -111,6 +111,11 @@ describe("gRPC's interop cases through the mesh", () => {
     await runCases(t, await meshByControlPlane(t, await startGoInteropServer(t)), { ...basicCases, ...loadReportCases })
   })
 
+  test('against a server of the mesh, by the control plane', async t => {
+    const mesh = await meshByControlPlane(t, await serve(t, interopServer(testing)))
+    await runCases(t, mesh, { ...basicCases, ...loadReportCases })
+  })
+
   test('with compression and call credentials, by the control plane', async t => {
     const mesh = await meshByControlPlane(t, await startCompressingServer(t))
     await runCases(t, mesh, { ...compressionCases, ...credentialCases })
@@ -139,8 +144,8 @@ describe("gRPC's interop cases through the mesh", () => {
 })
 
 describe("grpc-go's interop client", () => {
-  test('against a grpc-js server', async t => {
-    const port = await bind(t, interopServer(testing))
+  test('against a server of the mesh', async t => {
+    const port = await serve(t, interopServer(testing))
     for (const name of clientCases) await t.test(name, () => runGoClient(name, port))
   })
 
@@ -148,7 +153,7 @@ describe("grpc-go's interop client", () => {
     const ca = await TestCa.create(t)
     const { certificate, privateKey } = await ca.issue('dns:interop.test')
     const identity = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(privateKey) }
-    const port = await bind(t, interopServer(testing, ownerOf), ServerCredentials.createSsl(null, [identity]))
+    const port = await serve(t, interopServer(testing, ownerOf), ServerCredentials.createSsl(null, [identity]))
     const keyFile = await serviceAccountKey(t)
     const flags = ['-use_tls', '-use_test_ca', '-ca_file', ca.certificateFile, '-server_host_override', 'interop.test']
     flags.push('-service_account_key_file', keyFile, '-oauth_scope', scope)
@@ -196,11 +201,11 @@ async function serviceAccountKey(t: TestContext): Promise<string> {
   return path
 }
 
-function bind(t: TestContext, server: Server, credentials = ServerCredentials.createInsecure()): Promise<number> {
+/** Serves `server` through a mesh of its own. */
+async function serve(t: TestContext, server: Server, credentials = ServerCredentials.createInsecure()): Promise<number> {
+  const mesh = await meshByFile(t, 1)
   t.after(() => server.forceShutdown())
-  return new Promise((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port)))
-  })
+  return (await mesh.serveGrpc(server, { host: '127.0.0.1', credentials })).port
 }
 
 /** Runs one case, and rejects with what the client says of its failure. */

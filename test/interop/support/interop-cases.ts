@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type EventEmitter, once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import {
   type CallOptions,
@@ -334,32 +334,36 @@ export const loadReportCases: Readonly<Record<string, InteropCase>> = {
   },
 
   async orca_oob({ test, channel }) {
-    let waiting: ((report: LoadReport) => void) | null = null
-    const onReport = (report: LoadReport) => waiting?.(report)
-    const reports = new LoadReportStream({ channel: channel(), periodMs: 1000, runtime: systemRuntime, onReport })
+    const reports = new EventEmitter()
+    const onReport = (report: LoadReport) => reports.emit('report', asRequested(report))
+    const stream = new LoadReportStream({ channel: channel(), periodMs: 1000, runtime: systemRuntime, onReport })
     const call = test().fullDuplexCall(new Metadata(), failsafe())
     const ended = statusOf(call)
     try {
       for (const report of [firstReport, secondReport]) {
+        const arrived = arrivalOf(reports, report)
         await exchange(call, { orca_oob_report: report, response_parameters: [{ size: 1 }] })
-        // One on its way may be older.
-        for (let count = 0; ; count++) {
-          const read = asRequested(
-            await new Promise(resolve => {
-              waiting = resolve
-            }),
-          )
-          if (isDeepStrictEqual(read, report)) break
-          if (count === 1) assert.deepEqual(read, report)
-        }
+        await Promise.race([arrived, ended.then(({ details }) => assert.fail(details))])
       }
+      call.end()
+      call.resume()
+      assertOk(await ended)
     } finally {
-      reports.close()
+      stream.close()
     }
-    call.end()
-    call.resume()
-    assertOk(await ended)
   },
+}
+
+/** Resolves when `report` is among those reported; what is still on its way may be older. */
+function arrivalOf(reports: EventEmitter, report: TestOrcaReport): Promise<void> {
+  return new Promise(resolve => {
+    const look = (read: TestOrcaReport) => {
+      if (!isDeepStrictEqual(read, report)) return
+      reports.off('report', look)
+      resolve()
+    }
+    reports.on('report', look)
+  })
 }
 
 /** Whether each message of an answer was compressed, by the word of the server: grpc-js does not tell. */
