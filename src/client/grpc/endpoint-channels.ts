@@ -27,8 +27,9 @@ const meshOptions: ChannelOptions = {
   'grpc.enable_retries': 0,
   'grpc.service_config_disable_resolution': 1,
   'grpc.enable_http_proxy': 0,
-  // A peer that vanished is noticed within 30 s. grpc-js doubles the interval when a server finds that too much.
-  'grpc.keepalive_time_ms': 20_000,
+  // Servers of grpc-go, Java and C++ end a connection that is pinged more often than every 5 minutes. It also is how long a stream can outlive
+  // the GOAWAY of its connection: grpc-js takes a connection that is closing for a dead one when it is time for a ping.
+  'grpc.keepalive_time_ms': 310_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.initial_reconnect_backoff_ms': 1_000,
   'grpc.max_reconnect_backoff_ms': 10_000,
