@@ -209,6 +209,28 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: "routing: the host is rewritten, to a name or to the endpoint's own",
+    backends: 1,
+    setup: () => ({
+      ownClusters: true,
+      routes: [
+        {
+          ...makeRoute('c', { hostRewrite: { kind: 'auto' } }),
+          match: matching('c', { headers: [header('x-user', 'auto')] }).match,
+        },
+        makeRoute('c', { hostRewrite: { kind: 'literal', value: 'other.example' } }),
+      ],
+    }),
+    async check({ call, backends, mesh }) {
+      const endpoint = { ...makeEndpoint(backends[0]?.address ?? ''), hostname: 'own.example' }
+      mesh.source.set({ clusters: [makeCluster('c', [endpoint])] })
+      await call({ 'x-user': 'auto' })
+      assert.equal(backends[0]?.headers.host, 'own.example')
+      await call()
+      assert.equal(backends[0]?.headers.host, 'other.example')
+    },
+  },
+  {
     name: 'routing: an answer of the mesh itself',
     backends: 1,
     setup: () => ({ route: all.route({ kind: 'direct-response', status: 503, body: 'closed' }) }),

@@ -115,7 +115,8 @@ export const grpcCalls: Transport = {
   async start(t) {
     const started = await startGrpcBackend(t, (call, callback) => {
       state.calls++
-      state.headers = Object.fromEntries(Object.entries(call.metadata.getMap()).map(([name, value]) => [name, String(value)]))
+      const metadataOf = Object.entries(call.metadata.getMap()).map(([name, value]) => [name, String(value)])
+      state.headers = { ...Object.fromEntries(metadataOf), host: call.getHost() }
       const behaviour = state.decide(state.calls)
       const metadata = new grpc.Metadata()
       metadata.set('x-backend', backend.address)
