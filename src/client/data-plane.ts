@@ -146,7 +146,7 @@ export class DataPlane {
     const made = this.#routers.get(configuration)
     if (made !== undefined && made.listener === listener) return made.router
     const router: MeshRouter = new Router<RoutePlan, ClusterPlan>(configuration, {
-      route: route => new RoutePlan(route, listener),
+      route: route => new RoutePlan(route, listener, this.clusters),
       target: target => new ClusterPlan(target, listener, this.clusters, this.#telemetry),
     })
     this.#routers.set(configuration, { listener, router })

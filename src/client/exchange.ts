@@ -2,6 +2,7 @@ import { MeshError } from '../errors.ts'
 import type { CircuitBreaker } from '../policies/circuit-breaker.ts'
 import type { BreakerOutcome, BreakerPass } from '../policies/error-rate-breaker.ts'
 import { loadReportOf } from '../policies/load-report.ts'
+import { isMirrored } from '../policies/mirror.ts'
 import type { AnswerHeaders, AttemptFailure, CompiledRetryPolicy } from '../policies/retry.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
 import type { Cluster } from './cluster.ts'
@@ -9,6 +10,7 @@ import { channels } from './diagnostics.ts'
 import type { Endpoint } from './endpoint.ts'
 import { attemptError, originOf, timeoutError } from './exchange-error.ts'
 import { type LocalReply, replyFor } from './local-reply.ts'
+import type { MirroredRequest, RouteMirror } from './mirror.ts'
 import { RetryState } from './retry-state.ts'
 import type { RoutePlan } from './route-plan.ts'
 import { RoutedExchange } from './routed-exchange.ts'
@@ -34,6 +36,8 @@ export abstract class Exchange extends RoutedExchange {
 
   /** Begins attempt {@link epoch} on {@link endpoint}. */
   protected abstract send(endpoint: Endpoint): void
+  /** Sends a copy of the request, as soon as it is whole. */
+  protected abstract mirror(mirrored: MirroredRequest): void
   /** Gives up the running attempt: what it still says is late. */
   protected abstract abandon(reason: Error): void
   /** Whether the same request can be sent once more. */
@@ -81,7 +85,17 @@ export abstract class Exchange extends RoutedExchange {
     this.epoch = ++this.attempts
     if (this.span !== null) this.span.attempt(this.attempts, endpoint.name)
     if (channels.requestAttempt.hasSubscribers) channels.requestAttempt.publish({ exchange: this })
+    if (this.attempts === 1 && plan.mirrors !== null) this.#mirror(plan.mirrors)
     this.send(endpoint)
+  }
+
+  /** Once, however often the request itself is retried. */
+  #mirror(mirrors: readonly RouteMirror[]): void {
+    for (const mirror of mirrors) {
+      if (!isMirrored(mirror.policy, this.random())) continue
+      const mirrored = mirror.begin(this)
+      if (mirrored !== null) this.mirror(mirrored)
+    }
   }
 
   #pick(cluster: Cluster, { retry }: RoutePlan): Endpoint | null {

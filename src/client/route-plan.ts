@@ -10,6 +10,7 @@ import type { ClusterHandle, ClusterManager } from './cluster-manager.ts'
 import type { ClusterTarget } from './cluster-target.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import { needsFinalizing } from './finalize-request.ts'
+import { RouteMirror } from './mirror.ts'
 import type { Router } from './router.ts'
 import type { Target } from './target.ts'
 
@@ -43,10 +44,12 @@ export class RoutePlan implements RouteTimeouts {
   readonly hashPolicy: CompiledHashPolicy | null
   /** The times of a gRPC call (gRFC A31): the route's timeout is not one of them, and a stream may be silent for as long as it likes. */
   readonly grpc: RouteTimeouts
+  /** Where copies of requests go; `null`: nowhere. */
+  readonly mirrors: readonly RouteMirror[] | null
   readonly sendsAttemptCount: boolean
   readonly answersAttemptCount: boolean
 
-  constructor(route: MatchedRoute, listener: HttpConnectionManager) {
+  constructor(route: MatchedRoute, listener: HttpConnectionManager, manager: ClusterManager) {
     const { action, virtualHost } = route
     const forward = action.kind === 'forward' ? action.forward : null
     this.retry = forward?.retryPolicy === undefined ? null : new CompiledRetryPolicy(forward.retryPolicy)
@@ -63,6 +66,8 @@ export class RoutePlan implements RouteTimeouts {
       idleTimeoutMs: Number.POSITIVE_INFINITY,
     }
     this.priority = forward?.config.priority ?? 'default'
+    const mirrors = forward?.config.mirrors ?? []
+    this.mirrors = mirrors.length === 0 ? null : mirrors.map(policy => new RouteMirror(policy, manager))
     this.sendsAttemptCount = virtualHost.includeRequestAttemptCount
     this.answersAttemptCount = virtualHost.includeAttemptCountInResponse
   }

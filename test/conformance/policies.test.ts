@@ -605,6 +605,31 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: "mirroring: copies go to another cluster, and what becomes of them is nobody else's",
+    backends: 3,
+    setup: () => {
+      const mirror = (cluster: string, numerator: number, disableHostSuffix = false) => ({
+        cluster,
+        fraction: { numerator, denominator: 100 } as const,
+        disableHostSuffix,
+      })
+      const mirrors = [mirror('b1', 100), mirror('b2', 100, true), mirror('missing', 100), mirror('b0', 0)]
+      return { ownClusters: true, routes: [makeRoute('b0', { mirrors })] }
+    },
+    async check({ call, backends, last }) {
+      backends[1]?.behave('unavailable')
+      backends[2]?.behave('silent')
+      for (let index = 1; index <= 3; index++) {
+        assert.deepEqual([(await call({ 'x-user': 'jason' })).backend, last()], [0, { flag: '', attempts: 1 }])
+        await until(() => backends[1]?.calls === index && backends[2]?.calls === index)
+      }
+      assert.equal(backends[0]?.calls, 3)
+      assert.deepEqual([backends[1]?.headers.host, backends[2]?.headers.host], ['echo-shadow', 'echo'])
+      assert.equal(backends[1]?.headers['x-user'], 'jason')
+      backends[2]?.answerLate()
+    },
+  },
+  {
     name: 'discovery: endpoints change under traffic',
     backends: 3,
     async check({ spread, mesh, backends }) {

@@ -1,14 +1,16 @@
 import type { CallCredentials, ChannelInterface, Deadline, InterceptingListener, Metadata, StatusObject } from '@grpc/grpc-js'
 import { loadReportOf } from '../../policies/load-report.ts'
+import { mirrorAuthority } from '../../policies/mirror.ts'
 import { grpcStatusName } from '../../telemetry/rpc-conventions.ts'
 import { mutateAnswer } from '../answer-headers.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { Exchange } from '../exchange.ts'
 import type { ExchangeEnvironment } from '../exchange-record.ts'
 import type { LocalReply } from '../local-reply.ts'
+import type { MirroredRequest } from '../mirror.ts'
 import type { RoutePlan, RouteTimeouts } from '../route-plan.ts'
 import type { Target } from '../target.ts'
-import { attemptMetadata } from './attempt-metadata.ts'
+import { type AttemptMetadata, attemptMetadata } from './attempt-metadata.ts'
 import { CallStatusError, failureOf, localStatus, statusOfError, statusOfReply } from './call-status.ts'
 import type { ChannelProfile } from './endpoint-channels.ts'
 import { grpcCode, httpStatusOf } from './grpc-code.ts'
@@ -54,6 +56,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   /** A status of this side, once there is one. */
   #own: StatusObject | null = null
   #attemptStartedAt = 0
+  /** Copies that wait for the last message. */
+  #mirrors: MirroredRequest[] | null = null
 
   constructor(
     environment: ExchangeEnvironment,
@@ -97,6 +101,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
 
   halfClose(): void {
     this.#isHalfClosed = true
+    if (this.#mirrors !== null) this.#sendMirrors(this.#mirrors)
     if (!this.#messages.hasNext) this.#call?.halfClose()
   }
 
@@ -233,6 +238,38 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     else if (this.#isHalfClosed) call.halfClose()
   }
 
+  protected mirror(mirrored: MirroredRequest): void {
+    this.#mirrors ??= []
+    this.#mirrors.push(mirrored)
+    if (this.#isHalfClosed) this.#sendMirrors(this.#mirrors)
+  }
+
+  /** Messages that are not all held cannot be sent twice. */
+  #sendMirrors(mirrors: readonly MirroredRequest[]): void {
+    this.#mirrors = null
+    const messages = this.#messages.whole()
+    for (const mirrored of mirrors) {
+      if (messages === null || this.#metadata === null) mirrored.end(0)
+      else this.#sendMirror(mirrored, attemptMetadata(this, this.#metadata, mirrored.endpoint), messages)
+    }
+  }
+
+  #sendMirror(mirrored: MirroredRequest, { metadata, path, host }: AttemptMetadata, messages: readonly Buffer[]): void {
+    const { endpoint, policy } = mirrored
+    const authority = mirrorAuthority(policy, host ?? this.authority)
+    const deadline = Math.min(this.#deadlineAt, this.environment.clock.wallNow() + mirrorTimeoutMs)
+    const call = endpoint.grpc.get(this.#profile, this.authority).createCall(path, deadline, authority, null, null)
+    if (this.#credentials !== null) call.setCredentials(this.#credentials)
+    call.start(metadata.clone(), {
+      onReceiveMetadata() {},
+      onReceiveMessage: () => call.startRead(),
+      onReceiveStatus: ({ code }) => mirrored.end(httpStatusOf(code)),
+    })
+    call.startRead()
+    for (const message of messages) call.sendMessageWithContext({}, message)
+    call.halfClose()
+  }
+
   protected passThrough(): boolean {
     return false
   }
@@ -278,6 +315,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   }
 
   protected release(): void {
+    if (this.#mirrors !== null) for (const mirrored of this.#mirrors) mirrored.end(0)
+    this.#mirrors = null
     this.#messages.close()
   }
 
@@ -341,6 +380,9 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     parentCall.on('cancelled', () => this.cancelWithStatus(grpcCode.cancelled, 'Cancelled by parent call'))
   }
 }
+
+/** Longest life of a mirrored call. */
+const mirrorTimeoutMs = 15_000
 
 /** `grpc.propagate.CANCELLATION` */
 const propagateCancellation = 8

@@ -33,6 +33,11 @@ export class MessageReplay {
     return this.#isWhole
   }
 
+  /** All of them, or `null` when some are gone. */
+  whole(): readonly Buffer[] | null {
+    return this.#isWhole ? this.#messages.map(({ message }) => message) : null
+  }
+
   get hasNext(): boolean {
     return this.#next < this.#messages.length
   }

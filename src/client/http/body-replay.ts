@@ -49,6 +49,11 @@ export class BodyReplay implements AsyncIterable<Uint8Array> {
     return !this.#overflowed && this.#failure === null
   }
 
+  /** All of it in one piece, once it was read to its end and is still held; else `null`. */
+  whole(): Buffer | null {
+    return this.#done && this.canReplay ? Buffer.concat(this.#chunks) : null
+  }
+
   /** What the caller's body threw, if it did. */
   get failure(): { readonly error: unknown } | null {
     return this.#failure

@@ -2,11 +2,14 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { MeshError } from '../../errors.ts'
 import { STATUS_CODES } from '../../node-http.ts'
+import { mirrorAuthority } from '../../policies/mirror.ts'
 import { mutateAnswer } from '../answer-headers.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { Exchange } from '../exchange.ts'
 import type { ExchangeEnvironment } from '../exchange-record.ts'
+import { FlatHeaders } from '../flat-headers.ts'
 import type { LocalReply } from '../local-reply.ts'
+import type { MirroredRequest } from '../mirror.ts'
 import { ObjectHeaders } from '../object-headers.ts'
 import type { RoutePlan, RouteTimeouts } from '../route-plan.ts'
 import { type HeaderSource, readHeader } from '../route-request.ts'
@@ -16,6 +19,7 @@ import { attemptRequest, headerSource } from './attempt-request.ts'
 import { BodyReplay, isReplayable } from './body-replay.ts'
 import { isStaleConnection } from './connection-failure.ts'
 import { Discard } from './discard.ts'
+import { MirrorHandler } from './mirror-handler.ts'
 import { type AttemptEvents, RetryAttempt } from './retry-attempt.ts'
 
 type Controller = Dispatcher.DispatchController
@@ -44,6 +48,8 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
   #discards: Discard[] | null = null
   #answerHeaders: Headers | null = null
   #requestWasSent = false
+  /** Copies that wait for the end of the body. */
+  #mirrors: MirroredRequest[] | null = null
   #answerBegan = false
   #isReplying = false
 
@@ -260,6 +266,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     this.requestSent()
     if (this.#requestWasSent) return
     this.#requestWasSent = true
+    if (this.#mirrors !== null) this.#sendMirrors(this.#mirrors)
     this.#handler.onRequestSent?.()
   }
 
@@ -273,6 +280,34 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     const isPlain = isSame && this.span === null && !this.changesHeaders
     const options = isPlain ? this.#options : attemptRequest(this, this.#options, body, endpoint)
     pool.dispatch(options, this.attempts === 1 ? this : new RetryAttempt(this, this.attempts))
+  }
+
+  protected mirror(mirrored: MirroredRequest): void {
+    if (this.#body === null) {
+      this.#sendMirror(mirrored, this.#options.body)
+      return
+    }
+    this.#mirrors ??= []
+    this.#mirrors.push(mirrored)
+  }
+
+  /** A body that is not held whole cannot be sent twice. */
+  #sendMirrors(mirrors: readonly MirroredRequest[]): void {
+    this.#mirrors = null
+    const body = this.#body?.whole() ?? null
+    for (const mirrored of mirrors) {
+      if (body === null) mirrored.end(0)
+      else this.#sendMirror(mirrored, body)
+    }
+  }
+
+  #sendMirror(mirrored: MirroredRequest, body: unknown): void {
+    const { endpoint, policy } = mirrored
+    const options = attemptRequest(this, this.#options, body, endpoint)
+    const headers = FlatHeaders.from(options.headers)
+    headers.set('host', mirrorAuthority(policy, headers.get('host') ?? this.authority))
+    const handler = new MirrorHandler(mirrored, this.environment.clock, this.plan?.timeoutMs ?? 0)
+    endpoint.http.get(this.#origin).dispatch({ ...options, headers: headers.list }, handler)
   }
 
   protected passThrough(): boolean {
@@ -324,6 +359,8 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
   }
 
   protected release(): void {
+    if (this.#mirrors !== null) for (const mirrored of this.#mirrors) mirrored.end(0)
+    this.#mirrors = null
     this.#body?.close()
   }
 
