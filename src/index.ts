@@ -1,7 +1,7 @@
 export type { ExplainedEndpoint, ExplainRequest, Explanation } from './client/explain.ts'
 export type { OutboundPolicy } from './client/http/mesh-dispatcher.ts'
 export { createMesh, type Mesh, type MeshLimits, type MeshOptions } from './client/mesh.ts'
-export type { EjectionEvent, MeshEventListener, MeshEventMap, MeshEventName } from './client/mesh-events.ts'
+export type { EjectionEvent, HealthEvent, MeshEventListener, MeshEventMap, MeshEventName } from './client/mesh-events.ts'
 export type { MeshSnapshot } from './client/mesh-snapshot.ts'
 export type { ConfigSource, MeshConfig } from './discovery/model/mesh-config.ts'
 export { isMeshError, MeshError, type MeshErrorCode, type MeshErrorDetails } from './errors.ts'

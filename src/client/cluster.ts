@@ -22,9 +22,10 @@ import { type DnsLookup, DnsResolver } from './dns-resolver.ts'
 import { drainConnections, Endpoint, type EndpointConnections, type UsedConnections } from './endpoint.ts'
 import { EndpointChannels } from './grpc/endpoint-channels.ts'
 import { LoadReportStream } from './grpc/load-report-stream.ts'
+import { HealthChecker } from './health-checker.ts'
 import { HostSet } from './host-set.ts'
 import { ConnectionPools } from './http/connection-pool.ts'
-import type { EjectionEvent } from './mesh-events.ts'
+import type { EjectionEvent, HealthEvent } from './mesh-events.ts'
 import { PendingLimit, PendingQueue } from './pending-queue.ts'
 
 /** What every cluster needs from outside. */
@@ -37,6 +38,8 @@ export interface ClusterEnvironment {
   readonly retryBudget?: TokenRetryBudgetOptions
   /** Told of ejections. */
   readonly onEvent?: (event: EjectionEvent) => void
+  /** Told of what active health checks find. */
+  readonly onHealth?: (event: HealthEvent) => void
 }
 
 /** Requests that wait for DNS in one cluster. */
@@ -77,6 +80,8 @@ export class Cluster {
   /** What came before the hash function did. */
   #latest: ClusterLoadAssignment | null = null
   #isDrained = false
+  readonly #checker: HealthChecker | null
+  #wasCalled = false
 
   /** @param previous the cluster of the same name that this one takes the place of */
   constructor(
@@ -115,6 +120,19 @@ export class Cluster {
             eject: (endpoint, reason) => this.#setEjected(endpoint, true, reason),
             uneject: endpoint => this.#setEjected(endpoint, false, ''),
           })
+    const { healthCheck } = config
+    this.#checker =
+      healthCheck === undefined
+        ? null
+        : new HealthChecker({
+            config: healthCheck,
+            cluster: config.name,
+            tls: config.tls,
+            runtime: environment.runtime,
+            hasTraffic: () => this.#wasCalled,
+            onChange: (endpoint, reason) => this.#setChecked(endpoint, reason),
+          })
+    const unwell = previous === null || this.#checker === null ? null : previous.#failedChecks()
     const connections: EndpointConnections = {
       http: (address, port) => this.#connect(address, port),
       grpc: endpoint => this.#makeChannels(endpoint),
@@ -122,6 +140,7 @@ export class Cluster {
     this.#hosts = new HostSet((endpointConfig, locality, priority) => {
       const endpoint = new Endpoint(endpointConfig, locality, priority, this.#updatedAt, connections)
       if (this.weighing !== null) endpoint.reportedWeight = new HostWeight()
+      if (unwell?.has(endpoint.name) === true) endpoint.failedHealthCheck = true
       const used = kept?.get(endpoint.name)
       if (used !== undefined) {
         endpoint.adopt(used)
@@ -161,6 +180,10 @@ export class Cluster {
       for (const { monitor } of removed) if (monitor !== null) this.#outliers.remove(monitor)
       if (this.#sweep === null && this.#hosts.size > 0) this.#scheduleSweep(this.#outliers)
     }
+    if (this.#checker !== null) {
+      for (const endpoint of added) this.#checker.add(endpoint)
+      for (const endpoint of removed) this.#checker.remove(endpoint)
+    }
     if (changed) this.#rebalance()
     for (const endpoint of removed) void endpoint.drain()
     this.resolving?.release()
@@ -195,6 +218,7 @@ export class Cluster {
 
   /** Lets an attempt in, or says why not. What it took is given back by the exchange, through the breaker. */
   admit(context: PickContext & { readonly attempts: number }, breaker: CircuitBreaker): MeshError | null {
+    this.#wasCalled = true
     const { assignment } = this.#hosts
     if (assignment !== null && assignment.dropOverloads.length > 0) {
       const category = dropCategory(assignment.dropOverloads, context.random)
@@ -262,6 +286,7 @@ export class Cluster {
     if (this.#isDrained) return
     this.#isDrained = true
     this.#dns?.close()
+    this.#checker?.close()
     this.#sweep?.cancel()
     await Promise.all(Array.from(this.#hosts.endpoints(), endpoint => endpoint.drain()))
   }
@@ -277,6 +302,20 @@ export class Cluster {
       random: this.#environment.runtime.random,
       clock: this.#environment.runtime.clock,
     })
+  }
+
+  /** Names of the endpoints whose health checks fail. */
+  #failedChecks(): ReadonlySet<string> {
+    const failed = new Set<string>()
+    for (const { name, failedHealthCheck } of this.#hosts.endpoints()) if (failedHealthCheck) failed.add(name)
+    return failed
+  }
+
+  #setChecked(endpoint: Endpoint, reason: string): void {
+    this.#isPickerStale = true
+    const event: HealthEvent = { cluster: this.name, endpoint: endpoint.name, isHealthy: !endpoint.failedHealthCheck, reason }
+    if (channels.health.hasSubscribers) channels.health.publish(event)
+    this.#environment.onHealth?.(event)
   }
 
   #setEjected(endpoint: Endpoint, isEjected: boolean, reason: string): void {
@@ -327,6 +366,7 @@ export class Cluster {
     const kept = new Map<string, UsedConnections>()
     for (const { name, used } of this.#hosts.endpoints()) if (used !== null) kept.set(name, used)
     this.#isDrained = true
+    this.#checker?.close()
     this.#sweep?.cancel()
     return kept
   }

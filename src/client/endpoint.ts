@@ -29,6 +29,8 @@ export class Endpoint implements Host {
   health: HealthStatus
   /** Outlier detection has taken it out. */
   ejected: boolean
+  /** Its active health checks fail. */
+  failedHealthCheck: boolean
   /** Attempts in flight. */
   activeRequests: number
   locality: Locality
@@ -58,6 +60,7 @@ export class Endpoint implements Host {
     this.weight = config.weight
     this.health = config.health
     this.ejected = false
+    this.failedHealthCheck = false
     this.activeRequests = 0
     this.locality = locality
     this.priority = priority

@@ -20,6 +20,8 @@ export interface ExplainedEndpoint {
   readonly address: string
   readonly health: HealthStatus
   readonly ejected: boolean
+  /** Its active health checks fail. */
+  readonly failedHealthCheck: boolean
   readonly weight: number
   readonly activeRequests: number
   readonly priority: number
@@ -120,7 +122,9 @@ function explainCluster(choice: ChosenCluster, total: number, why: string[]): Ex
   const share = choice.weight / total
   const error = cluster === null ? choice.attachment?.missing(503).message : undefined
   const endpoints = cluster === null ? [] : [...cluster.endpoints()].map(endpoint => explainEndpoint(endpoint))
-  const usable = endpoints.filter(({ health, ejected }) => !ejected && (health === 'healthy' || health === 'unknown'))
+  const usable = endpoints.filter(
+    ({ health, ejected, failedHealthCheck }) => !ejected && !failedHealthCheck && (health === 'healthy' || health === 'unknown'),
+  )
   why.push(
     error ?? `${percent(share)} goes to cluster ${choice.clusterName}: ${usable.length} of ${endpoints.length} endpoints usable`,
   )
@@ -129,9 +133,9 @@ function explainCluster(choice: ChosenCluster, total: number, why: string[]): Ex
 
 /** An endpoint as people read it. */
 export function explainEndpoint(endpoint: Endpoint): ExplainedEndpoint {
-  const { name, health, ejected, weight, activeRequests, priority, locality } = endpoint
+  const { name, health, ejected, failedHealthCheck, weight, activeRequests, priority, locality } = endpoint
   const place = [locality.region, locality.zone, locality.subZone].filter(part => part !== '').join('/')
-  return { address: name, health, ejected, weight, activeRequests, priority, locality: place }
+  return { address: name, health, ejected, failedHealthCheck, weight, activeRequests, priority, locality: place }
 }
 
 function routeRequest(request: ExplainRequest, url: URL, authority: string): RouteRequest {

@@ -11,12 +11,23 @@ export interface EjectionEvent {
   readonly reason: string
 }
 
+/** The active health checks of an endpoint began to fail, or to succeed again. */
+export interface HealthEvent {
+  readonly cluster: string
+  /** `address:port`. */
+  readonly endpoint: string
+  readonly isHealthy: boolean
+  /** What the check found. */
+  readonly reason: string
+}
+
 /** What a mesh tells of: changes of state, never single calls. */
 export interface MeshEventMap {
   /** A configuration is in force. */
   readonly config: MeshConfig
   readonly eject: EjectionEvent
   readonly uneject: EjectionEvent
+  readonly health: HealthEvent
   readonly connected: XdsConfigSourceEvents['connected']
   readonly disconnected: XdsConfigSourceEvents['disconnected']
   readonly nack: XdsConfigSourceEvents['nack']
@@ -33,6 +44,7 @@ export class MeshEvents {
     config: new Set(),
     eject: new Set(),
     uneject: new Set(),
+    health: new Set(),
     connected: new Set(),
     disconnected: new Set(),
     nack: new Set(),

@@ -193,6 +193,7 @@ class RunningMesh implements Mesh {
         runtime,
         lookup,
         onEvent: event => this.#events.emit(event.kind, event),
+        onHealth: event => this.#events.emit('health', event),
         ...(breakers === null ? undefined : { errorRateBreaker: () => new breakers(runtime.clock, options.errorRateBreaker) }),
         ...(retryBudget === undefined ? undefined : { retryBudget }),
       }),

@@ -148,6 +148,7 @@ export function makeCluster(
       connectTimeoutMs: 5000,
       circuitBreakers: { default: defaultThresholds, high: defaultThresholds },
       outlierDetection: undefined,
+      healthCheck: undefined,
       tls: undefined,
       http: {
         protocol: 'http1',

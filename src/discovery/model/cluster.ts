@@ -1,4 +1,5 @@
 import type { CircuitBreakerThresholds } from '../../policies/circuit-breaker.ts'
+import type { HealthCheckConfig } from '../../policies/health-check.ts'
 import type { CommonLbConfig, LoadBalancingConfig } from '../../policies/load-balancing/config.ts'
 import type { OutlierDetectionConfig } from '../../policies/outlier-detection.ts'
 import type { Destination } from '../../telemetry/outcome.ts'
@@ -15,6 +16,8 @@ export interface ClusterConfig {
   readonly circuitBreakers: { readonly default: CircuitBreakerThresholds; readonly high: CircuitBreakerThresholds }
   /** `undefined`: no outlier detection. */
   readonly outlierDetection: OutlierDetectionConfig | undefined
+  /** `undefined`: nobody asks the endpoints. */
+  readonly healthCheck: HealthCheckConfig | undefined
   readonly tls: UpstreamTls | undefined
   readonly http: UpstreamHttp
   /** From the `istio` metadata, else from the name `outbound|port|subset|host`, else the cluster's name. */

@@ -12,6 +12,7 @@ import { decodeClusterLoadAssignment, defaultOverprovisioningFactor } from './cl
 import { decodeDestination } from './destination.ts'
 import { optionalDurationMs } from './duration.ts'
 import { enumName } from './enum-name.ts'
+import { decodeHealthChecks } from './health-check.ts'
 import { decodeUpstreamHttp } from './http-protocol-options.ts'
 import { decodeLoadBalancing } from './load-balancing.ts'
 import { decodeOutlierDetection } from './outlier-detection.ts'
@@ -35,6 +36,7 @@ export function decodeCluster(message: Cluster, problems: Problems): ClusterConf
       message.outlierDetection === undefined
         ? undefined
         : decodeOutlierDetection(message.outlierDetection, problems.at('outlier_detection')),
+    healthCheck: decodeHealthChecks(message.healthChecks, problems),
     tls: decodeUpstreamTls(message, problems),
     http: decodeUpstreamHttp(message, problems),
     destination: decodeDestination(message),

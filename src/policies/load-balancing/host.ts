@@ -9,6 +9,8 @@ export interface Host {
   readonly health: 'unknown' | 'healthy' | 'unhealthy' | 'draining' | 'timeout' | 'degraded'
   /** Taken out by outlier detection. */
   readonly ejected: boolean
+  /** Its active health checks fail. */
+  readonly failedHealthCheck: boolean
   /** Attempts in flight. */
   readonly activeRequests: number
   /** When it joined, on the monotonic clock in milliseconds. */
@@ -33,10 +35,10 @@ export interface PriorityHosts<H> {
 
 /** Whether a host is to get traffic before any other consideration. */
 export function isHealthy(host: Host): boolean {
-  return !host.ejected && (host.health === 'healthy' || host.health === 'unknown')
+  return !host.ejected && !host.failedHealthCheck && (host.health === 'healthy' || host.health === 'unknown')
 }
 
 /** Whether a host is to get traffic only when there are not enough healthy ones. */
 export function isDegraded(host: Host): boolean {
-  return !host.ejected && host.health === 'degraded'
+  return !host.ejected && !host.failedHealthCheck && host.health === 'degraded'
 }

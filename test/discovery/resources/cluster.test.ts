@@ -20,6 +20,7 @@ test("a cluster that says nothing gets Envoy's defaults", () => {
     connectTimeoutMs: 5000,
     circuitBreakers: { default: thresholds, high: thresholds },
     outlierDetection: undefined,
+    healthCheck: undefined,
     tls: undefined,
     http: {
       protocol: 'http1',
@@ -39,6 +40,63 @@ test('outlier detection that says nothing gets the defaults, and a longer base l
     [5, 0, 10_000],
   )
   assert.deepEqual([outlierDetection.maxEjectionTimeMs, outlierDetection.maxEjectionPercent], [400_000, 10])
+})
+
+const check = (more: JsonObject = {}): JsonObject => ({
+  timeout: '1s',
+  interval: '5s',
+  unhealthyThreshold: 3,
+  healthyThreshold: 2,
+  ...more,
+})
+
+test('health checks over HTTP, gRPC and TCP are decoded, with intervals that follow from each other', () => {
+  const decoded = (more: JsonObject) => good({ healthChecks: [check(more)] }).healthCheck
+  assert.deepEqual(decoded({ httpHealthCheck: { path: '/healthz' }, unhealthyInterval: '2s', initialJitter: '1s' }), {
+    timeoutMs: 1000,
+    intervalMs: 5000,
+    unhealthyThreshold: 3,
+    healthyThreshold: 2,
+    initialJitterMs: 1000,
+    intervalJitterMs: 0,
+    intervalJitterPercent: 0,
+    noTrafficIntervalMs: 60_000,
+    unhealthyIntervalMs: 2000,
+    unhealthyEdgeIntervalMs: 2000,
+    healthyEdgeIntervalMs: 5000,
+    check: {
+      kind: 'http',
+      host: '',
+      path: '/healthz',
+      method: 'GET',
+      headers: [],
+      expectedStatuses: [{ start: 200, end: 201 }],
+      retriableStatuses: [],
+    },
+  })
+  assert.deepEqual(decoded({ grpcHealthCheck: { serviceName: 's' } })?.check, { kind: 'grpc', service: 's', authority: '' })
+  assert.deepEqual(decoded({ tcpHealthCheck: { send: { text: '50' }, receive: [{ binary: 'T0s=' }] } })?.check, {
+    kind: 'tcp',
+    send: '50',
+    receive: ['4f4b'],
+  })
+})
+
+test('a health check that cannot be made is refused by its fields', () => {
+  assert.deepEqual(errors({ healthChecks: [{ httpHealthCheck: {} }] }), [
+    'health_checks[0].timeout: is required',
+    'health_checks[0].interval: is required',
+    'health_checks[0].unhealthy_threshold: is required',
+    'health_checks[0].healthy_threshold: is required',
+    'health_checks[0].http_health_check.path: is required',
+  ])
+  assert.deepEqual(errors({ healthChecks: [check({ customHealthCheck: { name: 'redis' } })] }), [
+    'health_checks[0]: custom_health_check is not supported',
+  ])
+  assert.deepEqual(errors({ healthChecks: [check({ tcpHealthCheck: { send: { text: 'xyz' } } }), check()] }), [
+    'health_checks: must be one at most, got 2',
+    'health_checks[0].tcp_health_check.send.text: must be hexadecimal, got "xyz"',
+  ])
 })
 
 test('the first DEFAULT threshold wins, not the last', () => {

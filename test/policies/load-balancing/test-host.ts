@@ -7,6 +7,7 @@ export function testHost(name: string, change: Partial<Host> = {}): Host {
     weight: 1,
     health: 'healthy',
     ejected: false,
+    failedHealthCheck: false,
     activeRequests: 0,
     reportedWeight: null,
     addedAt: -1_000_000,
