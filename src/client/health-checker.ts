@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-import type { Dispatcher } from 'undici'
 import type { UpstreamTls } from '../discovery/model/cluster.ts'
 import {
   CheckedHealth,
@@ -13,6 +12,7 @@ import {
 import type { Runtime, Timer } from '../runtime.ts'
 import type { Endpoint } from './endpoint.ts'
 import { checkGrpcHealth } from './grpc/health-check.ts'
+import { checkHttpHealth } from './http/health-check.ts'
 
 /** What the checks of a cluster need. */
 export interface HealthCheckerOptions {
@@ -98,25 +98,14 @@ class Session {
     }
   }
 
-  #askHttp({ host, path, method, headers, expectedStatuses, retriableStatuses }: HttpCheck): Promise<Answer> {
+  async #askHttp({ host, path, method, headers, expectedStatuses, retriableStatuses }: HttpCheck): Promise<Answer> {
     const { config, tls, runtime } = this.#options
     const origin = `${tls === undefined ? 'http' : 'https'}://${this.#nameOf(host)}`
-    return new Promise(resolve => {
-      const handler = new StatusHandler(status => {
-        timer.cancel()
-        const reason = status === 0 ? 'no answer' : `status ${status}`
-        if (isInRanges(status, expectedStatuses)) resolve({ result: 'healthy', reason })
-        else if (status === 0 || isInRanges(status, retriableStatuses)) resolve({ result: 'failed', reason })
-        else resolve({ result: 'unhealthy', reason })
-      })
-      const timer = runtime.clock.setTimeout(() => handler.giveUp(), config.timeoutMs)
-      this.#endpoint.http
-        .get(origin)
-        .dispatch(
-          { method: method as Dispatcher.HttpMethod, path, headers: ['user-agent', 'inmesh/health-check', ...headers] },
-          handler,
-        )
-    })
+    const request = { method, path, headers: ['user-agent', 'inmesh/health-check', ...headers] }
+    const status = await checkHttpHealth(this.#endpoint.http.get(origin), request, runtime.clock, config.timeoutMs)
+    const reason = status === 0 ? 'no answer' : `status ${status}`
+    if (isInRanges(status, expectedStatuses)) return { result: 'healthy', reason }
+    return { result: status === 0 || isInRanges(status, retriableStatuses) ? 'failed' : 'unhealthy', reason }
   }
 
   async #askGrpc({ service, authority }: GrpcCheck): Promise<Answer> {
@@ -168,43 +157,6 @@ class Session {
 interface Answer {
   readonly result: CheckResult
   readonly reason: string
-}
-
-/** Waits for a status; 0: there was none. */
-class StatusHandler implements Dispatcher.DispatchHandler {
-  readonly #tell: (status: number) => void
-  #controller: Dispatcher.DispatchController | null = null
-  #isGivenUp = false
-  #status = 0
-
-  constructor(tell: (status: number) => void) {
-    this.#tell = tell
-  }
-
-  giveUp(): void {
-    this.#isGivenUp = true
-    this.#controller?.abort(new Error('the health check is late'))
-    this.#tell(0)
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#isGivenUp) controller.abort(new Error('the health check is late'))
-  }
-
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
-    if (status >= 200) this.#status = status
-  }
-
-  onResponseData(): void {}
-
-  onResponseEnd(): void {
-    if (!this.#isGivenUp) this.#tell(this.#status)
-  }
-
-  onResponseError(): void {
-    if (!this.#isGivenUp) this.#tell(0)
-  }
 }
 
 function holdsInOrder(received: Buffer, parts: readonly string[]): boolean {
