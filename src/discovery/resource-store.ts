@@ -88,6 +88,12 @@ export class ResourceStore<T> {
     return state?.kind === 'cached' && Buffer.compare(state.bytes, bytes) === 0
   }
 
+  /** Whether something is watched that is not held. */
+  get lacksSome(): boolean {
+    for (const { state, watchers } of this.#entries.values()) if (watchers.size > 0 && state.kind !== 'cached') return true
+    return false
+  }
+
   /** The names of what is held. */
   *cachedNames(): Generator<string> {
     for (const [name, { state }] of this.#entries) if (state.kind === 'cached') yield name

@@ -28,6 +28,8 @@ export class ResourceSubscription<T> {
   readonly #clock: Clock
   #subscription: TypeSubscription
   #protocol: XdsProtocol
+  /** What is held came from another server than the one that is spoken to. */
+  #isForeign = false
 
   constructor(kind: ResourceKind, protocol: XdsProtocol, options: Omit<ResourceStoreOptions, 'kind'>) {
     this.kind = kind
@@ -46,9 +48,14 @@ export class ResourceSubscription<T> {
     return this.#subscription.nonce
   }
 
-  /** A new stream begins. */
-  open(protocol: XdsProtocol): void {
-    if (protocol !== this.#protocol) this.#subscription = newSubscription(protocol, this.typeUrl)
+  /**
+   * A new stream begins.
+   *
+   * @param isElsewhere on another server than the last: versions of that one mean nothing here
+   */
+  open(protocol: XdsProtocol, isElsewhere: boolean): void {
+    if (isElsewhere) this.#isForeign = true
+    if (protocol !== this.#protocol || isElsewhere) this.#subscription = newSubscription(protocol, this.typeUrl)
     this.#protocol = protocol
     this.#subscription.open()
   }
@@ -66,7 +73,7 @@ export class ResourceSubscription<T> {
   poll(placeholder?: string): AdsRequest | undefined {
     const names = this.store.sweep()
     const wanted = names.size === 0 && placeholder !== undefined ? new Set([placeholder]) : names
-    return this.#subscription.poll(wanted, name => this.store.versionOf(name))
+    return this.#subscription.poll(wanted, name => (this.#isForeign ? undefined : this.store.versionOf(name)))
   }
 
   /**
@@ -99,6 +106,7 @@ export class ResourceSubscription<T> {
 
   /** The response was applied while its stream was still there. */
   respond({ version, nonce }: AdsResponse, problems: readonly string[]): void {
+    this.#isForeign = false
     this.refusal = problems.length === 0 ? undefined : problems.join('; ')
     this.#subscription.respond(version, nonce, this.refusal)
   }

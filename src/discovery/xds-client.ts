@@ -16,9 +16,17 @@ export interface XdsClientOptions {
   readonly node: XdsNode
   readonly runtime: Runtime
   readonly transport: AdsTransport
+  /** Servers to turn to, in order, while those before cannot be reached and something that is watched is not held (gRFC A71). */
+  readonly fallbacks?: readonly XdsPlace[]
   /** Called before each stream. */
   readonly loadTypes: () => Promise<ResourceTypes>
   readonly onEvent?: (event: XdsClientEvent) => void
+}
+
+/** A control plane, and the way to it. */
+export interface XdsPlace {
+  readonly server: XdsServer
+  readonly transport: AdsTransport
 }
 
 interface Session {
@@ -49,7 +57,12 @@ export class XdsClient {
   /** NACKs that wait, by kind: a server that sends the same bad response again on every NACK would keep both busy. */
   readonly #held = new Map<ResourceKind, Timer>()
   readonly #repeats = new Map<ResourceKind, number>()
-  #protocol: XdsProtocol
+  readonly #places: readonly (XdsPlace & { protocol: XdsProtocol })[]
+  /** The place that is spoken to, and that of the last stream. */
+  #at = 0
+  #lastAt = 0
+  /** Ends the attempts to reach the first place while another serves. */
+  #stopProbing: (() => void) | undefined
   #node: XdsNode
   /** Whether the server must know the node even if nothing is watched. */
   #announcing = false
@@ -63,7 +76,11 @@ export class XdsClient {
   constructor(options: XdsClientOptions) {
     this.#options = options
     this.#node = options.node
-    this.#protocol = options.server.delta ? 'delta' : 'sotw'
+    const { server, transport, fallbacks = [] } = options
+    this.#places = [{ server, transport }, ...fallbacks].map(place => ({
+      ...place,
+      protocol: place.server.delta ? 'delta' : 'sotw',
+    }))
     this.#disconnectedSince = options.runtime.clock.wallNow()
     const features = new Set(options.server.features)
     const timeoutIsTransient = features.has('resource_timer_is_transient_error')
@@ -73,11 +90,12 @@ export class XdsClient {
       timeoutIsTransient,
       dropOnDataError: features.has('fail_on_data_errors'),
     }
+    const { protocol } = this.#place
     this.#subscriptions = {
-      listener: new ResourceSubscription('listener', this.#protocol, store),
-      routeConfiguration: new ResourceSubscription('routeConfiguration', this.#protocol, store),
-      cluster: new ResourceSubscription('cluster', this.#protocol, store),
-      clusterLoadAssignment: new ResourceSubscription('clusterLoadAssignment', this.#protocol, store),
+      listener: new ResourceSubscription('listener', protocol, store),
+      routeConfiguration: new ResourceSubscription('routeConfiguration', protocol, store),
+      cluster: new ResourceSubscription('cluster', protocol, store),
+      clusterLoadAssignment: new ResourceSubscription('clusterLoadAssignment', protocol, store),
     }
   }
 
@@ -108,8 +126,8 @@ export class XdsClient {
   status(): XdsClientStatus {
     const { listener, routeConfiguration, cluster, clusterLoadAssignment } = this.#subscriptions
     return {
-      server: this.#options.server.uri,
-      protocol: this.#protocol,
+      server: this.#place.server.uri,
+      protocol: this.#place.protocol,
       connected: this.#session?.connected === true,
       disconnectedSince: this.#disconnectedSince,
       lastError: this.#lastError,
@@ -134,7 +152,8 @@ export class XdsClient {
     this.#wake?.()
     for (const timer of this.#held.values()) timer.cancel()
     for (const kind of kinds) this.#subscriptions[kind].store.stopTimers()
-    this.#options.transport.close()
+    this.#stopProbing?.()
+    for (const { transport } of this.#places) transport.close()
   }
 
   #start(): void {
@@ -155,12 +174,61 @@ export class XdsClient {
         minTimeout: 0,
         unref: true,
         signal,
-        onFailedAttempt: ({ attemptNumber }) => this.#pause(reconnectDelayMs(attemptNumber, runtime.random)),
+        onFailedAttempt: ({ attemptNumber }) => this.#afterFailure(attemptNumber),
       })
       // A server that answers and dies at once would otherwise be called without a pause.
       const restMs = begun + reconnectDelayMs(1, runtime.random) - runtime.clock.now()
       if (kind === 'ended' && restMs > 0) await this.#pause(restMs)
     }
+  }
+
+  get #place(): XdsPlace & { protocol: XdsProtocol } {
+    const place = this.#places[this.#at]
+    if (place === undefined) throw new RangeError(`there is no server ${this.#at}`)
+    return place
+  }
+
+  /** Another server at once, where something is lacking and one is left; else the first again, after a pause. */
+  async #afterFailure(failures: number): Promise<void> {
+    const lacksSome = kinds.some(kind => this.#subscriptions[kind].store.lacksSome)
+    if (lacksSome && this.#at + 1 < this.#places.length) {
+      this.#at++
+      return
+    }
+    this.#at = 0
+    const rounds = Math.ceil(failures / this.#places.length)
+    await this.#pause(reconnectDelayMs(rounds, this.#options.runtime.random))
+  }
+
+  /** Goes back to the first server as soon as it can be reached. */
+  #probe(session: Session): void {
+    const { clock, random } = this.#options.runtime
+    const [first] = this.#places
+    if (first === undefined) return
+    let failures = 0
+    let stream: AdsStream | undefined
+    let timer: Timer | undefined
+    const later = () => {
+      timer = clock.setTimeout(attempt, reconnectDelayMs(++failures, random))
+    }
+    const attempt = () => {
+      stream = first.transport.open(first.protocol, {
+        onConnected: () => {
+          stop()
+          if (session !== this.#session) return
+          this.#at = 0
+          session.end({ kind: 'reopen' })
+        },
+        onResponse: async () => {},
+        onEnd: later,
+      })
+    }
+    const stop = () => {
+      timer?.cancel()
+      stream?.cancel()
+    }
+    this.#stopProbing = stop
+    later()
   }
 
   async #loadTypes(): Promise<ResourceTypes> {
@@ -198,19 +266,24 @@ export class XdsClient {
       const end = (outcome: SessionOutcome) => {
         if (this.#session !== session) return
         this.#session = undefined
+        this.#stopProbing?.()
+        this.#stopProbing = undefined
         session.stream.cancel()
         for (const kind of kinds) this.#subscriptions[kind].store.stopTimers()
         if (outcome.kind === 'failed') reject(outcome.error)
         else resolve(outcome.kind)
       }
-      for (const kind of kinds) this.#subscriptions[kind].open(this.#protocol)
-      const stream = this.#options.transport.open(this.#protocol, {
+      const { protocol, transport } = this.#place
+      for (const kind of kinds) this.#subscriptions[kind].open(protocol, this.#at !== this.#lastAt)
+      this.#lastAt = this.#at
+      const stream = transport.open(protocol, {
         onConnected: () => this.#onConnected(session),
         onResponse: response => this.#onResponse(session, response, types),
         onEnd: status => this.#onEnd(session, status),
       })
       const session: Session = { stream, end, connected: false, answered: false, nodeSent: false, applying: false }
       this.#session = session
+      if (this.#at > 0) this.#probe(session)
       this.#flush()
     })
   }
@@ -283,9 +356,11 @@ export class XdsClient {
 
   #onEnd(session: Session, { code, message }: AdsStreamStatus): void {
     if (session !== this.#session) return
-    const { server, runtime, onEvent } = this.#options
-    if (code === unimplemented && this.#protocol === 'delta' && !session.answered) {
-      this.#protocol = 'sotw'
+    const { runtime, onEvent } = this.#options
+    const place = this.#place
+    const { server } = place
+    if (code === unimplemented && place.protocol === 'delta' && !session.answered) {
+      place.protocol = 'sotw'
       session.end({ kind: 'reopen' })
       return
     }

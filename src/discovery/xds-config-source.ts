@@ -70,7 +70,7 @@ class AdsConfigSource implements XdsConfigSource {
 
   constructor(options: XdsConfigSourceOptions) {
     const { bootstrap, runtime, cacheDir, transport } = options
-    const [server] = bootstrap.servers
+    const [server, ...others] = bootstrap.servers
     this.#options = options
     this.#store = cacheDir ? new LastKnownGood({ path: cachePath(cacheDir, bootstrap), runtime }) : undefined
     this.#loaded = this.#store?.load()
@@ -79,6 +79,9 @@ class AdsConfigSource implements XdsConfigSource {
       node: bootstrap.node,
       runtime,
       transport: transport ?? new Http2AdsTransport(server, runtime.clock),
+      ...(transport === undefined
+        ? { fallbacks: others.map(each => ({ server: each, transport: new Http2AdsTransport(each, runtime.clock) })) }
+        : {}),
       loadTypes,
       onEvent: event => this.#onEvent(event),
     })

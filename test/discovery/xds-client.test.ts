@@ -23,6 +23,7 @@ function setUp(
   t: { after(clean: () => void): void },
   change: Partial<XdsServer> = {},
   load: () => ResourceTypes = () => resourceTypes,
+  fallback?: FakeAdsTransport,
 ) {
   const clock = new ManualClock()
   const transport = new FakeAdsTransport()
@@ -33,6 +34,13 @@ function setUp(
     // In the middle of the jitter.
     runtime: { clock, random: scriptedRandom(0.5), logger: silentLogger },
     transport,
+    ...(fallback === undefined
+      ? {}
+      : {
+          fallbacks: [
+            { server: { uri: 'cp:2', credentials: { kind: 'insecure' }, features: [], delta: false }, transport: fallback },
+          ],
+        }),
     loadTypes: async () => load(),
     onEvent: event => events.push(event),
   })
@@ -441,4 +449,65 @@ test('closing leaves no timer, and nothing is opened again', async t => {
   assert.equal(transport.isClosed, true)
   await clock.advanceAsync(60_000, 10_000)
   assert.equal(transport.streams.length, 1)
+})
+
+test('A71: another server is asked while the first cannot be reached and something is lacking, and the first again once it can', async t => {
+  const second = new FakeAdsTransport()
+  const { transport, watch, clock, client } = setUp(t, { delta: true }, undefined, second)
+  const a = watch('cluster', 'a')
+  await settle()
+  transport.stream.end(14, 'connect ECONNREFUSED')
+  await settle()
+  assert.equal(second.streams.length, 1)
+  second.stream.connect()
+  await second.stream.respond('cluster', [cluster('a', '7')])
+  assert.deepEqual([client.status().server, a.take().at(-1)], ['cp:2', 'value a'])
+
+  // The first is tried beside it, and a stream that cannot be opened changes nothing.
+  while (transport.streams.length < 2) await clock.advanceAsync(10)
+  transport.stream.end(14, 'connect ECONNREFUSED')
+  assert.equal(client.status().server, 'cp:2')
+  while (transport.streams.length < 3) await clock.advanceAsync(10)
+  transport.stream.connect()
+  await settle()
+  assert.equal(second.stream.isCancelled, true)
+  assert.equal(client.status().server, 'cp:1')
+  // Versions of the second mean nothing to the first.
+  const [request] = transport.stream.requests
+  assert.ok(request?.protocol === 'delta')
+  assert.deepEqual(Object.keys(request.initialVersions), [])
+  assert.deepEqual(transport.stream.take(), ['CDS +a'])
+  transport.stream.connect()
+  await transport.stream.respond('cluster', [cluster('a', '1')])
+  assert.equal(client.status().connected, true)
+})
+
+test('A71: what is held is enough to wait for the first', async t => {
+  const second = new FakeAdsTransport()
+  const { transport, watch, clock } = setUp(t, {}, undefined, second)
+  watch('cluster', 'a')
+  await settle()
+  transport.stream.connect()
+  await transport.stream.respond('cluster', [cluster('a')])
+  transport.stream.end(14, 'gone')
+  while (transport.streams.length < 2) await clock.advanceAsync(10)
+  transport.stream.end(14, 'connect ECONNREFUSED')
+  while (transport.streams.length < 3) await clock.advanceAsync(10)
+  assert.equal(second.streams.length, 0)
+})
+
+test('A71: with no server to be reached all are tried in turn, and then again after a pause', async t => {
+  const second = new FakeAdsTransport()
+  const { transport, watch, clock } = setUp(t, {}, undefined, second)
+  watch('cluster', 'a')
+  await settle()
+  for (let round = 1; round <= 3; round++) {
+    assert.deepEqual([transport.streams.length, second.streams.length], [round, round - 1])
+    transport.stream.end(14, 'connect ECONNREFUSED')
+    await settle()
+    assert.deepEqual([transport.streams.length, second.streams.length], [round, round])
+    second.stream.end(14, 'connect ECONNREFUSED')
+    await settle()
+    while (transport.streams.length === round) await clock.advanceAsync(10)
+  }
 })
