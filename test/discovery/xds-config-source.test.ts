@@ -29,8 +29,17 @@ async function startServer(t: Cleaner, options?: FakeAdsServerOptions): Promise<
   return server
 }
 
-function connect(t: Cleaner, target: string, features: string[] = ['inmesh.delta'], cacheDir?: string): XdsConfigSource {
-  const json = { xds_servers: [{ server_uri: target, channel_creds: [{ type: 'insecure' }], server_features: features }] }
+function connect(
+  t: Cleaner,
+  target: string,
+  features: string[] = ['inmesh.delta'],
+  cacheDir?: string,
+  ...fallbacks: readonly string[]
+): XdsConfigSource {
+  const servers = [target, ...fallbacks]
+  const json = {
+    xds_servers: servers.map(uri => ({ server_uri: uri, channel_creds: [{ type: 'insecure' }], server_features: features })),
+  }
   const bootstrap = loadBootstrap({
     GRPC_XDS_BOOTSTRAP_CONFIG: JSON.stringify(json),
     INMESH_SERVICE: 'productpage',
@@ -125,6 +134,22 @@ for (const protocol of ['sotw', 'delta'] as const satisfies readonly XdsProtocol
     assert.equal(first?.nonce, '')
     if (protocol === 'delta') assert.deepEqual(Object.keys(first?.initialVersions ?? {}), ['reviews'])
     else assert.notEqual(first?.version, '')
+  })
+
+  test(`${protocol}: A71: the second server of the bootstrap serves until the first can be reached`, async t => {
+    const gone = await FakeAdsServer.start({ protocols: [protocol] })
+    const second = await startServer(t, { protocols: [protocol] })
+    second.set(...serviceMessages('reviews', '10.0.0.2:80'))
+    const { port, target } = gone
+    gone.stop()
+    const source = connect(t, target, features, undefined, second.target)
+    source.watch('reviews')
+    await until(source, has('10.0.0.2:80'))
+    const first = await startServer(t, { protocols: [protocol], port })
+    first.set(...serviceMessages('reviews', '10.0.0.1:80'))
+    await until(source, has('10.0.0.1:80'))
+    assert.deepEqual(addressesOf(source.current), ['10.0.0.1:80'])
+    assert.match(source.status().server, new RegExp(`:${port}$`))
   })
 
   test(`${protocol}: defect 13: a NACK says INVALID_ARGUMENT and every bad field`, async t => {
