@@ -134,7 +134,7 @@ export class Cluster {
           })
     const unwell = previous === null || this.#checker === null ? null : previous.#failedChecks()
     const connections: EndpointConnections = {
-      http: (address, port) => this.#connect(address, port),
+      http: endpoint => this.#connect(endpoint),
       grpc: endpoint => this.#makeChannels(endpoint),
     }
     this.#hosts = new HostSet((endpointConfig, locality, priority) => {
@@ -340,18 +340,18 @@ export class Cluster {
   }
 
   /** New connections for an endpoint. */
-  #connect(address: string, port: number): ConnectionPools {
+  #connect({ address, port, alternatives }: Endpoint): ConnectionPools {
     const { tls, http, connectTimeoutMs, circuitBreakers } = this.config
     const { clock } = this.#environment.runtime
     const { maxConnections } = circuitBreakers.default
-    return new ConnectionPools({ address, port, connectTimeoutMs, maxConnections, tls, http, clock })
+    return new ConnectionPools({ address, port, alternatives, connectTimeoutMs, maxConnections, tls, http, clock })
   }
 
   /** New channels for an endpoint; where its load is asked for out of band, the first of them also carries the reports. */
   #makeChannels(endpoint: Endpoint): EndpointChannels {
-    const { address, port } = endpoint
+    const { address, port, alternatives } = endpoint
     const { weighing } = this
-    const options = { address, port, tls: this.config.tls }
+    const options = { address, port, alternatives, tls: this.config.tls }
     if (weighing === null || weighing.oobReportingPeriodMs === 0) return new EndpointChannels(options)
     const { runtime } = this.#environment
     const onReport = (report: LoadReport) => this.reportLoad(endpoint, report)

@@ -5,9 +5,12 @@ import type { HostMonitor } from '../policies/outlier-detection.ts'
 import type { EndpointChannels } from './grpc/endpoint-channels.ts'
 import type { ConnectionPools } from './http/connection-pool.ts'
 
+/** Where a server is reached. */
+export type Address = LbEndpoint['additionalAddresses'][number]
+
 /** Makes the connections of an endpoint when it is first called. */
 export interface EndpointConnections {
-  http(address: string, port: number): ConnectionPools
+  http(endpoint: Endpoint): ConnectionPools
   grpc(endpoint: Endpoint): EndpointChannels
 }
 
@@ -83,9 +86,14 @@ export class Endpoint implements Host {
     return this.#name
   }
 
+  /** Other addresses of the same server, tried when a connection to {@link address} is not there in time (gRFC A61). */
+  get alternatives(): readonly Address[] {
+    return this.config.additionalAddresses
+  }
+
   /** Its HTTP connections; made on first use, since most endpoints of a large cluster are never called. */
   get http(): ConnectionPools {
-    this.#http ??= this.#connections.http(this.address, this.port)
+    this.#http ??= this.#connections.http(this)
     return this.#http
   }
 

@@ -358,6 +358,19 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: 'failure: another address of the same endpoint answers',
+    backends: 1,
+    async check({ mesh, backends, spread, last }) {
+      const endpoint = makeEndpoint(backends[0]?.address ?? '')
+      const { port } = endpoint
+      // Nobody listens on the first.
+      const twice = { ...endpoint, address: '127.0.0.2', additionalAddresses: [{ address: '127.0.0.1', port }] }
+      mesh.source.set({ clusters: [makeCluster('c', [twice])] })
+      assert.deepEqual(await spread(2), [2])
+      assert.deepEqual(last(), { flag: '', attempts: 1 })
+    },
+  },
+  {
     name: 'failure: nobody to reach',
     backends: 0,
     setup: async () => ({ others: [await nobody()] }),

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { ChannelCredentials, ChannelInterface, ChannelOptions } from '@grpc/grpc-js'
 import type { UpstreamTls } from '../../discovery/model/cluster.ts'
+import type { Address } from '../endpoint.ts'
 import { tlsConnectOptions } from '../upstream-tls.ts'
 import { grpcJs } from './grpc-js.ts'
 
@@ -9,6 +10,8 @@ export interface EndpointChannelOptions {
   /** IP address, host name (logical DNS), or path of a Unix socket when `port` is 0. */
   readonly address: string
   readonly port: number
+  /** Other addresses of the same server, tried 250 ms apart (gRFC A61); those of the other family are left out: a target of grpc-js has one. */
+  readonly alternatives?: readonly Address[]
   readonly tls: UpstreamTls | undefined
   /** Begins what runs beside the calls on one of the channels. It is ended with that channel, and begun on another while there is one. */
   readonly beside?: (channel: ChannelInterface) => { close(): void }
@@ -123,11 +126,12 @@ export class EndpointChannels {
 
 function createChannel(endpoint: EndpointChannelOptions, profile: ChannelProfile, authority: string): ChannelInterface {
   const { Channel } = grpcJs()
-  const { address, port, tls } = endpoint
+  const { address, port, alternatives = [], tls } = endpoint
+  const target = targetOf(address, port, alternatives)
   const options = { ...meshOptions, ...profile.options, 'grpc.default_authority': authority }
-  if (tls === undefined) return new Channel(targetOf(address, port), profile.credentials, options)
+  if (tls === undefined) return new Channel(target, profile.credentials, options)
   const { servername } = tlsConnectOptions(tls, hostOf(authority))
-  return new Channel(targetOf(address, port), tlsCredentials(tls, servername), {
+  return new Channel(target, tlsCredentials(tls, servername), {
     ...options,
     'grpc.ssl_target_name_override': servername,
   })
@@ -139,16 +143,13 @@ function tlsCredentials(tls: UpstreamTls, servername: string): ChannelCredential
   return grpcJs().credentials.createSsl(ca === undefined ? null : Buffer.from(ca), null, null, verify)
 }
 
-function targetOf(address: string, port: number): string {
+function targetOf(address: string, port: number, alternatives: readonly Address[]): string {
   if (port === 0) return `unix:${address}`
-  switch (isIP(address)) {
-    case 4:
-      return `ipv4:${address}:${port}`
-    case 6:
-      return `ipv6:[${address}]:${port}`
-    default:
-      return `dns:${address}:${port}`
-  }
+  const family = isIP(address)
+  if (family === 0) return `dns:${address}:${port}`
+  const all = [{ address, port }, ...alternatives.filter(each => isIP(each.address) === family)]
+  if (family === 4) return `ipv4:${all.map(each => `${each.address}:${each.port}`).join(',')}`
+  return `ipv6:${all.map(each => `[${each.address}]:${each.port}`).join(',')}`
 }
 
 function hostOf(authority: string): string {

@@ -1,6 +1,8 @@
+import { isIP, type TcpSocketConnectOpts } from 'node:net'
 import type * as Undici from 'undici'
 import type { UpstreamHttp, UpstreamTls } from '../../discovery/model/cluster.ts'
 import type { Clock } from '../../runtime.ts'
+import type { Address } from '../endpoint.ts'
 import { tlsConnectOptions } from '../upstream-tls.ts'
 import { markConnectFailure, watchConnection } from './connection-failure.ts'
 import { SocketReader } from './socket-reader.ts'
@@ -11,6 +13,8 @@ export interface ConnectionOptions {
   /** IP address, host name (logical DNS), or path of a Unix socket when `port` is 0. */
   readonly address: string
   readonly port: number
+  /** Other addresses of the same server; those of another port are left out, since Node cannot connect to several ports at once. */
+  readonly alternatives?: readonly Address[]
   /** Includes the TLS handshake. */
   readonly connectTimeoutMs: number
   /** Connections of one pool at most. `Infinity` is unlimited. */
@@ -113,6 +117,7 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
   const tls = options.tls ?? (protocol === 'https:' ? simpleTls : undefined)
   const isHttp2 = http.protocol === 'http2'
   const tlsOptions = tls === undefined ? undefined : tlsConnectOptions(tls, hostname)
+  const others = port === 0 ? [] : (options.alternatives ?? []).filter(each => each.port === port).map(each => each.address)
   const connectOptions = {
     timeout: connectTimeoutMs,
     maxCachedSessions: 0,
@@ -120,13 +125,15 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
     preferH2: isHttp2,
     ...(isHttp2 && tls === undefined ? { useH2c: true } : undefined),
     ...(port === 0 ? { socketPath: address } : undefined),
+    ...(others.length === 0 ? undefined : happyEyeballs([address, ...others])),
     ...tlsOptions,
   }
   // TLS and HTTP/2 take the bytes from the socket below Node's streams.
   const isRead = !isHttp2 && tls === undefined
   const target = {
-    hostname: address,
-    host: address,
+    // An address would not be looked up.
+    hostname: others.length === 0 ? address : 'endpoint',
+    host: others.length === 0 ? address : 'endpoint',
     protocol: tls === undefined ? 'http:' : 'https:',
     port: String(port),
     ...(tlsOptions === undefined ? undefined : { servername: tlsOptions.servername }),
@@ -159,3 +166,13 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
 }
 
 const simpleTls: UpstreamTls = { sni: '', trustedCa: undefined, subjectAltNames: [], alpnProtocols: [] }
+
+/** Connects to the first of several addresses that answers, each tried 250 ms after the one before (RFC 8305, gRFC A61). */
+function happyEyeballs(addresses: readonly string[]): Partial<TcpSocketConnectOpts> {
+  const found = addresses.map(address => ({ address, family: isIP(address) }))
+  return {
+    lookup: (_hostname, _options, callback) => callback(null, found),
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: 250,
+  }
+}
