@@ -66,6 +66,8 @@ export interface GrpcBackendOptions {
   readonly port?: number
   readonly credentials?: grpc.ServerCredentials
   readonly clientStream?: StreamAnswer
+  /** Of the server. */
+  readonly options?: grpc.ServerOptions
 }
 
 /** A gRPC server that plays an endpoint. */
@@ -83,9 +85,14 @@ export interface GrpcBackend {
 export async function startGrpcBackend(
   t: TestContext,
   answer: UnaryAnswer = () => false,
-  { port = 0, credentials = grpc.ServerCredentials.createInsecure(), clientStream = () => false }: GrpcBackendOptions = {},
+  {
+    port = 0,
+    credentials = grpc.ServerCredentials.createInsecure(),
+    clientStream = () => false,
+    options = {},
+  }: GrpcBackendOptions = {},
 ): Promise<GrpcBackend> {
-  const server = new grpc.Server()
+  const server = new grpc.Server(options)
   const seen: SeenCall[] = []
   const note = (name: string, call: { metadata: grpc.Metadata; getHost(): string }) => {
     seen.push({ method: name, metadata: call.metadata, authority: call.getHost() })

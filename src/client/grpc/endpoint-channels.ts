@@ -38,6 +38,11 @@ const meshOptions: ChannelOptions = {
   'grpc.max_reconnect_backoff_ms': 10_000,
 }
 
+/** What servers commonly let a connection carry at once; what one of them really does grpc-js tells nobody. */
+const callsPerConnection = 100
+/** To one endpoint, for one client. */
+const maxConnections = 16
+
 /**
  * The connections to one endpoint: one ordinary grpc-js channel for each client profile and authority. Channels of the same options share
  * their connection, since grpc-js does that below.
@@ -56,25 +61,40 @@ export class EndpointChannels {
     this.#options = options
   }
 
-  /** The channel of a client for calls to `authority`; made on first use. */
-  get(profile: ChannelProfile, authority: string): ChannelInterface {
+  /**
+   * The channel of a client for calls to `authority`; made on first use.
+   *
+   * @param activeCalls of the endpoint, this one included: with more than a connection may carry, another connection is made (gRFC A105)
+   */
+  get(profile: ChannelProfile, authority: string, activeCalls = 1): ChannelInterface {
+    if (activeCalls > callsPerConnection) return this.#extra(profile, authority, activeCalls)
     if (this.#last !== null && profile === this.#lastProfile && authority === this.#lastAuthority) return this.#last
+    const channel = this.#find(profile, authority, 0)
+    this.#lastProfile = profile
+    this.#lastAuthority = authority
+    this.#last = channel
+    return channel
+  }
+
+  #extra(profile: ChannelProfile, authority: string, activeCalls: number): ChannelInterface {
+    return this.#find(profile, authority, Math.min(maxConnections, Math.ceil(activeCalls / callsPerConnection)) - 1)
+  }
+
+  #find(profile: ChannelProfile, authority: string, connection: number): ChannelInterface {
     let byAuthority = this.#channels.get(profile)
     if (byAuthority === undefined) {
       byAuthority = new Map()
       this.#channels.set(profile, byAuthority)
     }
-    let channel = byAuthority.get(authority)
+    const key = connection === 0 ? authority : `${authority} ${connection}`
+    let channel = byAuthority.get(key)
     if (channel === undefined) {
-      channel = createChannel(this.#options, profile, authority)
-      byAuthority.set(authority, channel)
+      channel = createChannel(this.#options, profile, authority, connection > 0)
+      byAuthority.set(key, channel)
       if (this.#beside === null) this.#beginBeside(profile, channel)
       // An exchange that picked this endpoint just before it was removed still gets its connection.
       if (this.#isClosed) setImmediate(() => this.#closeAll())
     }
-    this.#lastProfile = profile
-    this.#lastAuthority = authority
-    this.#last = channel
     return channel
   }
 
@@ -124,11 +144,18 @@ export class EndpointChannels {
   }
 }
 
-function createChannel(endpoint: EndpointChannelOptions, profile: ChannelProfile, authority: string): ChannelInterface {
+/** @param isExtra with a connection of its own, which grpc-js would otherwise share */
+function createChannel(
+  endpoint: EndpointChannelOptions,
+  profile: ChannelProfile,
+  authority: string,
+  isExtra: boolean,
+): ChannelInterface {
   const { Channel } = grpcJs()
   const { address, port, alternatives = [], tls } = endpoint
   const target = targetOf(address, port, alternatives)
-  const options = { ...meshOptions, ...profile.options, 'grpc.default_authority': authority }
+  const own = isExtra ? { 'grpc.use_local_subchannel_pool': 1 } : {}
+  const options = { ...meshOptions, ...profile.options, ...own, 'grpc.default_authority': authority }
   if (tls === undefined) return new Channel(target, profile.credentials, options)
   const { servername } = tlsConnectOptions(tls, hostOf(authority))
   return new Channel(target, tlsCredentials(tls, servername), {

@@ -219,7 +219,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     if (metadata === null) return
     const attempt = this.attempts
     const sent = attemptMetadata(this, metadata, endpoint)
-    const channel = endpoint.grpc.get(this.#profile, this.authority)
+    const channel = endpoint.grpc.get(this.#profile, this.authority, endpoint.activeRequests)
     const call = channel.createCall(sent.path, this.#attemptDeadline(), sent.host, parentCall, propagateFlags)
     this.#call = call
     this.#number = call.getCallNumber()

@@ -254,6 +254,25 @@ suite('a gRPC channel through the mesh', () => {
     assert.equal(String((await result).reply), 'early')
   })
 
+  test('calls beyond what a connection carries get another one (gRFC A105)', async t => {
+    const held: (() => void)[] = []
+    const all = Promise.withResolvers<void>()
+    const backend = await startGrpcBackend(
+      t,
+      (call, callback) => {
+        held.push(() => callback(null, call.request))
+        if (held.length === 250) all.resolve()
+        return true
+      },
+      { options: { 'grpc.max_concurrent_streams': 100 } },
+    )
+    const client = meshOf(t, [backend]).client()
+    const results = Array.from({ length: 250 }, () => callUnary(client, 'x'))
+    await all.promise
+    for (const answer of held) answer()
+    assert.deepEqual(new Set((await Promise.all(results)).map(({ code }) => code)), new Set([0]))
+  })
+
   test('the deadline of the client reaches the server, and ends the call', async t => {
     const told: unknown[] = []
     const backend = await startGrpcBackend(t, call => {
