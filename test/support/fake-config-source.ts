@@ -187,6 +187,7 @@ export function makeEndpoint(endpoint: string | Partial<LbEndpoint>): LbEndpoint
     health: 'unknown',
     weight: 1,
     metadata: undefined,
+    healthCheck: undefined,
     ...given,
   }
 }

@@ -38,4 +38,17 @@ export interface LbEndpoint {
   readonly weight: number
   /** String values of the `envoy.lb` metadata, or `undefined`. */
   readonly metadata: Readonly<Record<string, string>> | undefined
+  /** `Endpoint.health_check_config`; `undefined`: it is checked where it is called. */
+  readonly healthCheck: EndpointHealthCheck | undefined
+}
+
+/** What is special about the active health checks of one endpoint. */
+export interface EndpointHealthCheck {
+  /** Empty: the endpoint's own. */
+  readonly address: string
+  /** 0: the endpoint's own. */
+  readonly port: number
+  /** The Host header or authority; empty: that of the cluster's check. */
+  readonly hostname: string
+  readonly isDisabled: boolean
 }

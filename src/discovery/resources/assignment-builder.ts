@@ -32,6 +32,8 @@ export class AssignmentBuilder {
     if (endpoint.address === '') this.#at(index).addAt('endpoint.address', 'is required')
     if (endpoint.port > maxPort)
       this.#at(index).addAt('endpoint.address.socket_address.port_value', `must be <= ${maxPort}, got ${endpoint.port}`)
+    if (endpoint.healthCheck !== undefined && endpoint.healthCheck.port > maxPort)
+      this.#at(index).addAt('endpoint.health_check_config.port_value', `must be <= ${maxPort}, got ${endpoint.healthCheck.port}`)
     if (endpoint.weight === 0) this.#at(index).addAt('load_balancing_weight', 'must be >= 1, got 0')
     this.#endpointWeights += endpoint.weight
     this.#checkAddress(endpoint.address, endpoint.port, index)

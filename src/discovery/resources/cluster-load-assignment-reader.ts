@@ -4,12 +4,13 @@ import {
   ClusterLoadAssignmentSchema,
   ClusterLoadAssignment_PolicySchema as PolicySchema,
 } from '../gen/envoy/config/endpoint/v3/endpoint_pb.ts'
-import type { ClusterLoadAssignment, LbEndpoint, Locality } from '../model/endpoint.ts'
+import type { ClusterLoadAssignment, EndpointHealthCheck, LbEndpoint, Locality } from '../model/endpoint.ts'
 import { AssignmentBuilder } from './assignment-builder.ts'
 import {
   decodeClusterLoadAssignment,
   decodeDropOverloads,
   defaultOverprovisioningFactor,
+  endpointHealthCheck,
   healthStatuses,
   noAddresses,
 } from './cluster-load-assignment.ts'
@@ -177,6 +178,8 @@ class AssignmentReader {
     let status = 0
     let weight: number | undefined
     let metadata: Record<string, string> | undefined
+    let healthCheck: EndpointHealthCheck | undefined
+    let healthCheckSeen = false
     let endpointSeen = false
     let metadataSeen = false
     while (reader.pos < end) {
@@ -190,6 +193,10 @@ class AssignmentReader {
           if (inner === 1) {
             if (address !== undefined) throw new RareForm()
             address = this.#readAddress()
+          } else if (inner === 2) {
+            if (healthCheckSeen) throw new RareForm()
+            healthCheckSeen = true
+            healthCheck = this.#readHealthCheck()
           } else if (inner === 3) {
             hostname = reader.string()
           } else if (inner === 4) {
@@ -223,7 +230,26 @@ class AssignmentReader {
       health: healthStatuses[status] ?? 'unknown',
       weight: weight ?? 1,
       metadata,
+      healthCheck,
     }
+  }
+
+  #readHealthCheck(): EndpointHealthCheck | undefined {
+    const reader = this.#reader
+    const end = this.#end()
+    let port = 0
+    let hostname = ''
+    let isDisabled = false
+    while (reader.pos < end) {
+      const [field, type] = reader.tag()
+      if (field === 1) port = reader.uint32()
+      else if (field === 2) hostname = reader.string()
+      else if (field === 3)
+        throw new RareForm() // address
+      else if (field === 4) isDisabled = reader.bool()
+      else reader.skip(type, field)
+    }
+    return endpointHealthCheck('', port, hostname, isDisabled)
   }
 
   #readAdditionalAddress(): Address {

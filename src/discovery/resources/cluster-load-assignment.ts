@@ -1,11 +1,14 @@
 import type { Address } from '../gen/envoy/config/core/v3/address_pb.ts'
 import type { Metadata } from '../gen/envoy/config/core/v3/base_pb.ts'
-import type { LbEndpoint as LbEndpointMessage } from '../gen/envoy/config/endpoint/v3/endpoint_components_pb.ts'
+import type {
+  Endpoint_HealthCheckConfig as HealthCheckConfigMessage,
+  LbEndpoint as LbEndpointMessage,
+} from '../gen/envoy/config/endpoint/v3/endpoint_components_pb.ts'
 import type {
   ClusterLoadAssignment as ClusterLoadAssignmentMessage,
   ClusterLoadAssignment_Policy as PolicyMessage,
 } from '../gen/envoy/config/endpoint/v3/endpoint_pb.ts'
-import type { ClusterLoadAssignment, HealthStatus, LbEndpoint } from '../model/endpoint.ts'
+import type { ClusterLoadAssignment, EndpointHealthCheck, HealthStatus, LbEndpoint } from '../model/endpoint.ts'
 import { AssignmentBuilder } from './assignment-builder.ts'
 import { decodeFractionalPercent } from './percent.ts'
 import type { Problems } from './problems.ts'
@@ -81,7 +84,26 @@ function decodeEndpoint(message: LbEndpointMessage, assignment: ClusterLoadAssig
     health: healthStatuses[message.healthStatus] ?? 'unknown',
     weight: message.loadBalancingWeight ?? 1,
     metadata: decodeMetadata(message.metadata),
+    healthCheck: decodeHealthCheck(endpoint?.healthCheckConfig, at.at('health_check_config')),
   }
+}
+
+/** The model of a `health_check_config`; `undefined` when it says nothing. */
+export function endpointHealthCheck(
+  address: string,
+  port: number,
+  hostname: string,
+  isDisabled: boolean,
+): EndpointHealthCheck | undefined {
+  return address === '' && port === 0 && hostname === '' && !isDisabled ? undefined : { address, port, hostname, isDisabled }
+}
+
+function decodeHealthCheck(message: HealthCheckConfigMessage | undefined, problems: Problems): EndpointHealthCheck | undefined {
+  if (message === undefined) return undefined
+  const { hostname, disableActiveHealthCheck } = message
+  const { address, port } = decodeAddress(message.address, problems)
+  if (message.address?.address.case === 'pipe') problems.addAt('address.pipe', 'is not supported')
+  return endpointHealthCheck(address, message.portValue === 0 ? port : message.portValue, hostname, disableActiveHealthCheck)
 }
 
 function decodeAddress(message: Address | undefined, problems: Problems): { readonly address: string; readonly port: number } {

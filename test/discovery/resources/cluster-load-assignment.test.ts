@@ -167,7 +167,10 @@ const lbEndpoint = fc.record(
               address,
               hostname: text,
               additionalAddresses: fc.array(fc.record({ address }, { requiredKeys: [] }), { maxLength: 2 }),
-              healthCheckConfig: fc.record({ portValue: fc.nat(100) }),
+              healthCheckConfig: fc.record(
+                { portValue: fc.nat(70_000), hostname: text, address, disableActiveHealthCheck: fc.boolean() },
+                { requiredKeys: [] },
+              ),
             },
             { requiredKeys: [] },
           ),
