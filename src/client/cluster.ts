@@ -22,7 +22,7 @@ import { type DnsLookup, DnsResolver } from './dns-resolver.ts'
 import { drainConnections, Endpoint, type EndpointConnections, type UsedConnections } from './endpoint.ts'
 import { EndpointChannels } from './grpc/endpoint-channels.ts'
 import { LoadReportStream } from './grpc/load-report-stream.ts'
-import { HealthChecker } from './health-checker.ts'
+import { type CheckTarget, HealthChecker, type KnownHealth, type Verdict } from './health-checker.ts'
 import { HostSet } from './host-set.ts'
 import { ConnectionPools } from './http/connection-pool.ts'
 import type { EjectionEvent, HealthEvent } from './mesh-events.ts'
@@ -44,6 +44,8 @@ export interface ClusterEnvironment {
 
 /** Requests that wait for DNS in one cluster. */
 const maxResolving = 1000
+
+const nothingKnown: KnownHealth = new Map()
 
 /**
  * A cluster at run time: its endpoints, its balancer, its breakers and what it knows of each endpoint's health. It lives as long as its
@@ -70,9 +72,9 @@ export class Cluster {
   #picker: Picker<Endpoint> = emptyPicker
   /** Health has changed since the picker was made. */
   #isPickerStale = false
-  /** Requests that wait for the first answer of DNS. */
+  /** Requests that wait for the first answer of DNS, or for the first endpoint that a check finds healthy. */
   readonly resolving: PendingQueue | null
-  /** Its endpoints are known, be they none. */
+  /** Its endpoints are known, be they none; and if they are checked, one can be used, or each was asked. */
   isResolved = false
   /** When the endpoints last changed, on the monotonic clock. */
   #updatedAt = 0
@@ -105,6 +107,12 @@ export class Cluster {
     this.#high = new CircuitBreaker(config.circuitBreakers.high)
     const { discovery } = config
     const isDns = discovery.kind === 'strict-dns' || discovery.kind === 'logical-dns'
+    // Before the connections are handed over, which ends the checks.
+    let known = nothingKnown
+    if (previous !== null) {
+      this.#wasCalled = previous.#wasCalled
+      if (previous.#checker !== null) known = previous.#checker.known()
+    }
     const kept = !isDns && previous !== null && previous.#connectionKey === this.#connectionKey ? previous.#handOver() : null
     const { clock, random } = environment.runtime
     const { errorRateBreaker, retryBudget } = environment
@@ -124,23 +132,28 @@ export class Cluster {
     this.#checker =
       healthCheck === undefined
         ? null
-        : new HealthChecker({
-            config: healthCheck,
-            cluster: config.name,
-            tls: config.tls,
-            runtime: environment.runtime,
-            hasTraffic: () => this.#wasCalled,
-            onChange: (endpoint, reason) => this.#setChecked(endpoint, reason),
-          })
-    const unwell = previous === null || this.#checker === null ? null : previous.#failedChecks()
+        : new HealthChecker(
+            {
+              config: healthCheck,
+              cluster: config.name,
+              tls: config.tls,
+              runtime: environment.runtime,
+              connections: {
+                http: target => this.#connect(target, 1),
+                grpc: target => new EndpointChannels({ ...target, tls: config.tls }),
+              },
+              hasTraffic: () => this.#wasCalled,
+              onVerdict: (endpoint, verdict) => this.#judge(endpoint, verdict),
+            },
+            known,
+          )
     const connections: EndpointConnections = {
-      http: endpoint => this.#connect(endpoint),
+      http: endpoint => this.#connect(endpoint, config.circuitBreakers.default.maxConnections),
       grpc: endpoint => this.#makeChannels(endpoint),
     }
     this.#hosts = new HostSet((endpointConfig, locality, priority) => {
       const endpoint = new Endpoint(endpointConfig, locality, priority, this.#updatedAt, connections)
       if (this.weighing !== null) endpoint.reportedWeight = new HostWeight()
-      if (unwell?.has(endpoint.name) === true) endpoint.failedHealthCheck = true
       const used = kept?.get(endpoint.name)
       if (used !== undefined) {
         endpoint.adopt(used)
@@ -149,7 +162,8 @@ export class Cluster {
       }
       return endpoint
     })
-    this.resolving = isDns || this.isHashing ? new PendingQueue(environment.runtime.clock, new PendingLimit(maxResolving)) : null
+    const mayWait = isDns || this.isHashing || this.#checker !== null
+    this.resolving = mayWait ? new PendingQueue(environment.runtime.clock, new PendingLimit(maxResolving)) : null
     this.#dns = isDns
       ? new DnsResolver(discovery, environment.runtime, environment.lookup, resolved => this.update(resolved))
       : null
@@ -172,7 +186,6 @@ export class Cluster {
       this.#latest = assignment
       return
     }
-    this.isResolved = true
     this.#updatedAt = this.#environment.runtime.clock.now()
     const { changed, added, removed } = this.#hosts.apply(assignment)
     if (this.#outliers !== null) {
@@ -180,12 +193,15 @@ export class Cluster {
       for (const { monitor } of removed) if (monitor !== null) this.#outliers.remove(monitor)
       if (this.#sweep === null && this.#hosts.size > 0) this.#scheduleSweep(this.#outliers)
     }
-    if (this.#checker !== null) {
-      for (const endpoint of added) this.#checker.add(endpoint)
-      for (const endpoint of removed) this.#checker.remove(endpoint)
-    }
-    if (changed) this.#rebalance()
+    const isOtherwiseHealthy = this.#checker?.reconcile(this.#hosts.endpoints(), removed) === true
+    if (changed || isOtherwiseHealthy) this.#rebalance()
     for (const endpoint of removed) void endpoint.drain()
+    if (this.#checker === null || this.#checker.pending === 0 || this.hasUsableEndpoint) this.#resolve()
+    else this.isResolved = false
+  }
+
+  #resolve(): void {
+    this.isResolved = true
     this.resolving?.release()
   }
 
@@ -286,7 +302,7 @@ export class Cluster {
     if (this.#isDrained) return
     this.#isDrained = true
     this.#dns?.close()
-    this.#checker?.close()
+    this.#endChecks()
     this.#sweep?.cancel()
     await Promise.all(Array.from(this.#hosts.endpoints(), endpoint => endpoint.drain()))
   }
@@ -304,18 +320,22 @@ export class Cluster {
     })
   }
 
-  /** Names of the endpoints whose health checks fail. */
-  #failedChecks(): ReadonlySet<string> {
-    const failed = new Set<string>()
-    for (const { name, failedHealthCheck } of this.#hosts.endpoints()) if (failedHealthCheck) failed.add(name)
-    return failed
-  }
-
-  #setChecked(endpoint: Endpoint, reason: string): void {
-    this.#isPickerStale = true
-    const event: HealthEvent = { cluster: this.name, endpoint: endpoint.name, isHealthy: !endpoint.failedHealthCheck, reason }
+  #judge(endpoint: Endpoint, { isFirst, hasChanged, reason }: Verdict): void {
+    const isHealthy = !endpoint.failedHealthCheck
+    if (isFirst || hasChanged) this.#isPickerStale = true
+    if (!this.isResolved && (isHealthy || this.#checker?.pending === 0)) this.#resolve()
+    // That a new endpoint is well is no news.
+    if (isFirst ? isHealthy : !hasChanged) return
+    const event: HealthEvent = { cluster: this.name, endpoint: endpoint.name, isHealthy, reason }
     if (channels.health.hasSubscribers) channels.health.publish(event)
     this.#environment.onHealth?.(event)
+  }
+
+  /** Nobody will be told any more whether an endpoint is well: what waits for it takes what there is. */
+  #endChecks(): void {
+    if (this.#checker === null) return
+    this.#checker.close()
+    if (this.#hosts.assignment !== null) this.#resolve()
   }
 
   #setEjected(endpoint: Endpoint, isEjected: boolean, reason: string): void {
@@ -340,10 +360,9 @@ export class Cluster {
   }
 
   /** New connections for an endpoint. */
-  #connect({ address, port, alternatives }: Endpoint): ConnectionPools {
-    const { tls, http, connectTimeoutMs, circuitBreakers } = this.config
+  #connect({ address, port, alternatives }: CheckTarget, maxConnections: number): ConnectionPools {
+    const { tls, http, connectTimeoutMs } = this.config
     const { clock } = this.#environment.runtime
-    const { maxConnections } = circuitBreakers.default
     return new ConnectionPools({ address, port, alternatives, connectTimeoutMs, maxConnections, tls, http, clock })
   }
 
@@ -366,7 +385,7 @@ export class Cluster {
     const kept = new Map<string, UsedConnections>()
     for (const { name, used } of this.#hosts.endpoints()) if (used !== null) kept.set(name, used)
     this.#isDrained = true
-    this.#checker?.close()
+    this.#endChecks()
     this.#sweep?.cancel()
     return kept
   }

@@ -32,8 +32,10 @@ export class Endpoint implements Host {
   health: HealthStatus
   /** Outlier detection has taken it out. */
   ejected: boolean
-  /** Its active health checks fail. */
+  /** Its active health checks fail, or it has them and none has succeeded yet. */
   failedHealthCheck: boolean
+  /** It does not count among the endpoints of its priority. */
+  isExcluded: boolean
   /** Attempts in flight. */
   activeRequests: number
   locality: Locality
@@ -64,6 +66,7 @@ export class Endpoint implements Host {
     this.health = config.health
     this.ejected = false
     this.failedHealthCheck = false
+    this.isExcluded = false
     this.activeRequests = 0
     this.locality = locality
     this.priority = priority

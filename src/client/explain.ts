@@ -20,7 +20,7 @@ export interface ExplainedEndpoint {
   readonly address: string
   readonly health: HealthStatus
   readonly ejected: boolean
-  /** Its active health checks fail. */
+  /** Its active health checks fail, or it has them and none has succeeded yet. */
   readonly failedHealthCheck: boolean
   readonly weight: number
   readonly activeRequests: number

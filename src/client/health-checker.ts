@@ -1,18 +1,36 @@
-import { connect } from 'node:net'
 import type { UpstreamTls } from '../discovery/model/cluster.ts'
-import {
-  CheckedHealth,
-  type CheckResult,
-  type GrpcCheck,
-  type HealthCheckConfig,
-  type HttpCheck,
-  isInRanges,
-  type TcpCheck,
-} from '../policies/health-check.ts'
+import type { LbEndpoint } from '../discovery/model/endpoint.ts'
+import { type CheckAnswer, CheckedHealth, type HealthCheckConfig } from '../policies/health-check.ts'
 import type { Runtime, Timer } from '../runtime.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Address, Endpoint } from './endpoint.ts'
+import type { EndpointChannels } from './grpc/endpoint-channels.ts'
 import { checkGrpcHealth } from './grpc/health-check.ts'
+import type { ConnectionPools } from './http/connection-pool.ts'
 import { checkHttpHealth } from './http/health-check.ts'
+import { checkTcpHealth } from './tcp-health-check.ts'
+
+/** Makes the connections of checks: apart from those of requests, for which a check would wait, and in time be taken for failed. */
+export interface CheckConnections {
+  http(target: CheckTarget): ConnectionPools
+  grpc(target: CheckTarget): EndpointChannels
+}
+
+/** Where an endpoint is checked. */
+export interface CheckTarget {
+  readonly address: string
+  readonly port: number
+  readonly alternatives: readonly Address[]
+}
+
+/** What a check brought. */
+export interface Verdict {
+  /** It was the first of this endpoint. */
+  readonly isFirst: boolean
+  /** The health is another than before it. */
+  readonly hasChanged: boolean
+  /** What the check found, in words. */
+  readonly reason: string
+}
 
 /** What the checks of a cluster need. */
 export interface HealthCheckerOptions {
@@ -21,151 +39,197 @@ export interface HealthCheckerOptions {
   readonly cluster: string
   readonly tls: UpstreamTls | undefined
   readonly runtime: Runtime
+  readonly connections: CheckConnections
   /** Whether the cluster was ever called. */
   readonly hasTraffic: () => boolean
-  /** The health of an endpoint has changed, and with it `endpoint.failedHealthCheck`. */
-  readonly onChange: (endpoint: Endpoint, reason: string) => void
+  /** `endpoint.failedHealthCheck` is what the verdict says. */
+  readonly onVerdict: (endpoint: Endpoint, verdict: Verdict) => void
 }
+
+/** What was found of endpoints, by name. */
+export type KnownHealth = ReadonlyMap<string, CheckedHealth>
+
+/** First checks that begin in one turn; those after them come one a {@link firstCheckSpacingMs}. */
+const firstChecksAtOnce = 100
+const firstCheckSpacingMs = 1
 
 /** Asks the endpoints of a cluster, each at its own pace, whether they are well (`Cluster.health_checks`). */
 export class HealthChecker {
   readonly #options: HealthCheckerOptions
   readonly #sessions = new Map<Endpoint, Session>()
+  readonly #known: KnownHealth
+  #pending = 0
 
-  constructor(options: HealthCheckerOptions) {
-    this.#options = options
+  /** @param known what the cluster before this one found */
+  constructor(options: HealthCheckerOptions, known: KnownHealth) {
+    const { onVerdict } = options
+    this.#options = {
+      ...options,
+      onVerdict: (endpoint, verdict) => {
+        if (verdict.isFirst) this.#pending--
+        onVerdict(endpoint, verdict)
+      },
+    }
+    this.#known = known
   }
 
-  /** Begins to check. An endpoint counts as healthy until its first check has failed; a known one is what it was. */
-  add(endpoint: Endpoint): void {
-    this.#sessions.set(endpoint, new Session(endpoint, this.#options))
+  /** Endpoints whose first check has not ended. */
+  get pending(): number {
+    return this.#pending
   }
 
-  remove(endpoint: Endpoint): void {
-    this.#sessions.get(endpoint)?.close()
-    this.#sessions.delete(endpoint)
+  /** What was found until now; for whoever takes over. */
+  known(): KnownHealth {
+    const known = new Map<string, CheckedHealth>()
+    for (const [{ name }, { health }] of this.#sessions) known.set(name, health)
+    return known
+  }
+
+  /**
+   * Begins to check what is new and ends what has left, or is exempt (`disable_active_health_check`). An endpoint counts as unhealthy until its
+   * first check has succeeded; a known one is what it was. Returns whether the health of an endpoint has changed.
+   */
+  reconcile(endpoints: Iterable<Endpoint>, removed: readonly Endpoint[]): boolean {
+    let hasChanged = false
+    let begun = 0
+    for (const endpoint of removed) this.#remove(endpoint)
+    for (const endpoint of endpoints) {
+      const isChecked = endpoint.config.healthCheck?.isDisabled !== true
+      if (isChecked === this.#sessions.has(endpoint)) continue
+      hasChanged = true
+      if (isChecked) this.#add(endpoint, begun++)
+      else this.#remove(endpoint)
+    }
+    return hasChanged
   }
 
   close(): void {
     for (const session of this.#sessions.values()) session.close()
     this.#sessions.clear()
+    this.#pending = 0
+  }
+
+  #add(endpoint: Endpoint, position: number): void {
+    const { config, runtime } = this.#options
+    const health = new CheckedHealth(config, this.#known.get(endpoint.name) ?? null)
+    if (health.isPending) this.#pending++
+    endpoint.failedHealthCheck = health.isUnhealthy
+    endpoint.isExcluded = health.isPending && config.ignoresNewHosts
+    // Without jitter all would be asked in the same turn, and again in every interval.
+    const spread = config.initialJitterMs === 0 ? Math.max(0, position - firstChecksAtOnce) * firstCheckSpacingMs : 0
+    this.#sessions.set(endpoint, new Session(endpoint, health, health.firstDelayMs(runtime.random) + spread, this.#options))
+  }
+
+  #remove(endpoint: Endpoint): void {
+    const session = this.#sessions.get(endpoint)
+    if (session === undefined) return
+    if (session.health.isPending) this.#pending--
+    session.close()
+    this.#sessions.delete(endpoint)
+    endpoint.failedHealthCheck = false
+    endpoint.isExcluded = false
   }
 }
 
 /** The checks of one endpoint. */
 class Session {
+  readonly health: CheckedHealth
   readonly #endpoint: Endpoint
   readonly #options: HealthCheckerOptions
-  readonly #health: CheckedHealth
+  readonly #begin = () => this.#check()
   #timer: Timer
-  #isClosed = false
+  /** Gives up the check that runs. */
+  #cancel: (() => void) | null = null
+  #http: ConnectionPools | null = null
+  #grpc: EndpointChannels | null = null
+  #connectedTo = ''
 
-  constructor(endpoint: Endpoint, options: HealthCheckerOptions) {
-    const { config, runtime } = options
+  constructor(endpoint: Endpoint, health: CheckedHealth, delayMs: number, options: HealthCheckerOptions) {
+    this.health = health
     this.#endpoint = endpoint
     this.#options = options
-    this.#health = new CheckedHealth(config)
-    if (endpoint.failedHealthCheck) this.#health.adopt(true)
-    this.#timer = runtime.clock.setTimeout(() => void this.#check(), runtime.random() * config.initialJitterMs)
+    this.#timer = options.runtime.clock.setTimeout(this.#begin, delayMs)
   }
 
   close(): void {
-    this.#isClosed = true
     this.#timer.cancel()
+    this.#cancel?.()
+    this.#disconnect()
   }
 
-  async #check(): Promise<void> {
-    const { config, runtime, hasTraffic, onChange } = this.#options
-    const { result, reason } = await this.#ask()
-    if (this.#isClosed) return
-    if (this.#health.report(result)) {
-      this.#endpoint.failedHealthCheck = this.#health.isUnhealthy
-      onChange(this.#endpoint, reason)
+  #check(): void {
+    const { config, runtime } = this.#options
+    let isOver = false
+    const cancel = () => {
+      isOver = true
+      giveUp()
     }
-    const delayMs = this.#health.nextDelayMs(hasTraffic(), runtime.random)
-    this.#timer = runtime.clock.setTimeout(() => void this.#check(), Math.max(delayMs, Math.min(config.intervalMs, 1)))
+    const done = (answer: CheckAnswer) => {
+      if (isOver) return
+      isOver = true
+      this.#timer.cancel()
+      this.#cancel = null
+      if (!config.reusesConnection) this.#disconnect()
+      this.#conclude(answer)
+    }
+    let giveUp = () => {}
+    this.#cancel = cancel
+    this.#timer = runtime.clock.setTimeout(() => {
+      giveUp()
+      // What hangs must not be what the next check waits for.
+      this.#disconnect()
+      done({ result: 'failed', reason: 'no answer' })
+    }, config.timeoutMs)
+    try {
+      giveUp = this.#ask(done)
+    } catch (error) {
+      // A configured name or port that no connection can be made with.
+      done({ result: 'failed', reason: error instanceof Error ? error.message : String(error) })
+    }
   }
 
-  #ask(): Promise<Answer> {
-    const { check } = this.#options.config
+  #conclude({ result, reason }: CheckAnswer): void {
+    const { runtime, hasTraffic, onVerdict } = this.#options
+    const endpoint = this.#endpoint
+    const isFirst = this.health.isPending
+    const hasChanged = this.health.report(result)
+    endpoint.failedHealthCheck = this.health.isUnhealthy
+    endpoint.isExcluded = false
+    this.#timer = runtime.clock.setTimeout(this.#begin, this.health.nextDelayMs(hasTraffic(), runtime.random))
+    onVerdict(endpoint, { isFirst, hasChanged, reason })
+  }
+
+  #ask(done: (answer: CheckAnswer) => void): () => void {
+    const { config, tls, connections, cluster } = this.#options
+    const { check } = config
+    const { hostname: own, config: endpoint } = this.#endpoint
+    const name = endpoint.healthCheck?.hostname || (check.kind === 'tcp' ? '' : check.host) || own || cluster
+    const target = targetOf(endpoint)
+    const to = `${target.address} ${target.port}`
+    if (to !== this.#connectedTo) this.#disconnect()
+    this.#connectedTo = to
     switch (check.kind) {
       case 'http':
-        return this.#askHttp(check)
+        this.#http ??= connections.http(target)
+        return checkHttpHealth(this.#http, tls === undefined ? 'http' : 'https', name, check, done)
       case 'grpc':
-        return this.#askGrpc(check)
+        this.#grpc ??= connections.grpc(target)
+        return checkGrpcHealth(this.#grpc, name, check, done)
       case 'tcp':
-        return this.#askTcp(check)
+        return checkTcpHealth({ address: target.address, port: target.port, tls, hostname: name }, check, done)
     }
   }
 
-  async #askHttp({ host, path, method, headers, expectedStatuses, retriableStatuses }: HttpCheck): Promise<Answer> {
-    const { config, tls, runtime } = this.#options
-    const origin = `${tls === undefined ? 'http' : 'https'}://${this.#nameOf(host)}`
-    const request = { method, path, headers: ['user-agent', 'inmesh/health-check', ...headers] }
-    const status = await checkHttpHealth(this.#endpoint.http.get(origin), request, runtime.clock, config.timeoutMs)
-    const reason = status === 0 ? 'no answer' : `status ${status}`
-    if (isInRanges(status, expectedStatuses)) return { result: 'healthy', reason }
-    return { result: status === 0 || isInRanges(status, retriableStatuses) ? 'failed' : 'unhealthy', reason }
-  }
-
-  async #askGrpc({ service, authority }: GrpcCheck): Promise<Answer> {
-    const { config, runtime } = this.#options
-    const status = await checkGrpcHealth(
-      this.#endpoint.grpc,
-      this.#nameOf(authority),
-      service,
-      runtime.clock.wallNow() + config.timeoutMs,
-    )
-    if (status.isServing) return { result: 'healthy', reason: '' }
-    return { result: status.wasAnswered ? 'unhealthy' : 'failed', reason: status.reason }
-  }
-
-  #askTcp({ send, receive }: TcpCheck): Promise<Answer> {
-    const { config, runtime } = this.#options
-    const { address, port } = this.#endpoint
-    return new Promise(resolve => {
-      let received = Buffer.alloc(0)
-      const socket = port === 0 ? connect(address) : connect(port, address)
-      const end = (result: CheckResult, reason: string) => {
-        timer.cancel()
-        socket.destroy()
-        resolve({ result, reason })
-      }
-      const timer = runtime.clock.setTimeout(() => end('failed', 'no answer'), config.timeoutMs)
-      socket.unref()
-      socket.on('error', error => end('failed', error.message))
-      socket.on('close', () => end('failed', 'closed'))
-      socket.on('connect', () => {
-        if (send !== '') socket.write(Buffer.from(send, 'hex'))
-        if (receive.length === 0) end('healthy', '')
-      })
-      socket.on('data', chunk => {
-        received = Buffer.concat([received, chunk])
-        if (holdsInOrder(received, receive)) end('healthy', '')
-      })
-    })
-  }
-
-  #nameOf(configured: string): string {
-    if (configured !== '') return configured
-    if (this.#endpoint.hostname !== '') return this.#endpoint.hostname
-    // The name of a cluster may be anything; a Host header may not.
-    return /^[\w.-]+$/.test(this.#options.cluster) ? this.#options.cluster : 'health-check'
+  #disconnect(): void {
+    void this.#http?.destroy(new Error('the health check has ended'))
+    this.#grpc?.drain()
+    this.#http = null
+    this.#grpc = null
   }
 }
 
-interface Answer {
-  readonly result: CheckResult
-  readonly reason: string
-}
-
-function holdsInOrder(received: Buffer, parts: readonly string[]): boolean {
-  let at = 0
-  for (const part of parts) {
-    const bytes = Buffer.from(part, 'hex')
-    const found = received.indexOf(bytes, at)
-    if (found < 0) return false
-    at = found + bytes.length
-  }
-  return true
+function targetOf({ address, port, additionalAddresses, healthCheck }: LbEndpoint): CheckTarget {
+  if (healthCheck === undefined || (healthCheck.address === '' && healthCheck.port === 0))
+    return { address, port, alternatives: additionalAddresses }
+  return { address: healthCheck.address || address, port: healthCheck.port || port, alternatives: [] }
 }

@@ -1,46 +1,50 @@
 import type { Dispatcher } from 'undici'
-import type { Clock } from '../../runtime.ts'
+import { type CheckAnswer, type HttpCheck, judgeStatus } from '../../policies/health-check.ts'
+import type { ConnectionPools } from './connection-pool.ts'
 
-/** What to ask an endpoint. */
-export interface HealthRequest {
-  readonly method: string
-  readonly path: string
-  /** Flat: name, value, name, value … */
-  readonly headers: string[]
-}
+/** A host name, an IPv4 address or a bracketed IPv6 address, with or without a port: what a URL can hold. */
+const urlHost = /^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i
 
-/** Sends a request and resolves with the status of its answer once that is complete; 0: there was none within `timeoutMs`. */
+/**
+ * Sends a request and judges the status of its answer once that is complete. Returns what gives up; nobody is told then.
+ *
+ * @param host the Host header, which may be anything: Envoy sends the name of the cluster
+ */
 export function checkHttpHealth(
-  dispatcher: Dispatcher,
-  { method, path, headers }: HealthRequest,
-  clock: Clock,
-  timeoutMs: number,
-): Promise<number> {
-  return new Promise(resolve => {
-    const handler = new StatusHandler(status => {
-      timer.cancel()
-      resolve(status)
-    })
-    const timer = clock.setTimeout(() => handler.giveUp(), timeoutMs)
-    dispatcher.dispatch({ method: method as Dispatcher.HttpMethod, path, headers }, handler)
-  })
+  pools: ConnectionPools,
+  scheme: 'http' | 'https',
+  host: string,
+  check: HttpCheck,
+  done: (answer: CheckAnswer) => void,
+): () => void {
+  const isUrlHost = urlHost.test(host)
+  const handler = new StatusHandler(check, done)
+  pools.get(`${scheme}://${isUrlHost ? host : 'health-check'}`).dispatch(
+    {
+      method: check.method as Dispatcher.HttpMethod,
+      path: check.path,
+      headers: isUrlHost ? [...check.headers] : ['host', host, ...check.headers],
+    },
+    handler,
+  )
+  return () => handler.giveUp()
 }
 
-/** Waits for a status; 0: there was none. */
 class StatusHandler implements Dispatcher.DispatchHandler {
-  readonly #tell: (status: number) => void
+  readonly #check: HttpCheck
+  readonly #done: (answer: CheckAnswer) => void
   #controller: Dispatcher.DispatchController | null = null
   #isGivenUp = false
   #status = 0
 
-  constructor(tell: (status: number) => void) {
-    this.#tell = tell
+  constructor(check: HttpCheck, done: (answer: CheckAnswer) => void) {
+    this.#check = check
+    this.#done = done
   }
 
   giveUp(): void {
     this.#isGivenUp = true
     this.#controller?.abort(new Error('the health check is late'))
-    this.#tell(0)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -55,10 +59,10 @@ class StatusHandler implements Dispatcher.DispatchHandler {
   onResponseData(): void {}
 
   onResponseEnd(): void {
-    if (!this.#isGivenUp) this.#tell(this.#status)
+    if (!this.#isGivenUp) this.#done(judgeStatus(this.#status, this.#check))
   }
 
-  onResponseError(): void {
-    if (!this.#isGivenUp) this.#tell(0)
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#isGivenUp) this.#done({ result: 'failed', reason: error.message })
   }
 }

@@ -36,7 +36,7 @@ export function decodeCluster(message: Cluster, problems: Problems): ClusterConf
       message.outlierDetection === undefined
         ? undefined
         : decodeOutlierDetection(message.outlierDetection, problems.at('outlier_detection')),
-    healthCheck: decodeHealthChecks(message.healthChecks, problems),
+    healthCheck: decodeHealthChecks(message, problems),
     tls: decodeUpstreamTls(message, problems),
     http: decodeUpstreamHttp(message, problems),
     destination: decodeDestination(message),

@@ -1,30 +1,35 @@
 import type { GrpcCheck, HealthCheckConfig, HttpCheck, StatusRange, TcpCheck } from '../../policies/health-check.ts'
-import type { HeaderValueOption } from '../gen/envoy/config/core/v3/base_pb.ts'
+import type { Cluster } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
 import { RequestMethod, RequestMethodSchema } from '../gen/envoy/config/core/v3/base_pb.ts'
 import type {
   HealthCheck,
+  HealthCheck_GrpcHealthCheck,
   HealthCheck_HttpHealthCheck,
   HealthCheck_Payload,
 } from '../gen/envoy/config/core/v3/health_check_pb.ts'
 import type { Int64Range } from '../gen/envoy/type/v3/range_pb.ts'
 import { optionalDurationMs } from './duration.ts'
 import { enumName } from './enum-name.ts'
+import { decodeHeaderMutations } from './header-mutations.ts'
 import type { Problems } from './problems.ts'
 
 /** Decodes the health checks of a cluster; `undefined`: none. Envoy, too, takes one at most. */
-export function decodeHealthChecks(messages: readonly HealthCheck[], problems: Problems): HealthCheckConfig | undefined {
+export function decodeHealthChecks(cluster: Cluster, problems: Problems): HealthCheckConfig | undefined {
+  const { healthChecks: messages, commonLbConfig } = cluster
   const [message] = messages
+  const ignoresNewHosts = commonLbConfig?.ignoreNewHostsUntilFirstHc ?? false
   if (messages.length > 1) problems.addAt('health_checks', `must be one at most, got ${messages.length}`)
-  return message === undefined ? undefined : decodeHealthCheck(message, problems.at('health_checks', 0))
+  return message === undefined ? undefined : decodeHealthCheck(message, ignoresNewHosts, problems.at('health_checks', 0))
 }
 
-function decodeHealthCheck(message: HealthCheck, problems: Problems): HealthCheckConfig {
+function decodeHealthCheck(message: HealthCheck, ignoresNewHosts: boolean, problems: Problems): HealthCheckConfig {
   const ms = (value: HealthCheck['interval'], field: string) => optionalDurationMs(value, 'positive', problems, field)
   const jitter = (value: HealthCheck['interval'], field: string) =>
     optionalDurationMs(value, 'non-negative', problems, field) ?? 0
   for (const field of ['timeout', 'interval', 'unhealthyThreshold', 'healthyThreshold'] as const)
     if (message[field] === undefined) problems.addAt(field.replace('Threshold', '_threshold'), 'is required')
   const intervalMs = ms(message.interval, 'interval') ?? 0
+  const noTrafficIntervalMs = ms(message.noTrafficInterval, 'no_traffic_interval') ?? 60_000
   const unhealthyIntervalMs = ms(message.unhealthyInterval, 'unhealthy_interval') ?? intervalMs
   return {
     timeoutMs: ms(message.timeout, 'timeout') ?? 0,
@@ -34,10 +39,13 @@ function decodeHealthCheck(message: HealthCheck, problems: Problems): HealthChec
     initialJitterMs: jitter(message.initialJitter, 'initial_jitter'),
     intervalJitterMs: jitter(message.intervalJitter, 'interval_jitter'),
     intervalJitterPercent: message.intervalJitterPercent,
-    noTrafficIntervalMs: ms(message.noTrafficInterval, 'no_traffic_interval') ?? 60_000,
+    noTrafficIntervalMs,
+    noTrafficHealthyIntervalMs: ms(message.noTrafficHealthyInterval, 'no_traffic_healthy_interval') ?? noTrafficIntervalMs,
     unhealthyIntervalMs,
     unhealthyEdgeIntervalMs: ms(message.unhealthyEdgeInterval, 'unhealthy_edge_interval') ?? unhealthyIntervalMs,
     healthyEdgeIntervalMs: ms(message.healthyEdgeInterval, 'healthy_edge_interval') ?? intervalMs,
+    reusesConnection: message.reuseConnection ?? true,
+    ignoresNewHosts,
     check: decodeChecker(message, problems),
   }
 }
@@ -47,7 +55,7 @@ function decodeChecker({ healthChecker }: HealthCheck, problems: Problems): Http
     case 'httpHealthCheck':
       return decodeHttp(healthChecker.value, problems.at('http_health_check'))
     case 'grpcHealthCheck':
-      return { kind: 'grpc', service: healthChecker.value.serviceName, authority: healthChecker.value.authority }
+      return decodeGrpc(healthChecker.value, problems.at('grpc_health_check'))
     case 'tcpHealthCheck': {
       const { send, receive } = healthChecker.value
       const at = problems.at('tcp_health_check')
@@ -73,12 +81,28 @@ function decodeHttp(message: HealthCheck_HttpHealthCheck, problems: Problems): H
     host: message.host,
     path: message.path,
     method: message.method === RequestMethod.METHOD_UNSPECIFIED ? 'GET' : enumName(RequestMethodSchema, message.method),
-    headers: message.requestHeadersToAdd.flatMap(({ header }: HeaderValueOption) =>
-      header === undefined ? [] : [header.key.toLowerCase(), header.value],
-    ),
+    headers: decodeHeaders(message, problems),
     expectedStatuses: message.expectedStatuses.length === 0 ? [{ start: 200, end: 201 }] : ranges(message.expectedStatuses),
     retriableStatuses: ranges(message.retriableStatuses),
   }
+}
+
+/** What a check sends of its own may be removed or replaced; `%COMMANDS%` about a call have no meaning here, and are sent as they are. */
+function decodeHeaders(message: HealthCheck_HttpHealthCheck, problems: Problems): string[] {
+  const { requestHeadersToAdd, requestHeadersToRemove } = message
+  const fields = { requestHeadersToAdd, requestHeadersToRemove, responseHeadersToAdd: [], responseHeadersToRemove: [] }
+  const { requestAdd, requestRemove } = decodeHeaderMutations(fields, problems)
+  const hasOwnAgent = requestRemove.includes('user-agent') || requestAdd.some(({ name }) => name === 'user-agent')
+  return [
+    ...(hasOwnAgent ? [] : ['user-agent', 'inmesh/health-check']),
+    ...requestAdd.flatMap(({ name, value }) => [name, value]),
+  ]
+}
+
+function decodeGrpc({ serviceName, authority, initialMetadata }: HealthCheck_GrpcHealthCheck, problems: Problems): GrpcCheck {
+  const fields = { requestHeadersToRemove: [], responseHeadersToAdd: [], responseHeadersToRemove: [] }
+  const { requestAdd } = decodeHeaderMutations({ ...fields, requestHeadersToAdd: initialMetadata }, problems)
+  return { kind: 'grpc', service: serviceName, host: authority, metadata: requestAdd.map(({ name, value }) => ({ name, value })) }
 }
 
 /** Text of a payload is hexadecimal already. */

@@ -3,7 +3,7 @@ import { ClientSideWeightedRoundRobinPicker } from './client-side-weighted-round
 import type { CommonLbConfig, LoadBalancingConfig } from './config.ts'
 import { DeferredPicker } from './deferred.ts'
 import { isHash64Loaded, loadHash64 } from './hash64.ts'
-import { type Host, isDegraded, isHealthy, type LocalityHosts, type PriorityHosts } from './host.ts'
+import { countHosts, type Host, isDegraded, isHealthy, type LocalityHosts, type PriorityHosts } from './host.ts'
 import { leastRequest } from './least-request.ts'
 import { type LocalityPick, LocalityPicker } from './locality.ts'
 import { MaglevPicker } from './maglev.ts'
@@ -35,7 +35,7 @@ export function balance<H extends Host>(priorities: readonly PriorityHosts<H>[],
   const { common, overprovisioningFactor, loadBalancing } = options
   const health = priorities.map(({ localities }) => {
     const hosts = localities.flatMap(locality => locality.hosts)
-    return { total: hosts.length, healthy: hosts.filter(isHealthy).length, degraded: hosts.filter(isDegraded).length }
+    return { total: countHosts(hosts), healthy: hosts.filter(isHealthy).length, degraded: hosts.filter(isDegraded).length }
   })
   const load = priorityLoad(health, overprovisioningFactor, common.healthyPanicThreshold)
   const healthy = priorities.map(({ localities }, priority) => {
@@ -61,7 +61,7 @@ function overLocalities<H extends Host>(
   isEligible: (host: H) => boolean,
   options: BalancerOptions,
 ): Picker<H> {
-  const eligible = localities.map(({ weight, hosts }) => ({ weight, hosts: hosts.filter(isEligible), all: hosts.length }))
+  const eligible = localities.map(({ weight, hosts }) => ({ weight, hosts: hosts.filter(isEligible), all: countHosts(hosts) }))
   const { loadBalancing, common, overprovisioningFactor, random, clock = systemClock } = options
   const leaf = { random, clock }
   switch (loadBalancing.kind) {

@@ -9,8 +9,10 @@ export interface Host {
   readonly health: 'unknown' | 'healthy' | 'unhealthy' | 'draining' | 'timeout' | 'degraded'
   /** Taken out by outlier detection. */
   readonly ejected: boolean
-  /** Its active health checks fail. */
+  /** Its active health checks fail, or it has them and none has succeeded yet. */
   readonly failedHealthCheck: boolean
+  /** It was not checked yet, and does not count among the hosts of its priority (`ignore_new_hosts_until_first_hc`). */
+  readonly isExcluded: boolean
   /** Attempts in flight. */
   readonly activeRequests: number
   /** When it joined, on the monotonic clock in milliseconds. */
@@ -41,4 +43,11 @@ export function isHealthy(host: Host): boolean {
 /** Whether a host is to get traffic only when there are not enough healthy ones. */
 export function isDegraded(host: Host): boolean {
   return !host.ejected && !host.failedHealthCheck && host.health === 'degraded'
+}
+
+/** How many hosts the healthy ones are compared to. */
+export function countHosts(hosts: readonly Host[]): number {
+  let count = 0
+  for (const host of hosts) if (!host.isExcluded) count++
+  return count
 }

@@ -61,25 +61,57 @@ test('health checks over HTTP, gRPC and TCP are decoded, with intervals that fol
     intervalJitterMs: 0,
     intervalJitterPercent: 0,
     noTrafficIntervalMs: 60_000,
+    noTrafficHealthyIntervalMs: 60_000,
     unhealthyIntervalMs: 2000,
     unhealthyEdgeIntervalMs: 2000,
     healthyEdgeIntervalMs: 5000,
+    reusesConnection: true,
+    ignoresNewHosts: false,
     check: {
       kind: 'http',
       host: '',
       path: '/healthz',
       method: 'GET',
-      headers: [],
+      headers: ['user-agent', 'inmesh/health-check'],
       expectedStatuses: [{ start: 200, end: 201 }],
       retriableStatuses: [],
     },
   })
-  assert.deepEqual(decoded({ grpcHealthCheck: { serviceName: 's' } })?.check, { kind: 'grpc', service: 's', authority: '' })
+  const initialMetadata = [{ header: { key: 'X-Check', value: 'yes' } }]
+  assert.deepEqual(decoded({ grpcHealthCheck: { serviceName: 's', initialMetadata } })?.check, {
+    kind: 'grpc',
+    service: 's',
+    host: '',
+    metadata: [{ name: 'x-check', value: 'yes' }],
+  })
   assert.deepEqual(decoded({ tcpHealthCheck: { send: { text: '50' }, receive: [{ binary: 'T0s=' }] } })?.check, {
     kind: 'tcp',
     send: '50',
     receive: ['4f4b'],
   })
+})
+
+test('a health check sends the headers that it is given', () => {
+  const headers = (more: JsonObject) => {
+    const decoded = good({ healthChecks: [check({ httpHealthCheck: { path: '/', ...more } })] }).healthCheck?.check
+    return decoded?.kind === 'http' ? decoded.headers : undefined
+  }
+  assert.deepEqual(headers({ requestHeadersToRemove: ['User-Agent'] }), [])
+  assert.deepEqual(headers({ requestHeadersToAdd: [{ header: { key: 'User-Agent', value: 'me' } }] }), ['user-agent', 'me'])
+  assert.deepEqual(
+    errors({
+      healthChecks: [check({ httpHealthCheck: { path: '/', requestHeadersToAdd: [{ header: { key: 'a b', value: '' } }] } })],
+    }),
+    ['health_checks[0].http_health_check.request_headers_to_add[0].header.key: "a b" is not a header name'],
+  )
+})
+
+test('new hosts count only after their first check where the cluster says so', () => {
+  const decoded = good({
+    healthChecks: [check({ tcpHealthCheck: {}, reuseConnection: false })],
+    commonLbConfig: { ignoreNewHostsUntilFirstHc: true },
+  })
+  assert.deepEqual([decoded.healthCheck?.ignoresNewHosts, decoded.healthCheck?.reusesConnection], [true, false])
 })
 
 test('a health check that cannot be made is refused by its fields', () => {

@@ -8,6 +8,7 @@ export function testHost(name: string, change: Partial<Host> = {}): Host {
     health: 'healthy',
     ejected: false,
     failedHealthCheck: false,
+    isExcluded: false,
     activeRequests: 0,
     reportedWeight: null,
     addedAt: -1_000_000,
