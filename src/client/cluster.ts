@@ -24,7 +24,7 @@ import { EndpointChannels } from './grpc/endpoint-channels.ts'
 import { LoadReportStream } from './grpc/load-report-stream.ts'
 import { type CheckTarget, HealthChecker, type KnownHealth, type Verdict } from './health-checker.ts'
 import { HostSet } from './host-set.ts'
-import { ConnectionPools } from './http/connection-pool.ts'
+import { ConnectionPools, idleTimeoutOf } from './http/connection-pool.ts'
 import type { EjectionEvent, HealthEvent } from './mesh-events.ts'
 import { PendingLimit, PendingQueue } from './pending-queue.ts'
 
@@ -44,6 +44,9 @@ export interface ClusterEnvironment {
 
 /** Requests that wait for DNS in one cluster. */
 const maxResolving = 1000
+
+/** How many endpoints are worth a millisecond without a new picker. */
+const endpointsPerRefreshMs = 500
 
 const nothingKnown: KnownHealth = new Map()
 
@@ -84,6 +87,8 @@ export class Cluster {
   #isDrained = false
   readonly #checker: HealthChecker | null
   #wasCalled = false
+  /** When the picker takes in who has become healthy. */
+  #refreshTimer: Timer | null = null
 
   /** @param previous the cluster of the same name that this one takes the place of */
   constructor(
@@ -142,6 +147,7 @@ export class Cluster {
                 http: target => this.#connect(target, 1),
                 grpc: target => new EndpointChannels({ ...target, tls: config.tls }),
               },
+              idleTimeoutMs: idleTimeoutOf(config.http),
               hasTraffic: () => this.#wasCalled,
               onVerdict: (endpoint, verdict) => this.#judge(endpoint, verdict),
             },
@@ -322,7 +328,7 @@ export class Cluster {
 
   #judge(endpoint: Endpoint, { isFirst, hasChanged, reason }: Verdict): void {
     const isHealthy = !endpoint.failedHealthCheck
-    if (isFirst || hasChanged) this.#isPickerStale = true
+    if (hasChanged || (isFirst && this.config.healthCheck?.ignoresNewHosts === true)) this.#refresh(isHealthy)
     if (!this.isResolved && (isHealthy || this.#checker?.pending === 0)) this.#resolve()
     // That a new endpoint is well is no news.
     if (isFirst ? isHealthy : !hasChanged) return
@@ -331,10 +337,25 @@ export class Cluster {
     this.#environment.onHealth?.(event)
   }
 
+  /**
+   * A picker is made anew in time proportional to the number of endpoints. While many are found healthy one after the other, it is not made
+   * for each; what makes traffic go wrong is not put off.
+   */
+  #refresh(canWait: boolean): void {
+    const delayMs = this.#hosts.size / endpointsPerRefreshMs
+    if (!canWait || !this.isResolved || delayMs < 1) this.#isPickerStale = true
+    if (this.#isPickerStale) return
+    this.#refreshTimer ??= this.#environment.runtime.clock.setTimeout(() => {
+      this.#refreshTimer = null
+      this.#isPickerStale = true
+    }, delayMs)
+  }
+
   /** Nobody will be told any more whether an endpoint is well: what waits for it takes what there is. */
   #endChecks(): void {
     if (this.#checker === null) return
     this.#checker.close()
+    this.#refreshTimer?.cancel()
     if (this.#hosts.assignment !== null) this.#resolve()
   }
 

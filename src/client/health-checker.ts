@@ -40,6 +40,8 @@ export interface HealthCheckerOptions {
   readonly tls: UpstreamTls | undefined
   readonly runtime: Runtime
   readonly connections: CheckConnections
+  /** After which the connections are closed. */
+  readonly idleTimeoutMs: number
   /** Whether the cluster was ever called. */
   readonly hasTraffic: () => boolean
   /** `endpoint.failedHealthCheck` is what the verdict says. */
@@ -49,15 +51,18 @@ export interface HealthCheckerOptions {
 /** What was found of endpoints, by name. */
 export type KnownHealth = ReadonlyMap<string, CheckedHealth>
 
-/** First checks that begin in one turn; those after them come one a {@link firstCheckSpacingMs}. */
-const firstChecksAtOnce = 100
-const firstCheckSpacingMs = 1
+/** First checks without jitter: so many begin in a turn, and the next ones after a pause. With intervals of one length they stay apart. */
+const firstChecksPerTurn = 4
+const firstCheckPauseMs = 4
 
 /** Asks the endpoints of a cluster, each at its own pace, whether they are well (`Cluster.health_checks`). */
 export class HealthChecker {
   readonly #options: HealthCheckerOptions
   readonly #sessions = new Map<Endpoint, Session>()
   readonly #known: KnownHealth
+  /** Those whose first check is to begin: one timer for all of them. */
+  readonly #waiting = new Set<Session>()
+  #starter: Timer | null = null
   #pending = 0
 
   /** @param known what the cluster before this one found */
@@ -91,33 +96,47 @@ export class HealthChecker {
    */
   reconcile(endpoints: Iterable<Endpoint>, removed: readonly Endpoint[]): boolean {
     let hasChanged = false
-    let begun = 0
     for (const endpoint of removed) this.#remove(endpoint)
     for (const endpoint of endpoints) {
       const isChecked = endpoint.config.healthCheck?.isDisabled !== true
       if (isChecked === this.#sessions.has(endpoint)) continue
       hasChanged = true
-      if (isChecked) this.#add(endpoint, begun++)
+      if (isChecked) this.#add(endpoint)
       else this.#remove(endpoint)
     }
+    if (this.#waiting.size > 0) this.#starter ??= this.#options.runtime.clock.setTimeout(() => this.#beginSome(), 0)
     return hasChanged
   }
 
   close(): void {
+    this.#starter?.cancel()
+    this.#waiting.clear()
     for (const session of this.#sessions.values()) session.close()
     this.#sessions.clear()
     this.#pending = 0
   }
 
-  #add(endpoint: Endpoint, position: number): void {
+  #add(endpoint: Endpoint): void {
     const { config, runtime } = this.#options
     const health = new CheckedHealth(config, this.#known.get(endpoint.name) ?? null)
     if (health.isPending) this.#pending++
     endpoint.failedHealthCheck = health.isUnhealthy
     endpoint.isExcluded = health.isPending && config.ignoresNewHosts
-    // Without jitter all would be asked in the same turn, and again in every interval.
-    const spread = config.initialJitterMs === 0 ? Math.max(0, position - firstChecksAtOnce) * firstCheckSpacingMs : 0
-    this.#sessions.set(endpoint, new Session(endpoint, health, health.firstDelayMs(runtime.random) + spread, this.#options))
+    const session = new Session(endpoint, health, this.#options)
+    this.#sessions.set(endpoint, session)
+    if (config.initialJitterMs === 0) this.#waiting.add(session)
+    else session.begin(health.firstDelayMs(runtime.random))
+  }
+
+  #beginSome(): void {
+    this.#starter = null
+    let begun = 0
+    for (const session of this.#waiting) {
+      if (begun++ === firstChecksPerTurn) break
+      this.#waiting.delete(session)
+      session.begin(0)
+    }
+    if (this.#waiting.size > 0) this.#starter = this.#options.runtime.clock.setTimeout(() => this.#beginSome(), firstCheckPauseMs)
   }
 
   #remove(endpoint: Endpoint): void {
@@ -125,6 +144,7 @@ export class HealthChecker {
     if (session === undefined) return
     if (session.health.isPending) this.#pending--
     session.close()
+    this.#waiting.delete(session)
     this.#sessions.delete(endpoint)
     endpoint.failedHealthCheck = false
     endpoint.isExcluded = false
@@ -136,23 +156,27 @@ class Session {
   readonly health: CheckedHealth
   readonly #endpoint: Endpoint
   readonly #options: HealthCheckerOptions
-  readonly #begin = () => this.#check()
-  #timer: Timer
+  #timer: Timer | null = null
   /** Gives up the check that runs. */
   #cancel: (() => void) | null = null
   #http: ConnectionPools | null = null
   #grpc: EndpointChannels | null = null
   #connectedTo = ''
 
-  constructor(endpoint: Endpoint, health: CheckedHealth, delayMs: number, options: HealthCheckerOptions) {
+  constructor(endpoint: Endpoint, health: CheckedHealth, options: HealthCheckerOptions) {
     this.health = health
     this.#endpoint = endpoint
     this.#options = options
-    this.#timer = options.runtime.clock.setTimeout(this.#begin, delayMs)
+  }
+
+  /** Checks after `delayMs`, and from then on until it is closed. */
+  begin(delayMs: number): void {
+    if (delayMs === 0) this.#check()
+    else this.#timer = this.#options.runtime.clock.setTimeout(() => this.#check(), delayMs)
   }
 
   close(): void {
-    this.#timer.cancel()
+    this.#timer?.cancel()
     this.#cancel?.()
     this.#disconnect()
   }
@@ -167,9 +191,8 @@ class Session {
     const done = (answer: CheckAnswer) => {
       if (isOver) return
       isOver = true
-      this.#timer.cancel()
+      this.#timer?.cancel()
       this.#cancel = null
-      if (!config.reusesConnection) this.#disconnect()
       this.#conclude(answer)
     }
     let giveUp = () => {}
@@ -189,13 +212,16 @@ class Session {
   }
 
   #conclude({ result, reason }: CheckAnswer): void {
-    const { runtime, hasTraffic, onVerdict } = this.#options
+    const { config, runtime, idleTimeoutMs, hasTraffic, onVerdict } = this.#options
     const endpoint = this.#endpoint
     const isFirst = this.health.isPending
     const hasChanged = this.health.report(result)
     endpoint.failedHealthCheck = this.health.isUnhealthy
     endpoint.isExcluded = false
-    this.#timer = runtime.clock.setTimeout(this.#begin, this.health.nextDelayMs(hasTraffic(), runtime.random))
+    const delayMs = this.health.nextDelayMs(hasTraffic(), runtime.random)
+    // A connection that is closed before it is used again is not worth the memory of its pool.
+    if (!config.reusesConnection || delayMs > idleTimeoutMs) this.#disconnect()
+    this.begin(delayMs)
     onVerdict(endpoint, { isFirst, hasChanged, reason })
   }
 

@@ -325,6 +325,14 @@ describe('active health checks', () => {
     }
   })
 
+  test('a connection that would be closed before the next check is not kept', async t => {
+    const upstream = await startUpstream(t)
+    const { clock } = setUp(t, [upstream.address], http, { noTrafficHealthyIntervalMs: 5000 })
+    await until(clock, () => upstream.seen.length === 1)
+    // The check ends in a turn of its own, and the clock stands still meanwhile.
+    while (upstream.sockets.size > 0) await new Promise(resolve => setImmediate(resolve))
+  })
+
   test('new hosts count when they were checked, where the cluster says so', async t => {
     const [well, ...silent] = await Promise.all([startUpstream(t), startUpstream(t, () => {}), startUpstream(t, () => {})])
     const addresses = [well, ...silent].map(({ address }) => address)
@@ -334,6 +342,30 @@ describe('active health checks', () => {
       // One of three is panic, one of one is not.
       assert.equal(new Set([pick(), pick(), pick()]).size, ignoresNewHosts ? 1 : 3)
     }
+  })
+
+  test('in a large cluster, who fails is left out at once and who is well is let in together with others', async t => {
+    let status = 200
+    const upstream = await startUpstream(t, (_request, response) => {
+      response.writeHead(status).end()
+    })
+    const exempt = { address: '', port: 0, hostname: '', isDisabled: true }
+    const others = Array.from({ length: 4999 }, (_, index) => ({
+      address: `10.0.${index >> 8}.${index & 255}`,
+      healthCheck: exempt,
+    }))
+    const { clock, health, pick } = setUp(t, [{ port: upstream.port }, ...others], http)
+    const isPicked = () => {
+      for (let picked = 0; picked < 5000; picked++) if (pick() === upstream.address) return true
+      return false
+    }
+    await until(clock, () => health()[0] === true)
+    assert.equal(isPicked(), false)
+    clock.advance(10)
+    assert.equal(isPicked(), true)
+    status = 503
+    await until(clock, () => health()[0] === false)
+    assert.equal(isPicked(), false)
   })
 
   test('the checks of many endpoints do not all begin in one turn', t => {
@@ -356,15 +388,17 @@ describe('active health checks', () => {
           },
           grpc: () => assert.fail(),
         },
+        idleTimeoutMs: 4000,
         hasTraffic: () => true,
         onVerdict: () => {},
       },
       new Map(),
     )
     checker.reconcile(cluster().endpoints(), [])
+    assert.equal(clock.pendingTimers, 1)
     clock.advance(0)
-    assert.ok(begun.length <= 101)
-    clock.advance(250)
+    assert.equal(begun.length, 4)
+    clock.advance(299)
     assert.equal(begun.length, 300)
     checker.close()
     assert.equal(clock.pendingTimers, 0)

@@ -91,15 +91,20 @@ export class ConnectionPools {
   }
 }
 
+/** How long a connection without requests is kept when its server gives no hint. */
+export function idleTimeoutOf({ idleTimeoutMs }: UpstreamHttp): number {
+  const isUnset = idleTimeoutMs === undefined || idleTimeoutMs <= 0 || idleTimeoutMs === envoyIdleTimeoutMs
+  return isUnset ? keepAliveTimeoutMs : idleTimeoutMs
+}
+
 function createPool(origin: string, options: ConnectionOptions): Undici.Pool {
   const { http, maxConnections } = options
   const isHttp2 = http.protocol === 'http2'
   const connections = isHttp2 ? Math.min(http2Connections, maxConnections) : maxConnections
-  const idleTimeoutMs = http.idleTimeoutMs === envoyIdleTimeoutMs ? undefined : http.idleTimeoutMs
   return new Pool(origin, {
     connections: Number.isFinite(connections) && connections < 0xffffffff ? Math.max(1, connections) : null,
     connect: connector(origin, options),
-    keepAliveTimeout: idleTimeoutMs === undefined || idleTimeoutMs <= 0 ? keepAliveTimeoutMs : idleTimeoutMs,
+    keepAliveTimeout: idleTimeoutOf(http),
     keepAliveMaxTimeout: keepAliveMaxTimeoutMs,
     // The exchange has one timer for all its times; undici's own would be set and cleared for every request.
     headersTimeout: 0,
