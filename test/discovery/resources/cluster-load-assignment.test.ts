@@ -128,6 +128,22 @@ test('a field encoded in the order nobody uses is read by the generated decoder 
   assert.deepEqual(decoded.value.dropOverloads, [{ category: 'x', probability: 0.05 }])
 })
 
+test('a health_check_config in two parts is one', () => {
+  const wrap = (field: number, bytes: Uint8Array) => Buffer.concat([Buffer.from([(field << 3) | 2, bytes.length]), bytes])
+  const address = Buffer.from('10.0.0.1')
+  const socketAddress = Buffer.concat([wrap(2, address), Buffer.from([0x18, 80])])
+  const endpoint = Buffer.concat([
+    wrap(1, wrap(1, socketAddress)),
+    wrap(2, Buffer.from([0x08, 90])),
+    wrap(2, wrap(2, Buffer.from('admin'))),
+  ])
+  const bytes = Buffer.concat([encode({ clusterName: 'a' }), wrap(2, wrap(2, wrap(1, endpoint)))])
+  const { decoded } = resourceTypes.clusterLoadAssignment.decode(bytes)
+  assert.ok(decoded.ok)
+  const [found] = decoded.value.localities[0]?.endpoints ?? []
+  assert.deepEqual(found?.healthCheck, { address: '', port: 90, hostname: 'admin', isDisabled: false })
+})
+
 const text = fc.oneof(fc.constantFrom('', 'a', 'zone-1', '10.0.0.1', 'é', 'x'.repeat(200)), fc.string())
 /** The common form nineteen times of twenty, so that the rare one does not hide it. */
 const mostly = <A, B>(common: fc.Arbitrary<A>, rare: fc.Arbitrary<B>): fc.Arbitrary<A | B> =>
