@@ -316,6 +316,19 @@ describe('active health checks', () => {
     assert.deepEqual([health(), upstream.seen.length], [[true], seen])
   })
 
+  test('a cluster that was called before an update is checked as often after it', async t => {
+    const upstream = await startUpstream(t)
+    const intervals = { noTrafficIntervalMs: 60_000, noTrafficHealthyIntervalMs: 60_000 }
+    const { clock, health, apply, cluster } = setUp(t, [upstream.address], http, intervals)
+    await until(clock, () => health()[0] === true)
+    await clock.advanceAsync(3000, 10)
+    assert.equal(upstream.seen.length, 1)
+    cluster().admit({ hash: null, random: () => 0, attempts: 0 }, cluster().breaker('default'))
+    apply({ connectTimeoutMs: 1234 })
+    await clock.advanceAsync(3000, 10)
+    assert.ok(upstream.seen.length >= 3)
+  })
+
   test('connections are kept from check to check, or not', async t => {
     for (const reusesConnection of [true, false]) {
       const upstream = await startUpstream(t)
@@ -341,6 +354,8 @@ describe('active health checks', () => {
       await until(clock, () => health()[0] === true)
       // One of three is panic, one of one is not.
       assert.equal(new Set([pick(), pick(), pick()]).size, ignoresNewHosts ? 1 : 3)
+      await clock.advanceAsync(200, 5)
+      assert.equal(new Set([pick(), pick(), pick()]).size, 3)
     }
   })
 
@@ -402,6 +417,11 @@ describe('active health checks', () => {
     assert.equal(begun.length, 300)
     checker.close()
     assert.equal(clock.pendingTimers, 0)
+    checker.reconcile(cluster().endpoints(), [])
+    checker.close()
+    assert.equal(clock.pendingTimers, 0)
+    clock.advance(1000)
+    assert.equal(begun.length, 300)
   })
 
   test('over TLS: with the roots and the name of the cluster', async t => {
