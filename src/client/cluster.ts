@@ -1,5 +1,5 @@
 import type { ClusterConfig } from '../discovery/model/cluster.ts'
-import type { ClusterLoadAssignment } from '../discovery/model/endpoint.ts'
+import type { ClusterLoadAssignment, LbEndpoint } from '../discovery/model/endpoint.ts'
 import { MeshError, type MeshErrorCode } from '../errors.ts'
 import { CircuitBreaker } from '../policies/circuit-breaker.ts'
 import { dropCategory } from '../policies/drop-overload.ts'
@@ -27,11 +27,13 @@ import { HostSet } from './host-set.ts'
 import { ConnectionPools, idleTimeoutOf } from './http/connection-pool.ts'
 import type { EjectionEvent, HealthEvent } from './mesh-events.ts'
 import { PendingLimit, PendingQueue } from './pending-queue.ts'
+import type { SecureTransport, UpstreamSecurity } from './upstream-tls.ts'
 
 /** What every cluster needs from outside. */
 export interface ClusterEnvironment {
   readonly runtime: Runtime
   readonly lookup: DnsLookup
+  readonly security: UpstreamSecurity
   /** Makes the breaker that opens a cluster whose error rate is too high; `undefined`: none does. */
   readonly errorRateBreaker?: () => ErrorRateBreaker
   /** Limits the retries of a cluster by the number of its requests, beside the limits of its configuration; `undefined`: nothing does. */
@@ -104,6 +106,7 @@ export class Cluster {
     this.#manager = manager
     this.#connectionKey = JSON.stringify([
       config.tls,
+      config.tlsMatches,
       config.http,
       config.connectTimeoutMs,
       config.circuitBreakers.default.maxConnections,
@@ -141,11 +144,11 @@ export class Cluster {
             {
               config: healthCheck,
               cluster: config.name,
-              tls: config.tls,
+              tlsOf: endpoint => this.#tlsOf(endpoint),
               runtime: environment.runtime,
               connections: {
                 http: target => this.#connect(target, 1),
-                grpc: target => new EndpointChannels({ ...target, tls: config.tls }),
+                grpc: target => new EndpointChannels({ ...target, tls: this.#tlsOf(target.config) }),
               },
               idleTimeoutMs: idleTimeoutOf(config.http),
               hasTraffic: () => this.#wasCalled,
@@ -380,9 +383,15 @@ export class Cluster {
     return new MeshError(code, `cluster ${this.name}: ${reason}`, { flag, statusCode: 503, cluster: this.name, attempts })
   }
 
+  #tlsOf(endpoint: LbEndpoint): SecureTransport | undefined {
+    const { tls, tlsMatches } = this.config
+    return this.#environment.security.choose(tls, tlsMatches, endpoint.transportSocketMatch)
+  }
+
   /** New connections for an endpoint. */
-  #connect({ address, port, alternatives }: CheckTarget, maxConnections: number): ConnectionPools {
-    const { tls, http, connectTimeoutMs } = this.config
+  #connect({ address, port, alternatives, config }: CheckTarget, maxConnections: number): ConnectionPools {
+    const { http, connectTimeoutMs } = this.config
+    const tls = this.#tlsOf(config)
     const { clock } = this.#environment.runtime
     return new ConnectionPools({ address, port, alternatives, connectTimeoutMs, maxConnections, tls, http, clock })
   }
@@ -391,7 +400,7 @@ export class Cluster {
   #makeChannels(endpoint: Endpoint): EndpointChannels {
     const { address, port, alternatives } = endpoint
     const { weighing } = this
-    const options = { address, port, alternatives, tls: this.config.tls }
+    const options = { address, port, alternatives, tls: this.#tlsOf(endpoint.config) }
     if (weighing === null || weighing.oobReportingPeriodMs === 0) return new EndpointChannels(options)
     const { runtime } = this.#environment
     const onReport = (report: LoadReport) => this.reportLoad(endpoint, report)

@@ -1,4 +1,3 @@
-import type { UpstreamTls } from '../discovery/model/cluster.ts'
 import type { LbEndpoint } from '../discovery/model/endpoint.ts'
 import { type CheckAnswer, CheckedHealth, type HealthCheckConfig } from '../policies/health-check.ts'
 import type { Runtime, Timer } from '../runtime.ts'
@@ -8,6 +7,7 @@ import { checkGrpcHealth } from './grpc/health-check.ts'
 import type { ConnectionPools } from './http/connection-pool.ts'
 import { checkHttpHealth } from './http/health-check.ts'
 import { checkTcpHealth } from './tcp-health-check.ts'
+import type { SecureTransport } from './upstream-tls.ts'
 
 /** Makes the connections of checks: apart from those of requests, for which a check would wait, and in time be taken for failed. */
 export interface CheckConnections {
@@ -20,6 +20,8 @@ export interface CheckTarget {
   readonly address: string
   readonly port: number
   readonly alternatives: readonly Address[]
+  /** Says how it is connected to. */
+  readonly config: LbEndpoint
 }
 
 /** What a check brought. */
@@ -37,7 +39,8 @@ export interface HealthCheckerOptions {
   readonly config: HealthCheckConfig
   /** Name of the cluster. */
   readonly cluster: string
-  readonly tls: UpstreamTls | undefined
+  /** How an endpoint is connected to. */
+  readonly tlsOf: (endpoint: LbEndpoint) => SecureTransport | undefined
   readonly runtime: Runtime
   readonly connections: CheckConnections
   /** After which the connections are closed. */
@@ -226,11 +229,12 @@ class Session {
   }
 
   #ask(done: (answer: CheckAnswer) => void): () => void {
-    const { config, tls, connections, cluster } = this.#options
+    const { config, tlsOf, connections, cluster } = this.#options
     const { check } = config
     const { hostname: own, config: endpoint } = this.#endpoint
     const name = endpoint.healthCheck?.hostname || (check.kind === 'tcp' ? '' : check.host) || own || cluster
     const target = targetOf(endpoint)
+    const tls = tlsOf(endpoint)
     const to = `${target.address} ${target.port}`
     if (to !== this.#connectedTo) this.#disconnect()
     this.#connectedTo = to
@@ -254,8 +258,9 @@ class Session {
   }
 }
 
-function targetOf({ address, port, additionalAddresses, healthCheck }: LbEndpoint): CheckTarget {
+function targetOf(endpoint: LbEndpoint): CheckTarget {
+  const { address, port, additionalAddresses, healthCheck } = endpoint
   if (healthCheck === undefined || (healthCheck.address === '' && healthCheck.port === 0))
-    return { address, port, alternatives: additionalAddresses }
-  return { address: healthCheck.address || address, port: healthCheck.port || port, alternatives: [] }
+    return { address, port, alternatives: additionalAddresses, config: endpoint }
+  return { address: healthCheck.address || address, port: healthCheck.port || port, alternatives: [], config: endpoint }
 }

@@ -29,6 +29,7 @@ import { type MeshSnapshot, snapshotOf } from './mesh-snapshot.ts'
 import { type FoundSource, type SourceOptions, sourceFromOptions } from './source-from-options.ts'
 import type { Target } from './target.ts'
 import { TimerWheel } from './timer-wheel.ts'
+import { UpstreamSecurity } from './upstream-tls.ts'
 import { XdsRegistrar } from './xds-registrar.ts'
 
 /** Options of {@link createMesh}. Everything has a default, most of it from the environment. */
@@ -192,6 +193,7 @@ class RunningMesh implements Mesh {
       clusters: new ClusterManager({
         runtime,
         lookup,
+        security: new UpstreamSecurity(runtime.clock),
         onEvent: event => this.#events.emit(event.kind, event),
         onHealth: event => this.#events.emit('health', event),
         ...(breakers === null ? undefined : { errorRateBreaker: () => new breakers(runtime.clock, options.errorRateBreaker) }),

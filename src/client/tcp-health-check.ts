@@ -1,15 +1,14 @@
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { UpstreamTls } from '../discovery/model/cluster.ts'
 import type { CheckAnswer, TcpCheck } from '../policies/health-check.ts'
-import { tlsConnectOptions } from './upstream-tls.ts'
+import type { SecureTransport } from './upstream-tls.ts'
 
 /** Where to connect. */
 export interface TcpTarget {
   readonly address: string
   /** 0: the address is the path of a Unix socket. */
   readonly port: number
-  readonly tls: UpstreamTls | undefined
+  readonly tls: SecureTransport | undefined
   /** The SNI when the cluster names none. */
   readonly hostname: string
 }
@@ -42,7 +41,7 @@ export function checkTcpHealth(target: TcpTarget, { send, receive }: TcpCheck, d
 
 function open({ address, port, tls, hostname }: TcpTarget): Socket {
   const to = port === 0 ? { path: address } : { host: address, port }
-  return tls === undefined ? connect(to) : connectTls({ ...to, ...tlsConnectOptions(tls, hostname) })
+  return tls === undefined ? connect(to) : connectTls({ ...to, ...tls.connectOptions(hostname) })
 }
 
 function holdsInOrder(received: Buffer, parts: readonly string[]): boolean {

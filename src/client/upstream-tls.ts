@@ -1,48 +1,202 @@
-import type { PeerCertificate } from 'node:tls'
-import type { UpstreamTls } from '../discovery/model/cluster.ts'
+import { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import { createSecureContext, type DetailedPeerCertificate, type PeerCertificate, type SecureContext } from 'node:tls'
+import type { TransportSocketMatch, UpstreamTls } from '../discovery/model/cluster.ts'
+import { MeshError } from '../errors.ts'
+import { type Clock, systemClock } from '../runtime.ts'
+import type { WorkloadIdentity } from '../security/certificate-provider.ts'
+import { Identities } from '../security/identities.ts'
+import { SvidValidator } from '../security/svid-validator.ts'
+import { SubjectAltNameCheck } from './subject-alt-names.ts'
 
-/** The part of Node's TLS options that {@link tlsConnectOptions} sets. */
+/** The part of Node's TLS options that {@link UpstreamSecurity.connectOptions} sets. */
 export interface TlsConnectOptions {
+  /** Empty for an IP address, which is no SNI (RFC 6066 section 3). */
   readonly servername: string
-  readonly ca?: string
+  readonly secureContext: SecureContext
+  readonly rejectUnauthorized: true
   readonly checkServerIdentity?: (hostname: string, certificate: PeerCertificate) => Error | undefined
 }
 
-/**
- * Node's TLS options for an upstream. The peer is always verified: against the given roots, and for one of the given names, or
- * for the SNI when there are none.
- *
- * @param hostname the logical host name, the SNI when the cluster names none
- */
-export function tlsConnectOptions(tls: UpstreamTls, hostname: string): TlsConnectOptions {
-  const servername = tls.sni === '' ? hostname : tls.sni
-  const { trustedCa, subjectAltNames } = tls
+/** How upstreams are verified, and who this process is to them. */
+export class UpstreamSecurity {
+  readonly #identities: Identities
+  readonly #validator: SvidValidator
+  readonly #contexts = new WeakMap<UpstreamTls, { readonly identities: readonly unknown[]; readonly context: SecureContext }>()
+  readonly #checks = new WeakMap<UpstreamTls, SubjectAltNameCheck>()
+
+  constructor(clock: Clock, identities: Identities = new Identities()) {
+    this.#identities = identities
+    this.#validator = new SvidValidator(clock)
+  }
+
+  /**
+   * How an endpoint is spoken to: the first of `transport_socket_matches` that its metadata fits, else the cluster's own way. A process that
+   * has no identity at all passes over the entries that need one, as a workload outside of the mesh would; one that has an identity never
+   * does, not even while its certificate is on the way.
+   */
+  choose(
+    tls: UpstreamTls | undefined,
+    matches: readonly TransportSocketMatch[],
+    metadata: Readonly<Record<string, string>> | undefined,
+  ): SecureTransport | undefined {
+    const chosen = matches.find(match => fits(match, metadata) && this.#isPossible(match.tls))
+    const found = chosen === undefined ? tls : chosen.tls
+    return found && new SecureTransport(found, this)
+  }
+
+  /** The identity that new connections over `tls` are made with. */
+  identityOf({ certificate, trust }: UpstreamTls): WorkloadIdentity | undefined {
+    if (certificate?.kind === 'provider') return this.#identities.current(certificate.instance)
+    return trust.kind === 'provider' ? this.#identities.current(trust.instance) : undefined
+  }
+
+  /**
+   * Node's TLS options for a new connection. The peer is always verified against the given roots. With roots of the mesh its certificate must be
+   * an SVID of a trusted domain (SPIFFE X509-SVID) with one of the given names; else it must be for one of the given names, or for the SNI
+   * where there are none.
+   *
+   * @param hostname the logical host name, the SNI when the cluster names none
+   * @throws MeshError `MESH_ERR_IDENTITY` while the certificate or the roots are not there
+   */
+  connectOptions(tls: UpstreamTls, hostname: string): TlsConnectOptions {
+    const name = tls.sni === '' ? hostname : tls.sni
+    const check = this.#checkOf(tls)
+    return {
+      servername: isIP(name) === 0 ? name : '',
+      secureContext: this.#contextOf(tls),
+      rejectUnauthorized: true,
+      ...(check === undefined ? undefined : { checkServerIdentity: (_hostname, certificate) => check(certificate) }),
+    }
+  }
+
+  #isPossible(tls: UpstreamTls | undefined): boolean {
+    if (tls === undefined) return true
+    const { certificate, trust } = tls
+    if (certificate?.kind === 'provider' && !this.#identities.has(certificate.instance)) return false
+    return trust.kind !== 'provider' || this.#identities.has(trust.instance)
+  }
+
+  #contextOf(tls: UpstreamTls): SecureContext {
+    const own = tls.certificate?.kind === 'provider' ? this.#identity(tls.certificate.instance) : undefined
+    const trusted = tls.trust.kind === 'provider' ? this.#identity(tls.trust.instance) : undefined
+    const known = this.#contexts.get(tls)
+    if (known !== undefined && known.identities[0] === own && known.identities[1] === trusted) return known.context
+    const { certificate, trust, minVersion, maxVersion } = tls
+    const context = createSecureContext({
+      minVersion: minVersion ?? (trusted === undefined || maxVersion === 'TLSv1.2' ? 'TLSv1.2' : 'TLSv1.3'),
+      maxVersion,
+      ...(own === undefined ? undefined : ownCertificate(own)),
+      ...(certificate?.kind === 'inline'
+        ? { cert: certificate.certificateChain, key: certificate.privateKey.reveal() }
+        : undefined),
+      ...(trust.kind === 'inline' ? { ca: trust.ca } : undefined),
+      ...(trusted === undefined ? undefined : { ca: authoritiesOf(trusted) }),
+    })
+    this.#contexts.set(tls, { identities: [own, trusted], context })
+    return context
+  }
+
+  #identity(instance: string): WorkloadIdentity {
+    const identity = this.#identities.current(instance)
+    if (identity !== undefined) return identity
+    const why = this.#identities.has(instance) ? 'its certificate is not there yet' : 'there is no such certificate provider'
+    throw new MeshError('MESH_ERR_IDENTITY', `identity "${instance}": ${why}`, { flag: 'UF', statusCode: 503 })
+  }
+
+  /** What is asked of the peer's certificate once its chain is good; `undefined`: what Node asks. Never throws, which Node could not stand. */
+  #checkOf(tls: UpstreamTls): ((certificate: PeerCertificate) => Error | undefined) | undefined {
+    const { trust, subjectAltNames } = tls
+    const isOfMesh = trust.kind === 'provider'
+    if (!isOfMesh && subjectAltNames.length === 0) return undefined
+    let names = this.#checks.get(tls)
+    if (names === undefined) {
+      names = new SubjectAltNameCheck(subjectAltNames)
+      this.#checks.set(tls, names)
+    }
+    const expected = names
+    return certificate => {
+      try {
+        const problem =
+          (isOfMesh ? this.#svidProblem(certificate, trust.instance) : undefined) ?? expected.problem(certificate.raw)
+        return problem === undefined ? undefined : new Error(problem)
+      } catch (error) {
+        return error instanceof Error ? error : new Error(String(error))
+      }
+    }
+  }
+
+  #svidProblem(certificate: PeerCertificate, instance: string): string | undefined {
+    const bundles = this.#identity(instance).bundles
+    const verdict = this.#validator.validate(new X509Certificate(certificate.raw), issuersOf(certificate), bundles, 'server')
+    return verdict.ok ? undefined : `${verdict.problem}: ${verdict.detail}`
+  }
+}
+
+/** TLS to an endpoint. */
+export class SecureTransport {
+  readonly #tls: UpstreamTls
+  readonly #security: UpstreamSecurity
+
+  constructor(tls: UpstreamTls, security: UpstreamSecurity) {
+    this.#tls = tls
+    this.#security = security
+  }
+
+  /** The identity that new connections are made with; `undefined` where none of the mesh is, or it is not there yet. */
+  get identity(): WorkloadIdentity | undefined {
+    return this.#security.identityOf(this.#tls)
+  }
+
+  /** See {@link UpstreamSecurity.connectOptions}. */
+  connectOptions(hostname: string): TlsConnectOptions {
+    return this.#security.connectOptions(this.#tls, hostname)
+  }
+}
+
+/** Verified against the roots that Node brings, for the name that is called. */
+export const publicTls = new SecureTransport(
+  {
+    sni: '',
+    certificate: undefined,
+    trust: { kind: 'system' },
+    subjectAltNames: [],
+    alpnProtocols: [],
+    minVersion: undefined,
+    maxVersion: 'TLSv1.3',
+  },
+  new UpstreamSecurity(systemClock),
+)
+
+function fits({ criteria }: TransportSocketMatch, metadata: Readonly<Record<string, string>> | undefined): boolean {
+  for (const [key, value] of Object.entries(criteria)) if (metadata?.[key] !== value) return false
+  return true
+}
+
+/** The own certificate and key as Node's TLS takes them. */
+export function ownCertificate({ svid }: WorkloadIdentity): { readonly cert: string; readonly key: string | Buffer } {
   return {
-    servername,
-    ...(trustedCa === undefined ? undefined : { ca: trustedCa }),
-    ...(subjectAltNames.length === 0
-      ? undefined
-      : { checkServerIdentity: (_hostname: string, certificate: PeerCertificate) => checkNames(certificate, subjectAltNames) }),
+    cert: svid.certificateChain.map(String).join('\n'),
+    key: svid.privateKey.export({ type: 'pkcs8', format: 'pem' }),
   }
 }
 
-function checkNames(certificate: PeerCertificate, expected: readonly string[]): Error | undefined {
-  const found = subjectAltNamesOf(certificate.subjectaltname ?? '')
-  if (found.some(name => expected.includes(name))) return undefined
-  return new Error(`certificate names none of ${expected.join(', ')} (it has ${found.join(', ') || 'no DNS or URI name'})`)
+/** The authorities of all trust domains. Which of them may vouch for a peer its SPIFFE ID decides, after the handshake. */
+export function authoritiesOf({ bundles }: WorkloadIdentity): string[] {
+  return [...bundles.values()].flatMap(({ authorities }) => authorities.map(String))
 }
 
-/**
- * The DNS names and URIs in Node's text form of a subjectAltName extension. Values with a comma or quote are JSON strings in it, so that a
- * name cannot smuggle in another (CVE-2021-44532).
- */
-export function subjectAltNamesOf(text: string): readonly string[] {
-  const names: string[] = []
-  const entry = /(?:^|, )([^:,"]+):("(?:[^"\\]|\\.)*"|[^,]*)/gy
-  for (let match = entry.exec(text); match !== null; match = entry.exec(text)) {
-    const [, kind, value = ''] = match
-    if (kind !== 'DNS' && kind !== 'URI') continue
-    names.push(value.startsWith('"') ? String(JSON.parse(value)) : value)
+/** The certificates that came after the leaf. The last one is its own issuer where it is a root. */
+function issuersOf(certificate: PeerCertificate): X509Certificate[] {
+  const issuers: X509Certificate[] = []
+  let next: PeerCertificate | undefined = issuerOf(certificate)
+  for (let at = certificate; next !== undefined && next !== at && issuers.length < 8; next = issuerOf(next)) {
+    issuers.push(new X509Certificate(next.raw))
+    at = next
   }
-  return names
+  return issuers
+}
+
+function issuerOf(certificate: PeerCertificate | DetailedPeerCertificate): PeerCertificate | undefined {
+  return 'issuerCertificate' in certificate ? certificate.issuerCertificate : undefined
 }

@@ -10,6 +10,7 @@ import { ClusterManager } from '../../src/client/cluster-manager.ts'
 import { systemLookup } from '../../src/client/dns-resolver.ts'
 import { HealthChecker } from '../../src/client/health-checker.ts'
 import type { HealthEvent } from '../../src/client/mesh-events.ts'
+import { UpstreamSecurity } from '../../src/client/upstream-tls.ts'
 import type { ClusterConfig } from '../../src/discovery/model/cluster.ts'
 import type { LbEndpoint } from '../../src/discovery/model/endpoint.ts'
 import { defaultThresholds } from '../../src/policies/circuit-breaker.ts'
@@ -22,6 +23,7 @@ import { startUpstream, unusedPort } from '../support/http-upstream.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { RecordingHandler } from '../support/recording-handler.ts'
 import { TestCa } from '../support/test-ca.ts'
+import { makeTls } from '../support/tls-model.ts'
 
 const http = {
   kind: 'http',
@@ -45,6 +47,7 @@ function setUp(
   const manager = new ClusterManager({
     runtime: { clock, random: () => 0, logger: silentLogger },
     lookup: systemLookup,
+    security: new UpstreamSecurity(clock),
     onHealth: event => events.push(event),
   })
   const healthCheck: HealthCheckConfig = {
@@ -394,7 +397,7 @@ describe('active health checks', () => {
       {
         config,
         cluster: 'c',
-        tls: undefined,
+        tlsOf: () => undefined,
         runtime: { clock, random: () => 0, logger: silentLogger },
         connections: {
           http: ({ port }) => {
@@ -438,7 +441,7 @@ describe('active health checks', () => {
     t.after(() => server.close())
     const { port } = server.address() as AddressInfo
     const tcp = { kind: 'tcp', send: '50', receive: ['504f4e47'] } as const
-    const tls = { sni: 'c', trustedCa: ca.certificate, subjectAltNames: [], alpnProtocols: [] }
+    const tls = makeTls({ sni: 'c', trust: { kind: 'inline', ca: ca.certificate } })
     for (const check of [http, tcp]) {
       const good = setUp(t, [{ port }], check, {}, { tls })
       await until(good.clock, () => good.health()[0] === true)

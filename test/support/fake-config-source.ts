@@ -150,6 +150,7 @@ export function makeCluster(
       outlierDetection: undefined,
       healthCheck: undefined,
       tls: undefined,
+      tlsMatches: [],
       http: {
         protocol: 'http1',
         idleTimeoutMs: undefined,
@@ -187,6 +188,7 @@ export function makeEndpoint(endpoint: string | Partial<LbEndpoint>): LbEndpoint
     health: 'unknown',
     weight: 1,
     metadata: undefined,
+    transportSocketMatch: undefined,
     healthCheck: undefined,
     ...given,
   }

@@ -8,6 +8,7 @@ import { MeshDispatcher, type OutboundPolicy } from '../../src/client/http/mesh-
 import type { EjectionEvent } from '../../src/client/mesh-events.ts'
 import { type HostRule, MeshHosts } from '../../src/client/mesh-hosts.ts'
 import { TimerWheel } from '../../src/client/timer-wheel.ts'
+import { UpstreamSecurity } from '../../src/client/upstream-tls.ts'
 import { ErrorRateBreaker, type ErrorRateBreakerOptions } from '../../src/policies/error-rate-breaker.ts'
 import type { TokenRetryBudgetOptions } from '../../src/policies/retry-budget.ts'
 import { type Clock, silentLogger, systemClock } from '../../src/runtime.ts'
@@ -51,6 +52,7 @@ export function makeMesh(t: TestContext, options: TestMeshOptions = {}): TestMes
     clusters: new ClusterManager({
       runtime,
       lookup,
+      security: new UpstreamSecurity(clock),
       ...(options.onEvent === undefined ? undefined : { onEvent: options.onEvent }),
       ...(options.errorRateBreaker === undefined
         ? undefined

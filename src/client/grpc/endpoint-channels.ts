@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import type { ChannelCredentials, ChannelInterface, ChannelOptions } from '@grpc/grpc-js'
-import type { UpstreamTls } from '../../discovery/model/cluster.ts'
+import type { WorkloadIdentity } from '../../security/certificate-provider.ts'
 import type { Address } from '../endpoint.ts'
-import { tlsConnectOptions } from '../upstream-tls.ts'
+import type { SecureTransport } from '../upstream-tls.ts'
 import { grpcJs } from './grpc-js.ts'
 
 /** Where and how to connect: everything about an endpoint's channels that its cluster decides. */
@@ -12,7 +12,7 @@ export interface EndpointChannelOptions {
   readonly port: number
   /** Other addresses of the same server, tried 250 ms apart (gRFC A61); those of the other family are left out: a target of grpc-js has one. */
   readonly alternatives?: readonly Address[]
-  readonly tls: UpstreamTls | undefined
+  readonly tls: SecureTransport | undefined
   /** Begins what runs beside the calls on one of the channels. It is ended with that channel, and begun on another while there is one. */
   readonly beside?: (channel: ChannelInterface) => { close(): void }
 }
@@ -53,6 +53,8 @@ export class EndpointChannels {
   #lastProfile: ChannelProfile | null = null
   #lastAuthority = ''
   #last: ChannelInterface | null = null
+  /** That the channels were made with: a channel keeps its certificate for life. */
+  #identity: WorkloadIdentity | undefined
   #isClosed = false
   #beside: { close(): void } | null = null
   #besideProfile: ChannelProfile | null = null
@@ -64,9 +66,12 @@ export class EndpointChannels {
   /**
    * The channel of a client for calls to `authority`; made on first use.
    *
+   * @throws MeshError `MESH_ERR_IDENTITY` while there is no certificate to connect with
    * @param activeCalls of the endpoint, this one included: with more than a connection may carry, another connection is made (gRFC A105)
    */
   get(profile: ChannelProfile, authority: string, activeCalls = 1): ChannelInterface {
+    const { tls } = this.#options
+    if (tls !== undefined) this.#follow(tls.identity)
     if (activeCalls > callsPerConnection) return this.#extra(profile, authority, activeCalls)
     if (this.#last !== null && profile === this.#lastProfile && authority === this.#lastAuthority) return this.#last
     const channel = this.#find(profile, authority, 0)
@@ -74,6 +79,13 @@ export class EndpointChannels {
     this.#lastAuthority = authority
     this.#last = channel
     return channel
+  }
+
+  /** With a new identity come new channels; the calls on the old ones go on. */
+  #follow(identity: WorkloadIdentity | undefined): void {
+    if (identity === this.#identity) return
+    this.#identity = identity
+    this.#closeAll()
   }
 
   #extra(profile: ChannelProfile, authority: string, activeCalls: number): ChannelInterface {
@@ -157,17 +169,12 @@ function createChannel(
   const own = isExtra ? { 'grpc.use_local_subchannel_pool': 1 } : {}
   const options = { ...meshOptions, ...profile.options, ...own, 'grpc.default_authority': authority }
   if (tls === undefined) return new Channel(target, profile.credentials, options)
-  const { servername } = tlsConnectOptions(tls, hostOf(authority))
-  return new Channel(target, tlsCredentials(tls, servername), {
-    ...options,
-    'grpc.ssl_target_name_override': servername,
-  })
-}
-
-function tlsCredentials(tls: UpstreamTls, servername: string): ChannelCredentials {
-  const { ca, checkServerIdentity } = tlsConnectOptions(tls, servername)
+  const { servername, secureContext, checkServerIdentity } = tls.connectOptions(hostOf(authority))
   const verify = checkServerIdentity === undefined ? {} : { checkServerIdentity }
-  return grpcJs().credentials.createSsl(ca === undefined ? null : Buffer.from(ca), null, null, verify)
+  return new Channel(target, grpcJs().credentials.createFromSecureContext(secureContext, verify), {
+    ...options,
+    ...(servername === '' ? undefined : { 'grpc.ssl_target_name_override': servername }),
+  })
 }
 
 function targetOf(address: string, port: number, alternatives: readonly Address[]): string {

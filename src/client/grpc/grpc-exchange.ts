@@ -219,7 +219,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     if (metadata === null) return
     const attempt = this.attempts
     const sent = attemptMetadata(this, metadata, endpoint)
-    const channel = endpoint.grpc.get(this.#profile, this.authority, endpoint.activeRequests)
+    const channel = this.#channelTo(endpoint)
+    if (channel === null) return
     const call = channel.createCall(sent.path, this.#attemptDeadline(), sent.host, parentCall, propagateFlags)
     this.#call = call
     this.#number = call.getCallNumber()
@@ -236,6 +237,15 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     if (this.#isReading) call.startRead()
     if (this.#messages.hasNext) this.#write()
     else if (this.#isHalfClosed) call.halfClose()
+  }
+
+  #channelTo(endpoint: Endpoint): ChannelInterface | null {
+    try {
+      return endpoint.grpc.get(this.#profile, this.authority, endpoint.activeRequests)
+    } catch (error) {
+      this.attemptFailed('connect-failure', error instanceof Error ? error : new Error(String(error)), 'elsewhere')
+      return null
+    }
   }
 
   protected mirror(mirrored: MirroredRequest): void {

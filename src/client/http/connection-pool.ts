@@ -1,9 +1,9 @@
 import { isIP, type TcpSocketConnectOpts } from 'node:net'
 import type * as Undici from 'undici'
-import type { UpstreamHttp, UpstreamTls } from '../../discovery/model/cluster.ts'
+import type { UpstreamHttp } from '../../discovery/model/cluster.ts'
 import type { Clock } from '../../runtime.ts'
 import type { Address } from '../endpoint.ts'
-import { tlsConnectOptions } from '../upstream-tls.ts'
+import { publicTls, type SecureTransport } from '../upstream-tls.ts'
 import { markConnectFailure, watchConnection } from './connection-failure.ts'
 import { SocketReader } from './socket-reader.ts'
 import { buildConnector, errors, Pool } from './undici.ts'
@@ -19,7 +19,7 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs: number
   /** Connections of one pool at most. `Infinity` is unlimited. */
   readonly maxConnections: number
-  readonly tls: UpstreamTls | undefined
+  readonly tls: SecureTransport | undefined
   readonly http: UpstreamHttp
   readonly clock: Clock
 }
@@ -119,9 +119,8 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
   const { address, port, connectTimeoutMs, http, clock } = options
   const { protocol, hostname } = new URL(origin)
   // A caller who asked for https is never sent over plaintext, whatever the cluster says.
-  const tls = options.tls ?? (protocol === 'https:' ? simpleTls : undefined)
+  const tls = options.tls ?? (protocol === 'https:' ? publicTls : undefined)
   const isHttp2 = http.protocol === 'http2'
-  const tlsOptions = tls === undefined ? undefined : tlsConnectOptions(tls, hostname)
   const others = port === 0 ? [] : (options.alternatives ?? []).filter(each => each.port === port).map(each => each.address)
   const connectOptions = {
     timeout: connectTimeoutMs,
@@ -131,7 +130,6 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
     ...(isHttp2 && tls === undefined ? { useH2c: true } : undefined),
     ...(port === 0 ? { socketPath: address } : undefined),
     ...(others.length === 0 ? undefined : happyEyeballs([address, ...others])),
-    ...tlsOptions,
   }
   // TLS and HTTP/2 take the bytes from the socket below Node's streams.
   const isRead = !isHttp2 && tls === undefined
@@ -141,9 +139,22 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
     host: others.length === 0 ? address : 'endpoint',
     protocol: tls === undefined ? 'http:' : 'https:',
     port: String(port),
-    ...(tlsOptions === undefined ? undefined : { servername: tlsOptions.servername }),
   }
   return (_options, callback) => {
+    let secured = connectOptions
+    let to: typeof target & { servername?: string } = target
+    if (tls !== undefined) {
+      try {
+        const tlsOptions = tls.connectOptions(hostname)
+        secured = { ...connectOptions, ...tlsOptions }
+        to = { ...target, servername: tlsOptions.servername }
+      } catch (error) {
+        const failure = error instanceof Error ? error : new Error(String(error))
+        markConnectFailure(failure)
+        callback(failure, null)
+        return
+      }
+    }
     let isOver = false
     // undici's own timer, which ends the socket, is up to a second late.
     const timer = clock.setTimeout(() => {
@@ -153,8 +164,8 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
       callback(error, null)
     }, connectTimeoutMs)
     const reader = isRead ? new SocketReader() : null
-    const connect = buildConnector(reader === null ? connectOptions : { ...connectOptions, onread: reader.onread })
-    connect(target, (error, socket) => {
+    const connect = buildConnector(reader === null ? secured : { ...secured, onread: reader.onread })
+    connect(to, (error, socket) => {
       timer.cancel()
       if (isOver) {
         socket?.destroy()
@@ -169,8 +180,6 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
     })
   }
 }
-
-const simpleTls: UpstreamTls = { sni: '', trustedCa: undefined, subjectAltNames: [], alpnProtocols: [] }
 
 /** Connects to the first of several addresses that answers, each tried 250 ms after the one before (RFC 8305, gRFC A61). */
 function happyEyeballs(addresses: readonly string[]): Partial<TcpSocketConnectOpts> {

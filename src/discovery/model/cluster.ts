@@ -4,6 +4,7 @@ import type { CommonLbConfig, LoadBalancingConfig } from '../../policies/load-ba
 import type { OutlierDetectionConfig } from '../../policies/outlier-detection.ts'
 import type { Destination } from '../../telemetry/outcome.ts'
 import type { ClusterLoadAssignment } from './endpoint.ts'
+import type { CertificateSource, SubjectAltNameMatcher, TlsVersion, TrustSource } from './tls.ts'
 
 /** A CDS resource: `envoy.config.cluster.v3.Cluster`. */
 export interface ClusterConfig {
@@ -19,6 +20,8 @@ export interface ClusterConfig {
   /** `undefined`: nobody asks the endpoints. */
   readonly healthCheck: HealthCheckConfig | undefined
   readonly tls: UpstreamTls | undefined
+  /** In order; the first that fits an endpoint wins over {@link tls}. */
+  readonly tlsMatches: readonly TransportSocketMatch[]
   readonly http: UpstreamHttp
   /** From the `istio` metadata, else from the name `outbound|port|subset|host`, else the cluster's name. */
   readonly destination: Destination
@@ -43,12 +46,25 @@ export interface UpstreamHttp {
   readonly maxRequestsPerConnection: number | undefined
 }
 
-/** `UpstreamTlsContext`, reduced to simple TLS for now: an unverified context is never built from it. */
+/** `UpstreamTlsContext`. An unverified context is never built from it. */
 export interface UpstreamTls {
+  /** Empty: the name that is called. */
   readonly sni: string
-  /** PEM, or `undefined` for the system roots. */
-  readonly trustedCa: string | undefined
-  /** Exact DNS or URI names, one of which the peer must carry; empty means the SNI. */
-  readonly subjectAltNames: readonly string[]
+  /** `undefined`: none is shown. */
+  readonly certificate: CertificateSource | undefined
+  readonly trust: TrustSource
+  /** One of them must match a name in the peer's certificate; empty: the SNI is that name. */
+  readonly subjectAltNames: readonly SubjectAltNameMatcher[]
   readonly alpnProtocols: readonly string[]
+  /** `undefined`: 1.3 with an identity of the mesh, which both sides then have; else 1.2. */
+  readonly minVersion: TlsVersion | undefined
+  readonly maxVersion: TlsVersion
+}
+
+/** An entry of `transport_socket_matches`. */
+export interface TransportSocketMatch {
+  /** What the endpoint's metadata `envoy.transport_socket_match` must hold; nothing fits every endpoint. */
+  readonly criteria: Readonly<Record<string, string>>
+  /** `undefined`: in plain text. */
+  readonly tls: UpstreamTls | undefined
 }

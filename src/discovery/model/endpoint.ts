@@ -38,6 +38,8 @@ export interface LbEndpoint {
   readonly weight: number
   /** String values of the `envoy.lb` metadata, or `undefined`. */
   readonly metadata: Readonly<Record<string, string>> | undefined
+  /** String values of the `envoy.transport_socket_match` metadata, which choose among the cluster's transport sockets. */
+  readonly transportSocketMatch: Readonly<Record<string, string>> | undefined
   /** `Endpoint.health_check_config`; `undefined`: it is checked where it is called. */
   readonly healthCheck: EndpointHealthCheck | undefined
 }

@@ -60,6 +60,8 @@ const noAddress: Address = { address: '', port: 0 }
 
 class AssignmentReader {
   readonly #reader: BinaryReader
+  #lastMatchKey = ''
+  #lastMatch: Readonly<Record<string, string>> = {}
   readonly #problems: Problems
   readonly #builder: AssignmentBuilder
   readonly #bytes: Uint8Array
@@ -177,7 +179,7 @@ class AssignmentReader {
     let additionalAddresses: Address[] | undefined
     let status = 0
     let weight: number | undefined
-    let metadata: Record<string, string> | undefined
+    let metadata = noMetadata
     let healthCheck: EndpointHealthCheck | undefined
     let healthCheckSeen = false
     let endpointSeen = false
@@ -229,7 +231,8 @@ class AssignmentReader {
       hostname,
       health: healthStatuses[status] ?? 'unknown',
       weight: weight ?? 1,
-      metadata,
+      metadata: metadata.lb,
+      transportSocketMatch: metadata.transportSocketMatch,
       healthCheck,
     }
   }
@@ -297,11 +300,12 @@ class AssignmentReader {
     return { address, port }
   }
 
-  /** String values of `filter_metadata["envoy.lb"]`. */
-  #readMetadata(): Record<string, string> | undefined {
+  /** String values of `filter_metadata["envoy.lb"]` and `["envoy.transport_socket_match"]`. */
+  #readMetadata(): EndpointMetadata {
     const reader = this.#reader
     const end = this.#end()
-    let strings: Record<string, string> | undefined
+    let lb: Record<string, string> | undefined
+    let transportSocketMatch: Record<string, string> | undefined
     while (reader.pos < end) {
       const [field, type] = reader.tag()
       if (field !== 1) {
@@ -315,8 +319,11 @@ class AssignmentReader {
         if (inner === 1) {
           key = reader.string()
         } else if (inner === 2 && key === 'envoy.lb') {
-          if (strings !== undefined) throw new RareForm()
-          strings = this.#readStruct()
+          if (lb !== undefined) throw new RareForm()
+          lb = this.#readStruct()
+        } else if (inner === 2 && key === 'envoy.transport_socket_match') {
+          if (transportSocketMatch !== undefined) throw new RareForm()
+          transportSocketMatch = this.#readStruct()
         } else if (inner === 2 && key === '') {
           throw new RareForm() // The value before its key.
         } else {
@@ -324,7 +331,17 @@ class AssignmentReader {
         }
       }
     }
-    return strings
+    return { lb, transportSocketMatch: transportSocketMatch && this.#shared(transportSocketMatch) }
+  }
+
+  /** Most endpoints of a cluster have the same. */
+  #shared(match: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+    const key = JSON.stringify(match)
+    if (key !== this.#lastMatchKey) {
+      this.#lastMatchKey = key
+      this.#lastMatch = match
+    }
+    return this.#lastMatch
   }
 
   #readStruct(): Record<string, string> | undefined {
@@ -391,6 +408,13 @@ class AssignmentReader {
     return end
   }
 }
+
+interface EndpointMetadata {
+  readonly lb: Readonly<Record<string, string>> | undefined
+  readonly transportSocketMatch: Readonly<Record<string, string>> | undefined
+}
+
+const noMetadata: EndpointMetadata = { lb: undefined, transportSocketMatch: undefined }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 

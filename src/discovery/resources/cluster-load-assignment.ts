@@ -83,7 +83,8 @@ function decodeEndpoint(message: LbEndpointMessage, assignment: ClusterLoadAssig
     hostname: endpoint?.hostname ?? '',
     health: healthStatuses[message.healthStatus] ?? 'unknown',
     weight: message.loadBalancingWeight ?? 1,
-    metadata: decodeMetadata(message.metadata),
+    metadata: decodeMetadata(message.metadata, 'envoy.lb'),
+    transportSocketMatch: decodeMetadata(message.metadata, 'envoy.transport_socket_match'),
     healthCheck: decodeHealthCheck(endpoint?.healthCheckConfig, at.at('health_check_config')),
   }
 }
@@ -118,8 +119,8 @@ function decodeAddress(message: Address | undefined, problems: Problems): { read
   return { address, port: portSpecifier.case === 'portValue' ? portSpecifier.value : 0 }
 }
 
-function decodeMetadata(message: Metadata | undefined): LbEndpoint['metadata'] {
-  const fields = message?.filterMetadata['envoy.lb']
+function decodeMetadata(message: Metadata | undefined, namespace: string): LbEndpoint['metadata'] {
+  const fields = message?.filterMetadata[namespace]
   if (fields === undefined) return undefined
   const strings: Record<string, string> = {}
   let any = false

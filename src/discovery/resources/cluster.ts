@@ -17,7 +17,7 @@ import { decodeUpstreamHttp } from './http-protocol-options.ts'
 import { decodeLoadBalancing } from './load-balancing.ts'
 import { decodeOutlierDetection } from './outlier-detection.ts'
 import type { Problems } from './problems.ts'
-import { decodeUpstreamTls } from './upstream-tls.ts'
+import { decodeUpstreamTransport } from './upstream-tls.ts'
 
 const defaultConnectTimeoutMs = 5000
 const defaultRefreshRateMs = 5000
@@ -25,6 +25,7 @@ const defaultRefreshRateMs = 5000
 /** Decodes `envoy.config.cluster.v3.Cluster`. */
 export function decodeCluster(message: Cluster, problems: Problems): ClusterConfig {
   problems.required('name', message.name)
+  const { tls, matches } = decodeUpstreamTransport(message, problems)
   return {
     name: message.name,
     discovery: decodeDiscovery(message, problems),
@@ -37,7 +38,8 @@ export function decodeCluster(message: Cluster, problems: Problems): ClusterConf
         ? undefined
         : decodeOutlierDetection(message.outlierDetection, problems.at('outlier_detection')),
     healthCheck: decodeHealthChecks(message, problems),
-    tls: decodeUpstreamTls(message, problems),
+    tls,
+    tlsMatches: matches,
     http: decodeUpstreamHttp(message, problems),
     destination: decodeDestination(message),
   }

@@ -13,6 +13,7 @@ import { type ConnectionOptions, ConnectionPools } from '../../../src/client/htt
 import { systemClock } from '../../../src/runtime.ts'
 import { startUpstream, unusedPort } from '../../support/http-upstream.ts'
 import { RecordingHandler } from '../../support/recording-handler.ts'
+import { makeTransport } from '../../support/tls-model.ts'
 
 const http = {
   protocol: 'http1',
@@ -105,7 +106,7 @@ describe('ConnectionPools', () => {
     await once(server, 'listening')
     t.after(() => server.close())
     const { port } = server.address() as AddressInfo
-    const tls = { sni: '', trustedCa: undefined, subjectAltNames: [], alpnProtocols: [] }
+    const tls = makeTransport()
     const begun = performance.now()
     const handler = await send(makePools(t, { port, connectTimeoutMs: 50, tls }).get('http://a'))
     assert.ok(performance.now() - begun < 400)

@@ -22,6 +22,7 @@ test("a cluster that says nothing gets Envoy's defaults", () => {
     outlierDetection: undefined,
     healthCheck: undefined,
     tls: undefined,
+    tlsMatches: [],
     http: {
       protocol: 'http1',
       idleTimeoutMs: 3_600_000,
@@ -248,15 +249,23 @@ test('simple TLS is decoded', () => {
       },
     }),
   })
-  assert.deepEqual(decoded, { sni: 's', trustedCa: 'PEM', subjectAltNames: ['reviews'], alpnProtocols: ['h2'] })
+  assert.deepEqual(decoded, {
+    sni: 's',
+    certificate: undefined,
+    trust: { kind: 'inline', ca: 'PEM' },
+    subjectAltNames: [{ type: 'dns', matcher: { kind: 'exact', value: 'reviews', ignoreCase: false } }],
+    alpnProtocols: ['h2'],
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.3',
+  })
 })
 
-test("Istio's automatic mutual TLS leaves plain text to endpoints that do not ask for TLS", () => {
+test("Istio's automatic mutual TLS is a choice by the metadata of an endpoint", () => {
   const mutual = tls({
     tlsCertificateSdsSecretConfigs: [{ name: 'default' }],
     validationContextSdsSecretConfig: { name: 'ROOTCA' },
   })
-  const { tls: decoded } = good({
+  const { tls: otherwise, tlsMatches } = good({
     transportSocketMatches: [
       { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transportSocket: mutual },
       {
@@ -269,7 +278,14 @@ test("Istio's automatic mutual TLS leaves plain text to endpoints that do not as
       },
     ],
   })
-  assert.equal(decoded, undefined)
+  assert.equal(otherwise, undefined)
+  assert.deepEqual(
+    tlsMatches.map(({ criteria, tls: chosen }) => [criteria, chosen?.certificate, chosen?.trust]),
+    [
+      [{ tlsMode: 'istio' }, { kind: 'provider', instance: 'default' }, { kind: 'provider', instance: 'default' }],
+      [{}, undefined, undefined],
+    ],
+  )
 })
 
 const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
@@ -335,33 +351,33 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
     ['transport_socket.common_tls_context.validation_context: is required: the peer would not be verified'],
   ],
   [
-    'certificates from SDS',
+    'secrets that nobody here can fetch',
     {
       transportSocket: tls({
-        tlsCertificateSdsSecretConfigs: [{ name: 'default' }],
-        validationContextSdsSecretConfig: { name: 'ROOTCA' },
+        tlsCertificateSdsSecretConfigs: [{ name: 'kubernetes://a' }],
+        validationContextSdsSecretConfig: { name: 'file-root:/a' },
       }),
     },
     [
-      'transport_socket.common_tls_context.tls_certificate_sds_secret_configs: is not supported: mutual TLS and handshake settings are not to be had yet',
-      'transport_socket.common_tls_context.validation_context_sds_secret_config: "ROOTCA" cannot be fetched: SDS is not supported',
+      'transport_socket.common_tls_context.validation_context_sds_secret_config.name: "file-root:/a" cannot be fetched: only "ROOTCA" is known',
+      'transport_socket.common_tls_context.tls_certificate_sds_secret_configs[0].name: "kubernetes://a" cannot be fetched: only "default" is known',
     ],
   ],
   [
-    'a name that is no exact name, and an accepted stranger',
+    'a name of a kind that no certificate has, and an accepted stranger',
     {
       transportSocket: tls({
         validationContext: {
           systemRootCerts: {},
-          matchTypedSubjectAltNames: [{ sanType: 'EMAIL', matcher: { prefix: 'a' } }],
+          matchTypedSubjectAltNames: [{ matcher: { exact: 'a' } }, { sanType: 'DNS' }],
           trustChainVerification: 'ACCEPT_UNTRUSTED',
         },
       }),
     },
     [
       'transport_socket.common_tls_context.validation_context.trust_chain_verification: is not supported',
-      'transport_socket.common_tls_context.validation_context.match_typed_subject_alt_names[0].san_type: must be DNS or URI, got 1',
-      'transport_socket.common_tls_context.validation_context.match_typed_subject_alt_names[0].matcher: must be exact, got prefix',
+      'transport_socket.common_tls_context.validation_context.match_typed_subject_alt_names[0].san_type: must be DNS, URI, EMAIL or IP_ADDRESS, got 0',
+      'transport_socket.common_tls_context.validation_context.match_typed_subject_alt_names[1].matcher: is required',
     ],
   ],
   [
