@@ -15,6 +15,8 @@ export interface Bootstrap {
   readonly node: XdsNode
   /** Turns an authority into the name of a listener; every `%s` is the authority (gRFC A47). Default `%s`. */
   readonly listenerTemplate: string
+  /** Turns the address of a server into the name of its listener (gRFC A36). `undefined`: servers are not configured. */
+  readonly serverListenerTemplate: string | undefined
   /** By instance name; those of unknown plugins are kept, since only their use is an error. */
   readonly certificateProviders: Readonly<Record<string, CertificateProviderConfig>>
 }
@@ -48,6 +50,9 @@ export interface CertificateProviderConfig {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** What the control plane of this project and Istio call the listener of a server. */
+const inboundTemplate = 'xds.istio.io/grpc/lds/inbound/%s'
+
 /** `server_features` that ask for incremental xDS. */
 const deltaFeatures = ['inmesh.delta', 'xds_delta']
 
@@ -75,6 +80,7 @@ export function loadBootstrap(
     servers: [{ uri: address, credentials: { kind: 'insecure' }, features: [], delta: true }],
     node: completeNode({}, env, self),
     listenerTemplate: '%s',
+    serverListenerTemplate: inboundTemplate,
     certificateProviders: {},
   }
 }
@@ -118,6 +124,7 @@ export function parseBootstrap(
     servers: [first, ...rest],
     node: completeNode(node ? readNode(node) : {}, env, self),
     listenerTemplate: template || '%s',
+    serverListenerTemplate: root.string('server_listener_resource_name_template') || undefined,
     certificateProviders: readCertificateProviders(root),
   }
 }

@@ -1,6 +1,7 @@
 import { ClusterNode } from './cluster-node.ts'
+import { InboundNode } from './inbound-node.ts'
 import { listenerNames } from './listener-name.ts'
-import { type ClusterState, emptyMeshConfig, type MeshConfig, type TargetState } from './model/mesh-config.ts'
+import { type ClusterState, emptyMeshConfig, type InboundState, type MeshConfig, type TargetState } from './model/mesh-config.ts'
 import type { ResourceSource } from './resource-source.ts'
 import { clustersOf, TargetNode } from './target-node.ts'
 
@@ -36,6 +37,7 @@ export class ConfigWatcher {
   readonly #stale: MeshConfig
   readonly #targets = new Map<string, Target>()
   readonly #clusters = new Map<string, ClusterNode>()
+  readonly #inbound = new Map<string, InboundNode>()
   #current: MeshConfig = emptyMeshConfig
   /** Clusters with new endpoints and nothing else. */
   readonly #refreshed = new Set<ClusterNode>()
@@ -60,7 +62,7 @@ export class ConfigWatcher {
 
   /** Each thing that is in use although something is wrong with it, with what is wrong. */
   get ambientErrors(): readonly string[] {
-    const nodes = [...[...this.#targets.values()].map(({ node }) => node), ...this.#clusters.values()]
+    const nodes = [...[...this.#targets.values()].map(({ node }) => node), ...this.#clusters.values(), ...this.#inbound.values()]
     return [...new Set(nodes.flatMap(({ ambient }) => (ambient ? [ambient.message] : [])))]
   }
 
@@ -86,8 +88,31 @@ export class ConfigWatcher {
     this.#update()
   }
 
+  /** Whether a listener is one of a server of this process. */
+  isInbound(name: string): boolean {
+    return this.#inbound.has(name)
+  }
+
+  watchInbound(name: string): void {
+    if (this.#inbound.has(name) || this.#isClosed) return
+    const { source } = this.#options
+    const node = new InboundNode(name, this.#stale.inbound.get(name), source, () => this.#schedule(true))
+    this.#inbound.set(name, node)
+    if (node.published !== undefined) this.#update()
+  }
+
+  unwatchInbound(name: string): void {
+    const node = this.#inbound.get(name)
+    if (node === undefined) return
+    this.#inbound.delete(name)
+    node.close()
+    this.#update()
+  }
+
   close(): void {
     this.#isClosed = true
+    for (const node of this.#inbound.values()) node.close()
+    this.#inbound.clear()
     for (const { node } of this.#targets.values()) node.close()
     for (const node of this.#clusters.values()) node.close()
     this.#targets.clear()
@@ -114,11 +139,11 @@ export class ConfigWatcher {
 
   /** New endpoints of clusters in use change nothing else. */
   #refresh(): void {
-    const { targets } = this.#current
+    const { targets, inbound } = this.#current
     const clusters = new Map(this.#current.clusters)
     for (const { name, state } of this.#refreshed) if (state && clusters.has(name)) clusters.set(name, state)
     this.#refreshed.clear()
-    this.#publish({ targets, clusters })
+    this.#publish({ targets, clusters, inbound })
   }
 
   #update(): void {
@@ -137,7 +162,11 @@ export class ConfigWatcher {
       this.#clusters.delete(name)
       node.close()
     }
-    this.#publish({ targets: this.#publishedTargets(), clusters: this.#publishedClusters(live, stale) })
+    this.#publish({
+      targets: this.#publishedTargets(),
+      clusters: this.#publishedClusters(live, stale),
+      inbound: this.#publishedInbound(),
+    })
   }
 
   /** Publishes what the control plane says of an authority if it is whole. */
@@ -181,6 +210,12 @@ export class ConfigWatcher {
     return targets
   }
 
+  #publishedInbound(): ReadonlyMap<string, InboundState> {
+    const inbound = new Map<string, InboundState>()
+    for (const [name, { published }] of this.#inbound) if (published !== undefined) inbound.set(name, published)
+    return inbound
+  }
+
   #publishedClusters(live: ReadonlySet<string>, stale: ReadonlySet<string>): ReadonlyMap<string, ClusterState> {
     const clusters = new Map<string, ClusterState>()
     const heights = new Map<string, number>()
@@ -217,12 +252,13 @@ export class ConfigWatcher {
   }
 
   #publish(config: MeshConfig): void {
-    const { targets, clusters } = this.#current
+    const { targets, clusters, inbound } = this.#current
     const next = {
       targets: sameEntries(targets, config.targets) ? targets : config.targets,
       clusters: sameEntries(clusters, config.clusters) ? clusters : config.clusters,
+      inbound: sameEntries(inbound, config.inbound) ? inbound : config.inbound,
     }
-    if (next.targets === targets && next.clusters === clusters) return
+    if (next.targets === targets && next.clusters === clusters && next.inbound === inbound) return
     this.#current = next
     this.#options.onChange(next)
   }

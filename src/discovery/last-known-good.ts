@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Runtime, Timer } from '../runtime.ts'
-import type { MeshConfig } from './model/mesh-config.ts'
+import type { ClusterState, InboundState, MeshConfig } from './model/mesh-config.ts'
 import { runInSlices } from './run-in-slices.ts'
 import {
   readConfig,
   type SavedCluster,
   type SavedConfig,
+  type SavedInbound,
   type SavedTarget,
   type SavedVersions,
   writeConfig,
@@ -68,8 +69,9 @@ export class LastKnownGood {
       this.#warn('is ignored', error)
       return undefined
     }
-    const { targets, clusters, savedAt } = this.#loaded
-    return { config: { targets: new Map([...targets].map(([authority, { state }]) => [authority, state])), clusters }, savedAt }
+    const { targets, clusters, inbound, savedAt } = this.#loaded
+    const states = new Map([...targets].map(([authority, { state }]) => [authority, state]))
+    return { config: { targets: states, clusters, inbound }, savedAt }
   }
 
   /**
@@ -126,8 +128,10 @@ export class LastKnownGood {
     }
     if (targets.size > 0) for (const [name, state] of this.#loaded?.clusters ?? []) clusters.set(name, state)
     for (const [authority, state] of config.targets) if (state.kind === 'ready') targets.set(authority, { at: savedAt, state })
-    for (const [name, state] of config.clusters) if (state.kind === 'ready') clusters.set(name, state)
-    return { savedAt, targets, clusters, versions }
+    for (const [name, state] of config.clusters) if (isSafe(state)) clusters.set(name, state)
+    const inbound = new Map<string, SavedInbound>()
+    for (const [name, state] of config.inbound) if (isSafe(state)) inbound.set(name, state)
+    return { savedAt, targets, clusters, inbound, versions }
   }
 
   /** One warning: a disk that is broken is so for every write. */
@@ -137,6 +141,18 @@ export class LastKnownGood {
     const reason = error instanceof Error ? error.message : String(error)
     this.#runtime.logger.warn(`the last known configuration ${what}: ${reason}`, { path: this.path })
   }
+}
+
+/** Whether a state can be used and holds no private key, which is never written down. */
+function isSafe(state: ClusterState): state is SavedCluster
+function isSafe(state: InboundState): state is SavedInbound
+function isSafe(state: ClusterState | InboundState): boolean {
+  if (state.kind !== 'ready') return false
+  const contexts =
+    'config' in state
+      ? [state.config.tls, ...state.config.tlsMatches.map(({ tls }) => tls)]
+      : [...state.listener.filterChains, state.listener.defaultFilterChain].map(chain => chain?.tls)
+  return contexts.every(tls => tls?.certificate?.kind !== 'inline')
 }
 
 function isMissing(error: unknown): boolean {

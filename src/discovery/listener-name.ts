@@ -8,6 +8,11 @@ export function listenerNames(template: string, authority: string): readonly str
   return hasPort(authority) ? [name(authority)] : [name(authority), name(`${authority}:80`)]
 }
 
+/** The name of the listener of a server: the template with every `%s` replaced by where it is bound (gRFC A36, percent-encoded as in A47). */
+export function serverListenerName(template: string, address: string): string {
+  return template.replaceAll('%s', () => (template.startsWith('xdstp:') ? encodePath(address) : address))
+}
+
 function hasPort(authority: string): boolean {
   return /^(\[[^\]]*\]|[^:]*):\d+$/.test(authority)
 }

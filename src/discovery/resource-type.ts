@@ -1,12 +1,13 @@
 import type { ClusterConfig } from './model/cluster.ts'
 import type { ClusterLoadAssignment } from './model/endpoint.ts'
+import type { InboundListener } from './model/inbound-listener.ts'
 import type { Listener } from './model/listener.ts'
 import type { RouteConfiguration } from './model/route.ts'
 import type { ResourceType } from './resources/decode.ts'
 
 /** What each kind of resource is decoded into. */
 export interface ResourceModels {
-  readonly listener: Listener
+  readonly listener: Listener | InboundListener
   readonly routeConfiguration: RouteConfiguration
   readonly cluster: ClusterConfig
   readonly clusterLoadAssignment: ClusterLoadAssignment

@@ -1,5 +1,5 @@
 import type { LbEndpoint } from './model/endpoint.ts'
-import type { ClusterState, TargetState } from './model/mesh-config.ts'
+import type { ClusterState, InboundRoutes, InboundState, TargetState } from './model/mesh-config.ts'
 
 type ReadyTarget = Extract<TargetState, { kind: 'ready' }>
 
@@ -9,12 +9,16 @@ export interface SavedConfig {
   readonly savedAt: number
   readonly targets: ReadonlyMap<string, SavedTarget>
   readonly clusters: ReadonlyMap<string, SavedCluster>
+  readonly inbound: ReadonlyMap<string, SavedInbound>
   /** By type URL and name. */
   readonly versions: SavedVersions
 }
 
 /** A cluster that can be used. */
 export type SavedCluster = Extract<ClusterState, { kind: 'ready' }>
+
+/** The listener of a server that can be used. */
+export type SavedInbound = Extract<InboundState, { kind: 'ready' }>
 
 /** An authority and when it was last known to be right. */
 export interface SavedTarget {
@@ -29,11 +33,17 @@ type Line =
   | { readonly kind: 'header'; readonly format: string; readonly savedAt: number; readonly versions: SavedVersions }
   | { readonly kind: 'target'; readonly authority: string; readonly at: number; readonly state: ReadyTarget }
   | { readonly kind: 'cluster'; readonly name: string; readonly state: SavedCluster }
+  | {
+      readonly kind: 'inbound'
+      readonly name: string
+      readonly listener: SavedInbound['listener']
+      readonly routes: readonly (readonly [string, InboundRoutes])[]
+    }
   | { readonly kind: 'endpoints'; readonly locality: number; readonly endpoints: readonly LbEndpoint[] }
   | { readonly kind: 'end'; readonly lines: number }
 
 /** A file of another form is not read. Changes with the model. */
-const format = 'inmesh-config 1'
+const format = 'inmesh-config 2'
 /** Endpoints in one line: well under a millisecond of work. */
 const endpointsPerLine = 500
 
@@ -41,7 +51,13 @@ const endpointsPerLine = 500
  * Writes a tree as lines of JSON, one piece of work small enough not to hold the event loop at a time. The lines are of the decoded
  * model, so that reading them takes no protobuf.
  */
-export function* writeConfig({ savedAt, targets, clusters, versions }: SavedConfig): Generator<undefined, string, undefined> {
+export function* writeConfig({
+  savedAt,
+  targets,
+  clusters,
+  inbound,
+  versions,
+}: SavedConfig): Generator<undefined, string, undefined> {
   const lines: string[] = []
   const add = (line: Line) => {
     lines.push(JSON.stringify(line, keepInfinity))
@@ -49,6 +65,10 @@ export function* writeConfig({ savedAt, targets, clusters, versions }: SavedConf
   add({ kind: 'header', format, savedAt, versions })
   for (const [authority, { at, state }] of targets) {
     add({ kind: 'target', authority, at, state })
+    yield undefined
+  }
+  for (const [name, { listener, routeConfigurations }] of inbound) {
+    add({ kind: 'inbound', name, listener, routes: [...routeConfigurations] })
     yield undefined
   }
   for (const [name, state] of clusters) {
@@ -81,10 +101,13 @@ export function readConfig(text: string): SavedConfig {
 
   const targets = new Map<string, SavedTarget>()
   const clusters = new Map<string, SavedCluster>()
+  const inbound = new Map<string, SavedInbound>()
   let endpoints: LbEndpoint[][] = []
   for (const text of lines.slice(1, -2)) {
     const line = parseLine(text)
     if (line.kind === 'target') targets.set(line.authority, { at: line.at, state: line.state })
+    else if (line.kind === 'inbound')
+      inbound.set(line.name, { kind: 'ready', listener: line.listener, routeConfigurations: new Map(line.routes) })
     else if (line.kind === 'endpoints') endpoints[line.locality]?.push(...line.endpoints)
     else if (line.kind === 'cluster') {
       endpoints = line.state.assignment.localities.map(() => [])
@@ -93,7 +116,7 @@ export function readConfig(text: string): SavedConfig {
       clusters.set(line.name, { ...line.state, assignment: { ...line.state.assignment, localities } })
     }
   }
-  return { savedAt: header.savedAt, targets, clusters, versions: header.versions }
+  return { savedAt: header.savedAt, targets, clusters, inbound, versions: header.versions }
 }
 
 /** JSON has no word for what is unlimited. */

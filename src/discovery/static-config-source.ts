@@ -1,13 +1,16 @@
 import { DomainTable, withoutPort } from '../policies/domain-table.ts'
 import type { ClusterConfig } from './model/cluster.ts'
 import type { ClusterLoadAssignment } from './model/endpoint.ts'
+import type { InboundListener } from './model/inbound-listener.ts'
 import type { Listener } from './model/listener.ts'
-import type { ClusterState, ConfigSource, MeshConfig, TargetState } from './model/mesh-config.ts'
+import type { ClusterState, ConfigSource, InboundState, MeshConfig, TargetState } from './model/mesh-config.ts'
 import type { RouteConfiguration } from './model/route.ts'
 
 /** What a file of resources holds. */
 export interface StaticResources {
   readonly listeners: readonly Listener[]
+  /** Of servers. */
+  readonly inboundListeners: readonly InboundListener[]
   /** For the listeners that name their routes. */
   readonly routeConfigurations: readonly RouteConfiguration[]
   readonly clusters: readonly ClusterConfig[]
@@ -30,6 +33,7 @@ export class StaticConfigSource implements ConfigSource {
   readonly #byName = new Map<string, TargetState>()
   readonly #byDomain = new DomainTable<TargetState>()
   readonly #ignoringPort = new DomainTable<TargetState>()
+  readonly #inbound: ReadonlyMap<string, InboundState>
   readonly #listeners = new Set<(config: MeshConfig) => void>()
   #current: MeshConfig
 
@@ -46,7 +50,8 @@ export class StaticConfigSource implements ConfigSource {
       }
     }
     this.domains = [...domains]
-    this.#current = { targets: new Map(), clusters: resolveClusters(resources) }
+    this.#inbound = resolveInbound(resources)
+    this.#current = { targets: new Map(), clusters: resolveClusters(resources), inbound: new Map() }
   }
 
   get current(): MeshConfig {
@@ -63,6 +68,29 @@ export class StaticConfigSource implements ConfigSource {
     const targets = new Map(this.#current.targets)
     targets.delete(authority)
     this.#setTargets(targets)
+  }
+
+  /** A listener is that of a server by its name, or by its port. */
+  inboundName(address: string): string | undefined {
+    const port = Number(address.slice(address.lastIndexOf(':') + 1))
+    for (const [name, state] of this.#inbound) {
+      if (name === address || (state.kind === 'ready' && state.listener.address?.port === port)) return name
+    }
+    return undefined
+  }
+
+  watchInbound(name: string): void {
+    if (this.#current.inbound.has(name)) return
+    const message = `no listener of the name ${JSON.stringify(name)}`
+    const state = this.#inbound.get(name) ?? { kind: 'failed', reason: 'does-not-exist', message }
+    this.#set({ ...this.#current, inbound: new Map(this.#current.inbound).set(name, state) })
+  }
+
+  unwatchInbound(name: string): void {
+    if (!this.#current.inbound.has(name)) return
+    const inbound = new Map(this.#current.inbound)
+    inbound.delete(name)
+    this.#set({ ...this.#current, inbound })
   }
 
   onChange(listener: (config: MeshConfig) => void): () => void {
@@ -89,7 +117,10 @@ export class StaticConfigSource implements ConfigSource {
   }
 
   #setTargets(targets: ReadonlyMap<string, TargetState>): void {
-    const config = { targets, clusters: this.#current.clusters }
+    this.#set({ ...this.#current, targets })
+  }
+
+  #set(config: MeshConfig): void {
     this.#current = config
     for (const listener of this.#listeners) listener(config)
   }
@@ -105,6 +136,11 @@ function resolveListeners({ listeners, routeConfigurations }: StaticResources): 
     const message = `route configuration "${name}" is not in the file`
     return { listener, target: { kind: 'failed', reason: 'does-not-exist', message } }
   })
+}
+
+function resolveInbound({ inboundListeners, routeConfigurations }: StaticResources): ReadonlyMap<string, InboundState> {
+  const byName = new Map(routeConfigurations.map(each => [each.name, { kind: 'ready', routeConfiguration: each } as const]))
+  return new Map(inboundListeners.map(listener => [listener.name, { kind: 'ready', listener, routeConfigurations: byName }]))
 }
 
 function resolveClusters({ clusters, assignments }: StaticResources): ReadonlyMap<string, ClusterState> {

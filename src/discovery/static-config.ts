@@ -4,11 +4,15 @@ import { MeshError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import { ConfigFile } from './config-file.ts'
 import { ClusterSchema } from './gen/envoy/config/cluster/v3/cluster_pb.ts'
+import { TrafficDirection } from './gen/envoy/config/core/v3/base_pb.ts'
 import { ClusterLoadAssignmentSchema } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts'
 import { ListenerSchema } from './gen/envoy/config/listener/v3/listener_pb.ts'
 import { RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.ts'
+import { type InboundListener, isInboundListener } from './model/inbound-listener.ts'
+import type { Listener } from './model/listener.ts'
 import { decodeCluster } from './resources/cluster.ts'
 import { decodeClusterLoadAssignment } from './resources/cluster-load-assignment.ts'
+import { decodeInboundListener } from './resources/inbound-listener.ts'
 import { decodeListener, isHttpListener } from './resources/listener.ts'
 import { Problems } from './resources/problems.ts'
 import { decodeRouteConfiguration } from './resources/route-configuration.ts'
@@ -49,14 +53,15 @@ class StaticConfigReader {
   read(): StaticResources {
     if (this.#errors.length === 0 && !isObject(this.#file.value))
       this.#errors.push(`${this.#file.locate([])}: must be an object with static_resources, or listeners and clusters`)
+    const listeners = this.#readAll('listeners', ListenerSchema, (message, problems): Listener | InboundListener | undefined => {
+      if (message.trafficDirection === TrafficDirection.INBOUND) return decodeInboundListener(message, problems)
+      if (isHttpListener(message)) return decodeListener(message, problems)
+      this.#runtime.logger.warn(`listener "${message.name}" of ${this.#file.path} has no HTTP connection manager and is skipped`)
+      return undefined
+    })
     const resources: StaticResources = {
-      listeners: this.#readAll('listeners', ListenerSchema, (message, problems) => {
-        if (isHttpListener(message)) return decodeListener(message, problems)
-        this.#runtime.logger.warn(
-          `listener "${message.name}" of ${this.#file.path} has no HTTP connection manager and is skipped`,
-        )
-        return undefined
-      }),
+      listeners: listeners.filter((each): each is Listener => !isInboundListener(each)),
+      inboundListeners: listeners.filter(isInboundListener),
       routeConfigurations: this.#readAll('routes', RouteConfigurationSchema, decodeRouteConfiguration),
       clusters: this.#readAll('clusters', ClusterSchema, decodeCluster),
       assignments: [

@@ -1,4 +1,5 @@
 import { DomainTable, withoutPort } from '../policies/domain-table.ts'
+import { type InboundListener, isInboundListener } from './model/inbound-listener.ts'
 import type { Listener } from './model/listener.ts'
 import type { TargetState } from './model/mesh-config.ts'
 import type { RouteConfiguration, VirtualHost } from './model/route.ts'
@@ -37,7 +38,7 @@ export class TargetNode {
     this.#unwatchListeners = listenerNames.map((name, index) =>
       source.watch('listener', name, {
         onResourceChanged: result => {
-          this.#listeners[index] = result
+          this.#listeners[index] = asClients(name, result)
           this.#resolve()
         },
         onAmbientError: error => {
@@ -113,6 +114,14 @@ export class TargetNode {
     if (candidate.kind === 'failed') this.candidateClusters = []
     this.#onChange()
   }
+}
+
+/** A name can be a client's or a server's, and not both. */
+function asClients(name: string, result: StatusOr<Listener | InboundListener>): StatusOr<Listener> {
+  if (!result.ok) return result
+  const { value } = result
+  if (!isInboundListener(value)) return { ok: true, value }
+  return { ok: false, error: { reason: 'invalid', message: `Listener ${JSON.stringify(name)}: is a server's` } }
 }
 
 /** The clusters that the virtual host of `authority` names. A cluster chosen by a request's header has no name yet. */

@@ -7,6 +7,7 @@ import type { AdsTransport } from './ads-transport.ts'
 import { type Bootstrap, xdsServerKey } from './bootstrap.ts'
 import { ConfigWatcher } from './config-watcher.ts'
 import { LastKnownGood, type LoadedConfig } from './last-known-good.ts'
+import { serverListenerName } from './listener-name.ts'
 import type { ConfigSource, MeshConfig } from './model/mesh-config.ts'
 import type { ResourceTypes } from './resource-type.ts'
 import { XdsClient } from './xds-client.ts'
@@ -82,7 +83,7 @@ class AdsConfigSource implements XdsConfigSource {
       ...(transport === undefined
         ? { fallbacks: others.map(each => ({ server: each, transport: new Http2AdsTransport(each, runtime.clock) })) }
         : {}),
-      loadTypes,
+      loadTypes: () => loadTypes(name => this.#watcher.isInbound(name)),
       onEvent: event => this.#onEvent(event),
     })
     this.#watcher = new ConfigWatcher({
@@ -103,6 +104,19 @@ class AdsConfigSource implements XdsConfigSource {
 
   unwatch(authority: string): void {
     this.#watcher.unwatch(authority)
+  }
+
+  inboundName(address: string): string | undefined {
+    const { serverListenerTemplate } = this.#options.bootstrap
+    return serverListenerTemplate === undefined ? undefined : serverListenerName(serverListenerTemplate, address)
+  }
+
+  watchInbound(name: string): void {
+    this.#watcher.watchInbound(name)
+  }
+
+  unwatchInbound(name: string): void {
+    this.#watcher.unwatchInbound(name)
   }
 
   onChange(listener: (config: MeshConfig) => void): () => void {
@@ -165,11 +179,11 @@ class AdsConfigSource implements XdsConfigSource {
   }
 }
 
-async function loadTypes(): Promise<ResourceTypes> {
+async function loadTypes(isInbound: (name: string) => boolean): Promise<ResourceTypes> {
   // Evaluating the generated types takes a while; what waits for the cached configuration goes first.
   await setImmediate()
-  const { resourceTypes } = await import('./resources/decode.ts')
-  return resourceTypes
+  const { resourceTypesOf } = await import('./resources/decode.ts')
+  return resourceTypesOf(isInbound)
 }
 
 /** Processes of one service that follow the same server share a file, whatever their ids. */

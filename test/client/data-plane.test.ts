@@ -78,7 +78,7 @@ describe('DataPlane', () => {
     while (answers.length < 50) await new Promise(resolve => setImmediate(resolve))
     source.set({ targets: reviewsTo('green') })
     source.replace({
-      targets: source.current.targets,
+      ...source.current,
       clusters: new Map([...source.current.clusters].filter(([name]) => name === 'green')),
     })
     const switched = answers.length

@@ -84,7 +84,7 @@ test('what cannot be used is not written', async t => {
   const failed = { kind: 'failed', reason: 'unavailable', message: '' } as const
   const store = open()
   store.save(
-    { targets: new Map([...tree.targets, ['x', failed]]), clusters: new Map([...tree.clusters, ['y', failed]]) },
+    { ...tree, targets: new Map([...tree.targets, ['x', failed]]), clusters: new Map([...tree.clusters, ['y', failed]]) },
     noVersions,
   )
   await store.flush()
@@ -161,7 +161,7 @@ test('a disk that cannot be written costs one warning', async t => {
 test('10,000 endpoints are written in slices and read again', async () => {
   const addresses = Array.from({ length: 10_000 }, (_, index) => `10.1.${index >> 8}.${index & 255}:80`)
   const { targets, clusters } = await treeOf('svc', ...addresses)
-  const saved: SavedConfig = { savedAt: 1, targets: new Map(), clusters: new Map(), versions: {} }
+  const saved: SavedConfig = { savedAt: 1, targets: new Map(), clusters: new Map(), inbound: new Map(), versions: {} }
   const [[, target] = assert.fail()] = targets
   const [[, cluster] = assert.fail()] = clusters
   assert.ok(target.kind === 'ready' && cluster.kind === 'ready')

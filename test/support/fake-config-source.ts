@@ -28,6 +28,17 @@ export class FakeConfigSource implements ConfigSource {
     this.watched.delete(authority)
   }
 
+  /** Servers are configured once a test sets this. */
+  inboundName: ConfigSource['inboundName'] = () => undefined
+
+  watchInbound(name: string): void {
+    this.calls.push(`watch inbound ${name}`)
+  }
+
+  unwatchInbound(name: string): void {
+    this.calls.push(`unwatch inbound ${name}`)
+  }
+
   onChange(listener: (config: MeshConfig) => void): () => void {
     this.#listeners.add(listener)
     return () => {
@@ -47,7 +58,7 @@ export class FakeConfigSource implements ConfigSource {
     for (const state of change.clusters ?? []) {
       if (state.kind === 'ready' && clusters instanceof Map) clusters.set(state.config.name, state)
     }
-    this.replace({ targets, clusters })
+    this.replace({ ...this.current, targets, clusters })
   }
 
   /** Replaces everything. */

@@ -1,5 +1,6 @@
 import type { ClusterConfig } from './cluster.ts'
 import type { ClusterLoadAssignment } from './endpoint.ts'
+import type { InboundListener } from './inbound-listener.ts'
 import type { Listener } from './listener.ts'
 import type { RouteConfiguration } from './route.ts'
 
@@ -12,7 +13,24 @@ export interface MeshConfig {
   readonly targets: ReadonlyMap<string, TargetState>
   /** Every cluster that a target's routes name. One that is still being discovered is absent. */
   readonly clusters: ReadonlyMap<string, ClusterState>
+  /** By the name of the listener, for each server of this process. One that is still being discovered is absent. */
+  readonly inbound: ReadonlyMap<string, InboundState>
 }
+
+/** What is known about a listener of a server. */
+export type InboundState =
+  | {
+      readonly kind: 'ready'
+      readonly listener: InboundListener
+      /** The routes that its chains name, by name; what is wrong with one fails the requests that need it. */
+      readonly routeConfigurations: ReadonlyMap<string, InboundRoutes>
+    }
+  | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string }
+
+/** What is known about a route configuration of a server. */
+export type InboundRoutes =
+  | { readonly kind: 'ready'; readonly routeConfiguration: RouteConfiguration }
+  | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string }
 
 /** What is known about an authority. A failure here fails the authority alone. */
 export type TargetState =
@@ -48,10 +66,22 @@ export interface ConfigSource {
   watch(authority: string): void
   /** Forgets an authority. Idempotent. */
   unwatch(authority: string): void
+  /**
+   * The name of the listener of a server that is bound to `address` (`IP:port`, `[IP]:port`); `undefined`: servers are not configured from here,
+   * and serve without.
+   */
+  inboundName(address: string): string | undefined
+  /**
+   * Asks for the listener of a server of this process. Idempotent. It appears in `current.inbound` once it and the routes that it names are
+   * resolved or failed.
+   */
+  watchInbound(name: string): void
+  /** Forgets it. Idempotent. */
+  unwatchInbound(name: string): void
   /** Called after each change of `current`. Returns what ends the subscription. */
   onChange(listener: (config: MeshConfig) => void): () => void
   close(): Promise<void>
 }
 
 /** The tree of a process that has asked for nothing. */
-export const emptyMeshConfig: MeshConfig = { targets: new Map(), clusters: new Map() }
+export const emptyMeshConfig: MeshConfig = { targets: new Map(), clusters: new Map(), inbound: new Map() }

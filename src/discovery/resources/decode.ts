@@ -8,12 +8,15 @@ import { RouteConfigurationSchema } from '../gen/envoy/config/route/v3/route_pb.
 import { ResourceSchema } from '../gen/envoy/service/discovery/v3/discovery_pb.ts'
 import type { ClusterConfig } from '../model/cluster.ts'
 import type { ClusterLoadAssignment } from '../model/endpoint.ts'
+import type { InboundListener } from '../model/inbound-listener.ts'
 import type { Listener } from '../model/listener.ts'
 import type { RouteConfiguration } from '../model/route.ts'
+import type { ResourceTypes } from '../resource-type.ts'
 import { typeUrlOf } from './any.ts'
 import { decodeCluster } from './cluster.ts'
 import { readClusterLoadAssignment } from './cluster-load-assignment-reader.ts'
 import type { Decoded } from './decoded.ts'
+import { decodeInboundListener } from './inbound-listener.ts'
 import { decodeListener } from './listener.ts'
 import { Problems } from './problems.ts'
 import { readRouteConfiguration } from './route-configuration.ts'
@@ -51,6 +54,27 @@ export const resourceTypes: {
   routeConfiguration: slicedResourceType(RouteConfigurationSchema, readRouteConfiguration),
   cluster: resourceType(ClusterSchema, decodeCluster),
   clusterLoadAssignment: slicedResourceType(ClusterLoadAssignmentSchema, readClusterLoadAssignment),
+}
+
+/**
+ * The same for a process that also serves: listeners of these names are read as a server's (gRFC A36).
+ *
+ * @param isInbound asked whenever a listener comes
+ */
+export function resourceTypesOf(isInbound: (name: string) => boolean): ResourceTypes {
+  const { listener: outbound } = resourceTypes
+  const inbound = resourceType(ListenerSchema, decodeInboundListener)
+  const typeOf = (bytes: Uint8Array): ResourceType<Listener | InboundListener> =>
+    isInbound(readName(bytes)) ? inbound : outbound
+  return {
+    ...resourceTypes,
+    listener: {
+      kind: outbound.kind,
+      typeUrl: outbound.typeUrl,
+      decode: bytes => typeOf(bytes).decode(bytes),
+      decodeInSlices: bytes => typeOf(bytes).decodeInSlices(bytes),
+    },
+  }
 }
 
 /** What an `Any` of a response holds: a resource, with the name and version of the `Resource` around it if there was one. */

@@ -1,15 +1,19 @@
 import type { HttpConnectionManager as HttpConnectionManagerMessage } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import type { HttpConnectionManager } from '../model/listener.ts'
 import { timeoutMs } from './duration.ts'
-import { decodeHttpFilters } from './http-filter.ts'
+import { decodeHttpFilters, type FilterSide } from './http-filter.ts'
 import type { Problems } from './problems.ts'
 import { decodeRouteConfiguration } from './route-configuration.ts'
 
-/** Decodes what a client obeys of `HttpConnectionManager`. */
-export function decodeHttpConnectionManager(message: HttpConnectionManagerMessage, problems: Problems): HttpConnectionManager {
+/** Decodes what is obeyed of `HttpConnectionManager`. */
+export function decodeHttpConnectionManager(
+  message: HttpConnectionManagerMessage,
+  problems: Problems,
+  side: FilterSide = 'client',
+): HttpConnectionManager {
   return {
     routes: decodeRoutes(message, problems),
-    filters: decodeHttpFilters(message.httpFilters, problems),
+    filters: decodeHttpFilters(message.httpFilters, problems, side),
     maxStreamDurationMs: timeoutMs(
       message.commonHttpProtocolOptions?.maxStreamDuration,
       problems.at('common_http_protocol_options'),

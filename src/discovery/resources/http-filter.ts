@@ -28,8 +28,15 @@ const withoutEffect: ReadonlySet<string> = new Set([
   'stats.PluginConfig',
 ])
 
+/** Who runs the filters: the process that calls, or the one that is called. */
+export type FilterSide = 'client' | 'server'
+
 /** Decodes `HttpConnectionManager.http_filters`: in order, names unique, the router last (gRFC A39) and left out of the result. */
-export function decodeHttpFilters(messages: readonly HttpFilterMessage[], problems: Problems): readonly HttpFilter[] {
+export function decodeHttpFilters(
+  messages: readonly HttpFilterMessage[],
+  problems: Problems,
+  side: FilterSide = 'client',
+): readonly HttpFilter[] {
   const filters: HttpFilter[] = []
   const names = new Set<string>()
   messages.forEach((message, index) => {
@@ -42,7 +49,7 @@ export function decodeHttpFilters(messages: readonly HttpFilterMessage[], proble
       return
     }
     if (isLast) problems.addAt('http_filters', 'must end with the router')
-    filters.push({ name: message.name, config: decodeHttpFilter(message, at) })
+    filters.push({ name: message.name, config: decodeHttpFilter(message, at, side) })
   })
   if (messages.length === 0) problems.addAt('http_filters', 'must end with the router')
   return filters
@@ -52,14 +59,14 @@ function isRouter({ configType }: HttpFilterMessage): boolean {
   return configType.case === 'typedConfig' && readTypedConfig(configType.value).type === RouterSchema.typeName
 }
 
-function decodeHttpFilter(message: HttpFilterMessage, problems: Problems): FilterConfig {
+function decodeHttpFilter(message: HttpFilterMessage, problems: Problems, side: FilterSide): FilterConfig {
   const { name, configType, isOptional, disabled } = message
   if (configType.case !== 'typedConfig') {
     const what = configType.case === undefined ? 'without typed_config' : 'by config_discovery'
     if (!isOptional) problems.add(`HTTP filter "${name}" ${what} is not supported`)
     return { kind: 'ignored', typeUrl: '' }
   }
-  const config = decodeFilterConfig(name, configType.value, isOptional, problems)
+  const config = decodeFilterConfig(name, configType.value, isOptional, problems, side)
   return disabled ? { kind: 'disabled' } : config
 }
 
@@ -81,13 +88,20 @@ function decodeOverride(name: string, any: Any, problems: Problems): FilterConfi
   return decodeFilterConfig(name, wrapper.config, wrapper.isOptional, problems)
 }
 
-function decodeFilterConfig(name: string, any: Any | undefined, isOptional: boolean, problems: Problems): FilterConfig {
+/** @param side `undefined`: of a route, which either may have */
+function decodeFilterConfig(
+  name: string,
+  any: Any | undefined,
+  isOptional: boolean,
+  problems: Problems,
+  side?: FilterSide,
+): FilterConfig {
   const typed: TypedConfig = readTypedConfig(any)
   if (typed.type === HTTPFaultSchema.typeName) {
     const fault = typed.as(HTTPFaultSchema, problems)
     if (fault !== undefined) return { kind: 'fault', fault: decodeFault(fault, problems) }
   } else if (!isOptional && !withoutEffect.has(typed.type)) {
-    problems.add(`HTTP filter "${name}" of type "${typed.type}" is not supported on a client and not optional`)
+    problems.add(`HTTP filter "${name}" of type "${typed.type}" is not supported on a ${side ?? 'client'} and not optional`)
   }
   return { kind: 'ignored', typeUrl: any?.typeUrl ?? '' }
 }

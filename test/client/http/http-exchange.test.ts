@@ -87,7 +87,7 @@ describe('an exchange that fails', () => {
   it('a cluster that was refused names the reason', async t => {
     const { dispatcher, source } = await meshOf(t)
     source.replace({
-      targets: source.current.targets,
+      ...source.current,
       clusters: new Map([['reviews-v1', { kind: 'failed', reason: 'invalid', message: 'Cluster "reviews-v1": bad' }]]),
     })
     const error = await meshError(request('http://reviews/', { dispatcher }), 'MESH_ERR_CLUSTER_NOT_FOUND', 'NC', 503)
