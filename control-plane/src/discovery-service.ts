@@ -17,7 +17,7 @@ export interface DiscoveryServiceOptions {
   /** Default 15010; 0 takes a free port. */
   readonly xdsPort?: number
   /** Allows plaintext on an address that others reach. Default false. */
-  readonly insecureBind?: boolean
+  readonly insecurePlaintext?: boolean
   /** How long a workload whose stream is gone stays. Default 5,000 ms. */
   readonly graceMs?: number
   /** Limits and delays of the pushes. */
@@ -83,7 +83,7 @@ export class DiscoveryService {
       settleMs: stored ? 0 : settleMs,
     })
     configuration.onChange(() => ads.update())
-    const server = new GrpcServer({ ...runtime, handlers: ads.handlers(), insecureBind: options.insecureBind ?? false })
+    const server = new GrpcServer({ ...runtime, handlers: ads.handlers(), insecurePlaintext: options.insecurePlaintext ?? false })
     try {
       const address = await server.listen(options.host ?? '127.0.0.1', options.xdsPort ?? 15_010)
       return new DiscoveryService(address, configuration, registry, file, ads, server)

@@ -5,7 +5,7 @@ import { serve } from './serve.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
 import { validate } from './validate.ts'
 
-const usage = `usage: inmesh serve --config DIR [--data DIR] [--host 127.0.0.1] [--xds-port 15010] [--insecure-bind] [--verbose]
+const usage = `usage: inmesh serve --config DIR [--data DIR] [--host 127.0.0.1] [--xds-port 15010] [--insecure-plaintext] [--verbose]
        inmesh validate DIR [-o text|json]`
 
 const commands: ReadonlyMap<string, (args: readonly string[], terminal: Terminal) => Promise<ExitCode>> = new Map([

@@ -15,7 +15,7 @@ export async function serve(args: readonly string[], terminal: Terminal): Promis
       data: { type: 'string' },
       host: { type: 'string', default: '127.0.0.1' },
       'xds-port': { type: 'string', default: '15010' },
-      'insecure-bind': { type: 'boolean', default: false },
+      'insecure-plaintext': { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
     },
   })
@@ -31,7 +31,7 @@ export async function serve(args: readonly string[], terminal: Terminal): Promis
     ...(values.data === undefined ? {} : { data: values.data }),
     host: values.host,
     xdsPort,
-    insecureBind: values['insecure-bind'],
+    insecurePlaintext: values['insecure-plaintext'],
     runtime: { clock: systemClock, logger },
   })
   logger.info(`serving xDS on ${controlPlane.xdsAddress}`)
