@@ -51,6 +51,9 @@ export class JoinTokens {
     return new JoinTokens(options, parseTokens(await options.store.readDocument('tokens')))
   }
 
+  /** Life of a token that is not asked to have another: 10 min. */
+  readonly defaultTtlMs = 10 * minuteMs
+
   /** Unused tokens, expired ones included until the next change. */
   get size(): number {
     return this.#tokens.size
@@ -61,10 +64,10 @@ export class JoinTokens {
    *
    * @param spiffeId `spiffe://TD/ns/NAMESPACE/sa/SERVICE-ACCOUNT`
    * @param pin of the root that signs
-   * @param ttlMs default 10 min
+   * @param ttlMs default {@link defaultTtlMs}
    * @throws {BadTokenRequestError} for other identities and lives, and when there are too many
    */
-  async create(spiffeId: string, pin: string, ttlMs = 10 * minuteMs): Promise<JoinToken> {
+  async create(spiffeId: string, pin: string, ttlMs = this.defaultTtlMs): Promise<JoinToken> {
     const { trustDomain, clock, maxTtlMs = 24 * 60 * minuteMs, maxTokens = 10_000 } = this.#options
     if (!isServiceIdentity(spiffeId, trustDomain))
       throw new BadTokenRequestError(`${spiffeId} is not spiffe://${trustDomain}/ns/NAMESPACE/sa/SERVICE-ACCOUNT`)

@@ -104,7 +104,7 @@ export class ServerCertificate implements ServerTls {
     this.#replace({
       key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
       // The root too: a client that has only its pin finds it there.
-      cert: issued.certificate + '\n' + issued.root,
+      cert: `${issued.certificate}\n${issued.root}`,
       ca: [...authority.bundle.roots],
       minVersion: 'TLSv1.3',
       maxVersion: 'TLSv1.3',
