@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../runtime.ts'
 import type { GrpcCall, GrpcHandler, PeerIdentity } from '../xds/grpc-call.ts'
-import { statusCode } from '../xds/status-code.ts'
+import { type StatusCode, statusCode } from '../xds/status-code.ts'
 import { clockSkewMs } from './certificate-fields.ts'
 
 /** Node fires timers beyond this at once. */
@@ -38,8 +38,7 @@ export class IdentifiedCalls {
         ...(listener.onEnd ? { onEnd: () => listener.onEnd?.() } : {}),
         onDrain: () => listener.onDrain(),
         onClose: () => {
-          entry.timer?.cancel()
-          this.#open.delete(entry)
+          this.#forget(entry)
           listener.onClose()
         },
       }
@@ -48,8 +47,8 @@ export class IdentifiedCalls {
 
   /** Ends the calls whose certificate does not count any more. */
   recheck(accepts: (identity: PeerIdentity) => boolean): void {
-    for (const { call, identity } of this.#open)
-      if (!accepts(identity)) call.end(statusCode.unauthenticated, 'the client certificate was revoked')
+    for (const entry of this.#open)
+      if (!accepts(entry.identity)) this.#end(entry, statusCode.unauthenticated, 'the client certificate was revoked')
   }
 
   /** Whether every caller's certificate was issued at this time or later, and with it all that came along. */
@@ -59,7 +58,17 @@ export class IdentifiedCalls {
 
   #expire(entry: IdentifiedCall): void {
     const leftMs = entry.identity.notAfterMs - this.#clock.wallNow()
-    if (leftMs <= 0) entry.call.end(statusCode.unavailable, 'the client certificate has expired: connect again with a new one')
+    if (leftMs <= 0) this.#end(entry, statusCode.unavailable, 'the client certificate has expired: connect again with a new one')
     else entry.timer = this.#clock.setTimeout(() => this.#expire(entry), Math.min(leftMs, longestTimerMs))
+  }
+
+  #end(entry: IdentifiedCall, code: StatusCode, message: string): void {
+    this.#forget(entry)
+    entry.call.end(code, message)
+  }
+
+  #forget(entry: IdentifiedCall): void {
+    entry.timer?.cancel()
+    this.#open.delete(entry)
   }
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import type { Runtime, Timer } from '../runtime.ts'
 import type { GrpcHandler } from '../xds/grpc-call.ts'
-import { GrpcServer } from '../xds/grpc-server.ts'
+import { GrpcServer, type GrpcServerOptions } from '../xds/grpc-server.ts'
 import { adminMethods } from './admin-methods.ts'
 import { AdminServer } from './admin-server.ts'
 import type { Authenticator } from './authenticators/authenticator.ts'
@@ -40,7 +40,8 @@ export interface ServiceAccountOptions {
 
 /** Options of {@link SecureEndpoint.start}. */
 export interface SecureEndpointOptions
-  extends Pick<CertificateAuthorityOptions, 'rootLifetimeMs' | 'defaultTtlMs' | 'maxTtlMs' | 'issuancesPerSecond'> {
+  extends Pick<CertificateAuthorityOptions, 'rootLifetimeMs' | 'defaultTtlMs' | 'maxTtlMs' | 'issuancesPerSecond'>,
+    Pick<GrpcServerOptions, 'keepaliveIntervalMs' | 'maxConnections'> {
   readonly runtime: Runtime
   readonly trustDomain: string
   /** Folder in which the authority outlives a restart, in `ca/`. Without one it is a new one at each start, and has no admin socket. */
@@ -94,7 +95,7 @@ export class SecureEndpoint {
     certificate: ServerCertificate,
     authenticators: readonly Authenticator[],
   ) {
-    const { runtime } = options
+    const { runtime, handlers, keepaliveIntervalMs, maxConnections } = options
     this.authority = authority
     this.tokens = tokens
     this.spiffeId = controlPlaneIdentity(authority.trustDomain)
@@ -103,9 +104,15 @@ export class SecureEndpoint {
     this.#startedAt = runtime.clock.now()
     const ownIdentity = this.spiffeId
     const service = new CertificateService({ ...runtime, authority, authenticators, ownIdentity })
-    const secured = Array.from(options.handlers, ([path, handler]) => [path, this.#calls.require(handler)] as const)
+    const secured = Array.from(handlers, ([path, handler]) => [path, this.#calls.require(handler)] as const)
     this.#parts = {
-      server: new GrpcServer({ ...runtime, tls: certificate, handlers: new Map([...secured, ...service.handlers()]) }),
+      server: new GrpcServer({
+        ...runtime,
+        ...(keepaliveIntervalMs === undefined ? {} : { keepaliveIntervalMs }),
+        ...(maxConnections === undefined ? {} : { maxConnections }),
+        tls: certificate,
+        handlers: new Map([...secured, ...service.handlers()]),
+      }),
       bundles: new BundleEndpoint({ ...runtime, tls: certificate, bundle: () => authority.bundle }),
       admin: new AdminServer(adminMethods({ authority, tokens, ...runtime, ownIdentity, advance: () => this.advanceRotation() })),
       certificate,
