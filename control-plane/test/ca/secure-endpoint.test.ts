@@ -7,6 +7,8 @@ import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { create, toBinary } from '@bufbuild/protobuf'
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import { Client, credentials, Metadata, status } from '@grpc/grpc-js'
 import { DeltaDiscoveryRequestSchema } from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
 import { parseJoinToken } from 'inmesh/security/join-token'
 import { findPinnedRoot } from '../../../src/security/pinned-root.ts'
@@ -279,4 +281,27 @@ test('a client that speaks HTTP/1.1 or plaintext is refused, and others go on', 
   await assert.rejects(presentedBy(endpoint.address, { ALPNProtocols: ['http/1.1'] }), /application protocol/)
   const { session } = await openAs()
   await openXds(session)
+})
+
+test('an ordinary gRPC client gets a certificate', async t => {
+  const { endpoint } = await start(t)
+  const { bearer } = await endpoint.tokens.create(reviews, endpoint.authority.pin)
+  const roots = Buffer.from(endpoint.authority.bundle.roots.join('\n'))
+  const port = endpoint.address.split(':').at(-1)
+  const client = new Client(`localhost:${port}`, credentials.createSsl(roots))
+  t.after(() => client.close())
+  const metadata = new Metadata()
+  metadata.set('authorization', `Bearer ${bearer}`)
+  const ask = () =>
+    new Promise<Buffer>((resolve, reject) => {
+      const path = '/istio.v1.auth.IstioCertificateService/CreateCertificate'
+      const same = (bytes: Buffer) => bytes
+      client.makeUnaryRequest(path, same, same, request, metadata, (error, answer) =>
+        error ? reject(error) : resolve(answer ?? same(Buffer.alloc(0))),
+      )
+    })
+  const { csr } = await certificateRequest()
+  const request = Buffer.from(new BinaryWriter().tag(1, WireType.LengthDelimited).string(csr).finish())
+  assert.match((await ask()).toString(), /-----BEGIN CERTIFICATE-----/)
+  await assert.rejects(ask(), { code: status.UNAUTHENTICATED, details: 'request authentication failure' })
 })
