@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { MemoryCaStore } from '../../src/ca/memory-ca-store.ts'
 import {
   activated,
   bundleOf,
@@ -150,4 +151,28 @@ test('listeners hear of each change of the bundle and of the signer', async () =
   authority.requestRotation()
   await authority.advanceRotation(() => false, 0)
   assert.equal(versions.length, 3)
+})
+
+test('a leaf that is signed while the next root takes over counts for the root that signed it', async () => {
+  class SlowStore extends MemoryCaStore {
+    override async writeDocument(name: string, document: unknown): Promise<void> {
+      await new Promise(resolve => setImmediate(resolve))
+      await super.writeDocument(name, document)
+    }
+  }
+  const { authority } = await openAuthority({ store: new SlowStore() })
+  authority.requestRotation()
+  await authority.advanceRotation(() => false, 0)
+  const advancing = authority.advanceRotation(() => true, 0)
+  const issuing = []
+  for (let turn = 0; turn < 6; turn++) {
+    issuing.push(authority.issue(issueRequest({ ttlMs: 30 * dayMs })))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  await advancing
+  const roots = bundleOf(authority.rotation)
+  for (const { root: signer, notAfterMs } of await Promise.all(issuing)) {
+    const record = roots.find(({ certificatePem }) => certificatePem === signer) ?? assert.fail('pruned with a live leaf')
+    assert.ok(record.lastLeafNotAfterMs >= notAfterMs)
+  }
 })
