@@ -165,6 +165,8 @@ test('a leaf that is signed while the next root takes over counts for the root t
   await authority.advanceRotation(() => false, 0)
   const advancing = authority.advanceRotation(() => true, 0)
   const issuing = []
+  // The step has begun and is not written down yet.
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
   for (let turn = 0; turn < 6; turn++) {
     issuing.push(authority.issue(issueRequest({ ttlMs: 30 * dayMs })))
     await new Promise(resolve => setImmediate(resolve))
