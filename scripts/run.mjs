@@ -77,7 +77,7 @@ const generate = () =>
   )
 
 /** The modules of the SDK's `exports`; what else it has is bundled into files beside them (docs/decisions/0004). */
-const entries = ['index', 'register', 'otel']
+const entries = ['index', 'register', 'otel', 'security/join-token']
 /** Modules that only benchmarks load from outside. */
 const innerEntries = ['client/http/fetch', 'client/router', 'client/endpoint']
 

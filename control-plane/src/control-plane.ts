@@ -1,3 +1,4 @@
+import type { SecureEndpoint } from './ca/secure-endpoint.ts'
 import { DiscoveryService, type DiscoveryServiceOptions } from './discovery-service.ts'
 import { FileConfiguration } from './file-configuration.ts'
 import { type Runtime, silentLogger, systemClock } from './runtime.ts'
@@ -15,6 +16,8 @@ export interface ControlPlaneOptions extends Omit<DiscoveryServiceOptions, 'runt
 export interface ControlPlane {
   /** `host:port` of the xDS server. */
   readonly xdsAddress: string
+  /** The certificate authority and the server of mutual TLS, where there is one. */
+  readonly secure: SecureEndpoint | undefined
   /** Every connected client and what it accepted or refused. */
   clients(): readonly ClientStatus[]
   /** Ends the streams so that clients reconnect elsewhere, writes the registry down and stops. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { SecureEndpoint, type SecureEndpointOptions } from './ca/secure-endpoint.ts'
 import type { Configuration } from './configuration.ts'
 import { RegistryFile } from './registry/registry-file.ts'
 import { WorkloadRegistry } from './registry/workload-registry.ts'
@@ -7,17 +8,22 @@ import { AdsServer, type AdsServerOptions } from './xds/ads-server.ts'
 import type { ClientStatus } from './xds/client-status.ts'
 import { GrpcServer } from './xds/grpc-server.ts'
 
+/** How certificates are issued and xDS is served over mutual TLS; the rest is that of {@link DiscoveryServiceOptions}. */
+export type SecureOptions = Omit<SecureEndpointOptions, 'runtime' | 'data' | 'handlers'>
+
 /** How a configuration is served. */
 export interface DiscoveryServiceOptions {
   readonly runtime: Runtime
-  /** Folder in which the registry outlives a restart. Without one, it starts empty. */
+  /** Folder in which the registry and the certificate authority outlive a restart. Without one, they start empty. */
   readonly data?: string
   /** Default `127.0.0.1`. */
   readonly host?: string
   /** Default 15010; 0 takes a free port. */
   readonly xdsPort?: number
   /** Allows plaintext on an address that others reach. Default false. */
-  readonly insecureBind?: boolean
+  readonly insecurePlaintext?: boolean
+  /** Serves xDS and certificates over mutual TLS as well. Without it there is plaintext only. */
+  readonly secure?: SecureOptions
   /** How long a workload whose stream is gone stays. Default 5,000 ms. */
   readonly graceMs?: number
   /** Limits and delays of the pushes. */
@@ -39,6 +45,8 @@ export class DiscoveryService {
   readonly #file: RegistryFile | undefined
   readonly #ads: AdsServer
   readonly #server: GrpcServer
+  /** The certificate authority and the server of mutual TLS, where there is one. */
+  readonly secure: SecureEndpoint | undefined
 
   private constructor(
     xdsAddress: string,
@@ -47,6 +55,7 @@ export class DiscoveryService {
     file: RegistryFile | undefined,
     ads: AdsServer,
     server: GrpcServer,
+    secure: SecureEndpoint | undefined,
   ) {
     this.xdsAddress = xdsAddress
     this.#configuration = configuration
@@ -54,6 +63,7 @@ export class DiscoveryService {
     this.#file = file
     this.#ads = ads
     this.#server = server
+    this.secure = secure
   }
 
   /**
@@ -83,11 +93,14 @@ export class DiscoveryService {
       settleMs: stored ? 0 : settleMs,
     })
     configuration.onChange(() => ads.update())
-    const server = new GrpcServer({ ...runtime, handlers: ads.handlers(), insecureBind: options.insecureBind ?? false })
+    const handlers = ads.handlers()
+    const server = new GrpcServer({ ...runtime, handlers, insecurePlaintext: options.insecurePlaintext ?? false })
     try {
       const address = await server.listen(options.host ?? '127.0.0.1', options.xdsPort ?? 15_010)
-      return new DiscoveryService(address, configuration, registry, file, ads, server)
+      const secure = options.secure && (await startSecure(options.secure, { runtime, data, handlers }))
+      return new DiscoveryService(address, configuration, registry, file, ads, server, secure)
     } catch (error) {
+      await server.close()
       ads.close()
       registry.close()
       throw error
@@ -103,8 +116,15 @@ export class DiscoveryService {
   async close(): Promise<void> {
     this.#configuration.close()
     this.#ads.close()
-    await this.#server.close()
+    await Promise.all([this.#server.close(), this.secure?.close()])
     await this.#file?.flush()
     this.#registry.close()
   }
+}
+
+function startSecure(
+  options: SecureOptions,
+  { runtime, data, handlers }: Pick<SecureEndpointOptions, 'runtime' | 'handlers'> & { readonly data: string | undefined },
+): Promise<SecureEndpoint> {
+  return SecureEndpoint.start({ ...options, runtime, handlers, ...(data === undefined ? {} : { data }) })
 }

@@ -1,16 +1,25 @@
 import { BadConfigurationError } from '../file-configuration.ts'
 import { formatProblem } from '../sources/problem.ts'
+import { ca } from './ca.ts'
 import { type ExitCode, exitCode, UsageError } from './exit-code.ts'
 import { serve } from './serve.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
+import { token } from './token.ts'
 import { validate } from './validate.ts'
 
-const usage = `usage: inmesh serve --config DIR [--data DIR] [--host 127.0.0.1] [--xds-port 15010] [--insecure-bind] [--verbose]
-       inmesh validate DIR [-o text|json]`
+const usage = `usage: inmesh serve --config DIR [--data DIR] [--host 127.0.0.1] [--xds-port 15010] [--insecure-plaintext] [--verbose]
+              [--trust-domain TD [--secure-host HOST] [--secure-port 15012] [--bundle-port 15013] [--server-name NAME]...
+               [--token-issuer URL --token-jwks URL|FILE [--token-audience inmesh] [--token-jwks-ca FILE]]]
+       inmesh validate DIR [-o text|json]
+       inmesh token create --data DIR (--service NAME [--namespace default] | --identity spiffe://...) [--ttl 10m]
+       inmesh ca status|rotate --data DIR
+       inmesh ca revoke --data DIR --serial HEX`
 
 const commands: ReadonlyMap<string, (args: readonly string[], terminal: Terminal) => Promise<ExitCode>> = new Map([
   ['serve', serve],
   ['validate', validate],
+  ['token', token],
+  ['ca', ca],
 ])
 
 /** Runs one command line and gives its exit code. `serve` ends at SIGTERM or SIGINT. */

@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util'
 import { startControlPlane } from '../control-plane.ts'
 import { systemClock } from '../runtime.ts'
 import { type ExitCode, exitCode, UsageError } from './exit-code.ts'
+import { portOf } from './port.ts'
+import { secureFlags, secureOptions } from './secure-flags.ts'
 import type { Terminal } from './terminal.ts'
 import { textLogger } from './text-logger.ts'
 
@@ -15,14 +17,14 @@ export async function serve(args: readonly string[], terminal: Terminal): Promis
       data: { type: 'string' },
       host: { type: 'string', default: '127.0.0.1' },
       'xds-port': { type: 'string', default: '15010' },
-      'insecure-bind': { type: 'boolean', default: false },
+      'insecure-plaintext': { type: 'boolean', default: false },
+      ...secureFlags,
       verbose: { type: 'boolean', default: false },
     },
   })
   if (!values.config) throw new UsageError('--config DIR is required')
-  const xdsPort = Number(values['xds-port'])
-  if (!/^\d+$/.test(values['xds-port']) || xdsPort > 65_535)
-    throw new UsageError(`--xds-port: ${values['xds-port']} is not a port`)
+  const xdsPort = portOf('xds-port', values['xds-port'])
+  const secure = secureOptions(values)
 
   const logger = textLogger(terminal, systemClock, values.verbose)
   const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
@@ -31,10 +33,17 @@ export async function serve(args: readonly string[], terminal: Terminal): Promis
     ...(values.data === undefined ? {} : { data: values.data }),
     host: values.host,
     xdsPort,
-    insecureBind: values['insecure-bind'],
+    ...(secure ? { secure } : {}),
+    insecurePlaintext: values['insecure-plaintext'],
     runtime: { clock: systemClock, logger },
   })
   logger.info(`serving xDS on ${controlPlane.xdsAddress}`)
+  if (controlPlane.secure) {
+    const { address, bundleAddress, spiffeId } = controlPlane.secure
+    logger.info(
+      `serving xDS and certificates over TLS on ${address} as ${spiffeId}, the trust bundle on https://${bundleAddress}`,
+    )
+  }
   await stopped
   logger.info('draining')
   await controlPlane.close()

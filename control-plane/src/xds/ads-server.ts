@@ -175,6 +175,7 @@ export class AdsServer implements AdsStreamHost {
     return Array.from(this.#streams, stream => ({
       nodeId: stream.nodeId,
       peer: stream.peer,
+      identity: stream.peerIdentity,
       userAgent: stream.userAgent,
       protocol: stream.protocol,
       view: stream.view?.key ?? '',

@@ -29,6 +29,8 @@ const maxTypes = 32
 export class AdsStream implements GrpcCallListener {
   readonly protocol: XdsProtocol
   readonly peer: string
+  /** SPIFFE ID of the client's certificate; `undefined` in plaintext. */
+  readonly peerIdentity: string | undefined
   nodeId = ''
   userAgent = ''
   readonly connectedAtMs: number
@@ -49,6 +51,7 @@ export class AdsStream implements GrpcCallListener {
   constructor(protocol: XdsProtocol, call: GrpcCall, host: AdsStreamHost) {
     this.protocol = protocol
     this.peer = call.peer
+    this.peerIdentity = call.peerIdentity?.spiffeId
     this.connectedAtMs = host.clock.wallNow()
     this.#host = host
     this.#call = call

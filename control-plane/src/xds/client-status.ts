@@ -15,6 +15,8 @@ export interface TypeStatus {
 export interface ClientStatus {
   readonly nodeId: string
   readonly peer: string
+  /** SPIFFE ID of its certificate; `undefined` in plaintext. */
+  readonly identity: string | undefined
   readonly userAgent: string
   readonly protocol: 'sotw' | 'delta'
   readonly view: string

@@ -1,10 +1,23 @@
 import { constants as http2, type ServerHttp2Stream } from 'node:http2'
 import { type StatusCode, statusCode } from './status-code.ts'
 
-/** One bidirectional streaming call as its handler sees it. */
+/** Who is at the other end of a connection, as its certificate says. Only ever made from a certificate that was checked. */
+export interface PeerIdentity {
+  readonly spiffeId: string
+  /** Of the certificate, lower-case hexadecimal. */
+  readonly serial: string
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+/** One streaming or unary call as its handler sees it. */
 export interface GrpcCall {
   /** `address:port` of the client. */
   readonly peer: string
+  /** Absent in plaintext and without a valid client certificate. */
+  readonly peerIdentity?: PeerIdentity | undefined
+  /** The header of that name. Absent when the client sent none. */
+  readonly authorization?: string | undefined
   /** Whether the client reads slower than it is written to. */
   readonly congested: boolean
   /** Writes one message that already has its gRPC header. */
@@ -16,6 +29,8 @@ export interface GrpcCall {
 /** What a handler wants to hear of its call. */
 export interface GrpcCallListener {
   onMessage(message: Uint8Array): void
+  /** The client sends no more. Without it the call then ends with OK. */
+  onEnd?(): void
   /** A congested client can take more. */
   onDrain(): void
   /** The call is over, for whatever reason. Called once. */
@@ -27,17 +42,24 @@ export type GrpcHandler = (call: GrpcCall) => GrpcCallListener
 
 const headerLength = 5
 
+/** What a {@link Http2Call} knows of its client. */
+export type CallCredentials = Pick<GrpcCall, 'peerIdentity' | 'authorization'>
+
 /** A {@link GrpcCall} over one HTTP/2 stream. */
 export class Http2Call implements GrpcCall {
   readonly peer: string
+  readonly peerIdentity: PeerIdentity | undefined
+  readonly authorization: string | undefined
   readonly #stream: ServerHttp2Stream
   readonly #maxRequestBytes: number
   #listener: GrpcCallListener | undefined
   #rest: Buffer | undefined
   #over = false
 
-  constructor(stream: ServerHttp2Stream, maxRequestBytes: number) {
+  constructor(stream: ServerHttp2Stream, maxRequestBytes: number, credentials: CallCredentials = {}) {
     this.#stream = stream
+    this.peerIdentity = credentials.peerIdentity
+    this.authorization = credentials.authorization
     this.#maxRequestBytes = maxRequestBytes
     const { remoteAddress = '', remotePort = 0 } = stream.session?.socket ?? {}
     this.peer = `${remoteAddress}:${remotePort}`
@@ -60,7 +82,7 @@ export class Http2Call implements GrpcCall {
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
     stream.on('data', (chunk: Buffer) => this.#receive(chunk))
     stream.on('drain', () => listener.onDrain())
-    stream.on('end', () => this.end(statusCode.ok, ''))
+    stream.on('end', () => (listener.onEnd ? listener.onEnd() : this.end(statusCode.ok, '')))
   }
 
   write(frame: Uint8Array): void {

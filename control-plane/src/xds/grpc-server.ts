@@ -1,15 +1,20 @@
 import { once } from 'node:events'
 import {
+  createSecureServer,
   createServer,
+  type Http2SecureServer,
   type Http2Server,
+  type Http2Session,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { isIP } from 'node:net'
+import { createSecureContext, TLSSocket } from 'node:tls'
 import type { Clock, Logger, Timer } from '../runtime.ts'
-import { type GrpcHandler, Http2Call } from './grpc-call.ts'
+import { type GrpcHandler, Http2Call, type PeerIdentity } from './grpc-call.ts'
+import type { ServerTls } from './server-tls.ts'
 import { statusCode } from './status-code.ts'
 
 /** Options of {@link GrpcServer}. */
@@ -26,44 +31,77 @@ export interface GrpcServerOptions {
   readonly maxConnections?: number
   /** Pause between keepalive pings. Default 30,000 ms; a client silent for as long again is cut off. 0 turns them off. */
   readonly keepaliveIntervalMs?: number
+  /** Without it the server speaks plaintext. */
+  readonly tls?: ServerTls
   /** Allows plaintext on an address that others reach. Default false. */
-  readonly insecureBind?: boolean
+  readonly insecurePlaintext?: boolean
 }
 
+/** Longest TLS handshake; Node's default is 120 s. */
+const handshakeTimeoutMs = 10_000
+
 /**
- * The server half of gRPC over HTTP/2 in plaintext, for bidirectional streams of uncompressed messages: what a control plane needs of
- * gRPC, at about two thirds of the CPU of the full library.
+ * The server half of gRPC over HTTP/2, for streaming and unary calls of uncompressed messages: what a control plane needs of gRPC, at
+ * about two thirds of the CPU of the full library.
  */
 export class GrpcServer {
-  readonly #server: Http2Server
+  readonly #server: Http2Server | Http2SecureServer
   readonly #options: GrpcServerOptions
   readonly #sessions = new Map<ServerHttp2Session, boolean>()
+  readonly #identities = new WeakMap<Http2Session, PeerIdentity>()
   readonly #calls = new Set<Http2Call>()
   #keepalive: Timer | undefined
   #draining = false
 
   constructor(options: GrpcServerOptions) {
     this.#options = options
-    this.#server = createServer({
+    const http2Options = {
       // A response may be many megabytes long; Node's default of 10 MB would refuse further streams meanwhile.
       maxSessionMemory: 128,
       settings: { maxConcurrentStreams: options.maxStreamsPerConnection ?? 100, initialWindowSize: 1024 * 1024 },
-    })
+    }
+    const { tls } = options
+    this.#server = tls ? this.#createSecure(tls, http2Options) : createServer(http2Options)
     this.#server.maxConnections = options.maxConnections ?? 10_000
-    this.#server.on('session', session => this.#accept(session))
-    this.#server.on('stream', (stream, headers) => this.#begin(stream, headers))
-    this.#server.on('sessionError', error => options.logger.debug('xds connection failed', { error: error.message }))
+    this.#server.on('session', (session: ServerHttp2Session) => this.#accept(session))
+    this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]) =>
+      this.#begin(stream, headers, raw),
+    )
+    this.#server.on('sessionError', (error: Error) => this.#connectionFailed(error))
+  }
+
+  #createSecure(tls: ServerTls, http2Options: object): Http2SecureServer {
+    const server = createSecureServer({
+      ...http2Options,
+      ...tls.context,
+      requestCert: true,
+      // Callers without a certificate may ask for one; what needs one is for the handlers to say.
+      rejectUnauthorized: false,
+      handshakeTimeout: handshakeTimeoutMs,
+    })
+    server.on('tlsClientError', error => this.#connectionFailed(error))
+    const unsubscribe = tls.onChange(() => {
+      try {
+        // Made once to see that it can be: setSecureContext has already forgotten the old one when it throws.
+        createSecureContext(tls.context)
+        server.setSecureContext(tls.context)
+      } catch (error) {
+        this.#options.logger.error('the new server certificate cannot be used, the old one stays', { error: String(error) })
+      }
+    })
+    server.on('close', unsubscribe)
+    return server
   }
 
   /**
    * Binds and listens.
    *
    * @returns the bound address as `host:port`
-   * @throws when `host` is not loopback and {@link GrpcServerOptions.insecureBind} is off
+   * @throws in plaintext when `host` is not loopback and {@link GrpcServerOptions.insecurePlaintext} is off
    */
   async listen(host: string, port: number): Promise<string> {
-    if (!isLoopback(host) && !this.#options.insecureBind) {
-      throw new Error(`xDS in plaintext is served on loopback only, not on ${host}; --insecure-bind allows it`)
+    if (!this.#options.tls && !isLoopback(host) && !this.#options.insecurePlaintext) {
+      throw new Error(`xDS in plaintext is served on loopback only, not on ${host}; --insecure-plaintext allows it`)
     }
     this.#server.listen(port, host)
     await once(this.#server, 'listening')
@@ -90,8 +128,24 @@ export class GrpcServer {
 
   #accept(session: ServerHttp2Session): void {
     this.#sessions.set(session, true)
-    session.on('error', error => this.#options.logger.debug('xds connection failed', { error: error.message }))
+    session.on('error', error => this.#connectionFailed(error))
     session.on('close', () => this.#sessions.delete(session))
+    const { socket } = session
+    const { tls } = this.#options
+    if (!tls || !(socket instanceof TLSSocket) || !socket.authorized) return
+    const certificate = socket.getPeerX509Certificate()
+    const identity = certificate && tls.identify(certificate, `${socket.remoteAddress}:${socket.remotePort}`)
+    if (identity) this.#identities.set(session, identity)
+  }
+
+  /** The identity of a connection, as long as it holds. */
+  #identityOf(session: Http2Session | undefined): PeerIdentity | undefined {
+    const identity = session && this.#identities.get(session)
+    return identity && this.#options.tls?.accepts(identity) ? identity : undefined
+  }
+
+  #connectionFailed(error: Error): void {
+    this.#options.logger.debug('xds connection failed', { error: error.message })
   }
 
   #scheduleKeepalive(): void {
@@ -111,12 +165,15 @@ export class GrpcServer {
     }, intervalMs)
   }
 
-  #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const call = new Http2Call(stream, this.#options.maxRequestBytes ?? 4 * 1024 * 1024)
+  #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void {
+    const credentials = { peerIdentity: this.#identityOf(stream.session), authorization: headers.authorization }
+    const call = new Http2Call(stream, this.#options.maxRequestBytes ?? 4 * 1024 * 1024, credentials)
     const handler = this.#options.handlers.get(headers[':path'] ?? '')
     if (headers[':method'] !== 'POST' || !headers['content-type']?.startsWith('application/grpc')) {
       stream.respond({ ':status': 415 }, { endStream: true })
     } else if (!handler) call.end(statusCode.unimplemented, `no method ${headers[':path']}`)
+    else if (raw.filter((name, index) => index % 2 === 0 && name === 'authorization').length > 1)
+      call.end(statusCode.unauthenticated, 'more than one authorization header')
     else if (this.#draining) call.end(statusCode.unavailable, 'the control plane is shutting down')
     else {
       this.#calls.add(call)

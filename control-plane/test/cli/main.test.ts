@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { parseJoinToken } from 'inmesh/security/join-token'
 import { main } from '../../src/cli/main.ts'
+import { startControlPlane } from '../../src/control-plane.ts'
 
 const good = `apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -74,6 +76,24 @@ test('wrong usage ends with 64 and a folder that is not there with 1', async () 
     assert.match(err, /usage:/)
   }
   assert.equal((await run('serve', '--config', 'x', '--xds-port', '80x')).code, 64)
+  for (const flags of [
+    ['--trust-domain', 'Not.One'],
+    ['--trust-domain', 'mesh.test', '--secure-port', 'x'],
+    ['--trust-domain', 'mesh.test', '--token-issuer', 'https://issuer'],
+  ])
+    assert.equal((await run('serve', '--config', 'x', ...flags)).code, 64, flags.join(' '))
+  for (const argv of [
+    ['token', 'create', '--data', 'x'],
+    ['token', 'create', '--service', 'a'],
+    ['token', 'create', '--data', 'x', '--service', 'a', '--identity', 'b'],
+    ['token', 'create', '--data', 'x', '--service', 'a', '--ttl', '10'],
+    ['token', 'burn', '--data', 'x', '--service', 'a'],
+    ['ca', '--data', 'x'],
+    ['ca', 'status'],
+    ['ca', 'revoke', '--data', 'x'],
+    ['ca', 'burn', '--data', 'x'],
+  ])
+    assert.equal((await run(...argv)).code, 64, argv.join(' '))
   assert.equal((await run('validate', '/nowhere/at/all')).code, 1)
 })
 
@@ -90,6 +110,52 @@ test('serve refuses a folder with errors and an address that others reach', asyn
   const open = await run('serve', '--config', await folder(t, { 'a.yaml': good }), '--host', '0.0.0.0', '--xds-port', '0')
   assert.equal(open.code, 1)
   assert.match(open.err, /loopback/)
+})
+
+test('token and ca say that no control plane runs on the folder', async t => {
+  const { code, err } = await run('token', 'create', '--data', await folder(t, {}), '--service', 'reviews')
+  assert.equal(code, 1)
+  assert.match(err, /no control plane/)
+})
+
+test('token create and ca talk to the control plane that runs on the folder', async t => {
+  const data = await folder(t, {})
+  const config = await folder(t, { 'a.yaml': good })
+  const controlPlane = await startControlPlane({
+    config,
+    data,
+    xdsPort: 0,
+    secure: { trustDomain: 'mesh.test', port: 0, bundlePort: 0 },
+  })
+  t.after(() => controlPlane.close())
+  const { authority, tokens } = controlPlane.secure ?? assert.fail()
+
+  const made = await run('token', 'create', '--data', data, '--service', 'reviews', '--namespace', 'shop', '--ttl', '1h30m')
+  assert.equal(made.code, 0)
+  assert.match(made.err, /^for spiffe:\/\/mesh\.test\/ns\/shop\/sa\/reviews, once, until \d{4}-/)
+  assert.equal(tokens.verify(made.out)?.spiffeId, 'spiffe://mesh.test/ns/shop/sa/reviews')
+  assert.equal(parseJoinToken(made.out)?.pin, authority.pin)
+
+  for (const flags of [
+    ['--identity', 'spiffe://other.test/ns/a/sa/b'],
+    ['--identity', 'spiffe://mesh.test/ns/inmesh-system/sa/control-plane'],
+    ['--service', '../x'],
+    ['--service', 'x', '--ttl', '48h'],
+  ]) {
+    const refused = await run('token', 'create', '--data', data, ...flags)
+    assert.deepEqual([refused.code, refused.out], [1, ''], flags.join(' '))
+  }
+
+  const status = JSON.parse((await run('ca', 'status', '--data', data)).out)
+  assert.deepEqual([status.trustDomain, status.bundleVersion, status.roots.length, status.unusedTokens], ['mesh.test', 1, 1, 1])
+  const rotated = JSON.parse((await run('ca', 'rotate', '--data', data)).out)
+  assert.deepEqual(
+    rotated.roots.map(({ role }: { role: string }) => role),
+    ['signing', 'next'],
+  )
+  assert.equal((await run('ca', 'revoke', '--data', data, '--serial', '0A:1b')).code, 0)
+  assert.ok(authority.isRevoked('0a1b'))
+  assert.equal((await run('ca', 'revoke', '--data', data, '--serial', 'zz')).code, 1)
 })
 
 test('serve follows the folder, refuses a bad change by file, line and field, and drains at SIGTERM', async t => {
