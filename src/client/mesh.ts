@@ -6,10 +6,14 @@ import { MeshError } from '../errors.ts'
 import type { ErrorRateBreaker, ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
 import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
+import { Identities } from '../security/identities.ts'
+import { DownstreamSecurity } from '../server/downstream-security.ts'
 import { GrpcRegistration } from '../server/grpc-registration.ts'
 import type { GrpcServer, GrpcWorkload, ServeGrpcOptions } from '../server/grpc-server.ts'
 import { Inbound } from '../server/inbound.ts'
 import { createMeshServer, type MeshServer, type ServerEnvironment, ServerRegistration } from '../server/mesh-server.ts'
+import { RequestGate } from '../server/request-gate.ts'
+import type { ServerGateEnvironment } from '../server/server-gate.ts'
 import { accessLogFrom } from '../telemetry/access-log.ts'
 import { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -182,8 +186,17 @@ class RunningMesh implements Mesh {
     this.#xds = found.kind === 'xds' ? found.source : null
     const own = options.telemetry instanceof MeshTelemetry ? options.telemetry : meshTelemetry(env, runtime)
     this.telemetry = own
-    this.inbound = new Inbound(own)
-    this.#servers = serverEnvironment(this.inbound, runtime, this.#xds, env)
+    const identities = new Identities()
+    const gate: ServerGateEnvironment = {
+      ...runtime,
+      source: found.source,
+      security: new DownstreamSecurity(runtime.clock, identities),
+      requests: new RequestGate(runtime.random, runtime.logger),
+      telemetry: own,
+      requiresListener: found.kind !== 'xds' || found.bootstrap.requiresServerListener || !identities.isEmpty,
+    }
+    this.inbound = new Inbound(own, gate.requests)
+    this.#servers = serverEnvironment(this.inbound, runtime, this.#xds, gate, env)
     const telemetry = options.telemetry ?? own
     this.#runtime = runtime
     this.#wheel = new TimerWheel(runtime.clock)
@@ -193,7 +206,7 @@ class RunningMesh implements Mesh {
       clusters: new ClusterManager({
         runtime,
         lookup,
-        security: new UpstreamSecurity(runtime.clock),
+        security: new UpstreamSecurity(runtime.clock, identities),
         onEvent: event => this.#events.emit(event.kind, event),
         onHealth: event => this.#events.emit('health', event),
         ...(breakers === null ? undefined : { errorRateBreaker: () => new breakers(runtime.clock, options.errorRateBreaker) }),
@@ -333,7 +346,7 @@ class DisabledMesh implements Mesh {
     this.fetch = createFetch(previous)
     this.#telemetry = meshTelemetry(env, runtime)
     this.inbound = new Inbound(this.#telemetry)
-    this.#servers = serverEnvironment(this.inbound, runtime, null, env)
+    this.#servers = serverEnvironment(this.inbound, runtime, null, null, env)
   }
 
   channel(target: string, options?: MeshChannelOptions): Channel {
@@ -397,11 +410,12 @@ function serverEnvironment(
   inbound: Inbound,
   { clock }: Runtime,
   xds: XdsConfigSource | null,
+  gate: ServerGateEnvironment | null,
   env: Environment,
 ): ServerEnvironment {
   const service = env.INMESH_SERVICE
   const registrar = xds === null || service === undefined || service === '' ? null : new XdsRegistrar(xds, service)
-  return { inbound, clock, registrar, address: env.INMESH_ADDRESS }
+  return { inbound, clock, registrar, gate, address: env.INMESH_ADDRESS }
 }
 
 function hostRule(found: FoundSource, patterns: readonly string[] | undefined): HostRule {

@@ -21,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** A source, and what else it can do. */
 export type FoundSource =
   | { readonly kind: 'static'; readonly source: ConfigSource; readonly domains: readonly string[] }
-  | { readonly kind: 'xds'; readonly source: XdsConfigSource }
+  | { readonly kind: 'xds'; readonly source: XdsConfigSource; readonly bootstrap: Bootstrap }
   | { readonly kind: 'given'; readonly source: ConfigSource }
 
 /**
@@ -40,7 +40,8 @@ export async function sourceFromOptions(options: SourceOptions, env: Environment
   const bootstrap = bootstrapFrom(options.bootstrap, env)
   const { createXdsConfigSource } = await import('../discovery/xds-config-source.ts')
   const cacheDir = options.cacheDir ?? env.INMESH_CACHE_DIR
-  return { kind: 'xds', source: createXdsConfigSource({ bootstrap, runtime, cacheDir: cacheDir === '' ? undefined : cacheDir }) }
+  const source = createXdsConfigSource({ bootstrap, runtime, cacheDir: cacheDir === '' ? undefined : cacheDir })
+  return { kind: 'xds', source, bootstrap }
 }
 
 function bootstrapFrom(given: string | object | undefined, env: Environment): Bootstrap {

@@ -1,12 +1,13 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { createSecureContext, type DetailedPeerCertificate, type PeerCertificate, type SecureContext } from 'node:tls'
+import { createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls'
 import type { TransportSocketMatch, UpstreamTls } from '../discovery/model/cluster.ts'
 import { MeshError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime.ts'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import { Identities } from '../security/identities.ts'
 import { SvidValidator } from '../security/svid-validator.ts'
+import { authoritiesOf, issuersOf, ownCertificate } from '../security/tls-material.ts'
 import { SubjectAltNameCheck } from './subject-alt-names.ts'
 
 /** The part of Node's TLS options that {@link UpstreamSecurity.connectOptions} sets. */
@@ -171,32 +172,4 @@ export const publicTls = new SecureTransport(
 function fits({ criteria }: TransportSocketMatch, metadata: Readonly<Record<string, string>> | undefined): boolean {
   for (const [key, value] of Object.entries(criteria)) if (metadata?.[key] !== value) return false
   return true
-}
-
-/** The own certificate and key as Node's TLS takes them. */
-export function ownCertificate({ svid }: WorkloadIdentity): { readonly cert: string; readonly key: string | Buffer } {
-  return {
-    cert: svid.certificateChain.map(String).join('\n'),
-    key: svid.privateKey.export({ type: 'pkcs8', format: 'pem' }),
-  }
-}
-
-/** The authorities of all trust domains. Which of them may vouch for a peer its SPIFFE ID decides, after the handshake. */
-export function authoritiesOf({ bundles }: WorkloadIdentity): string[] {
-  return [...bundles.values()].flatMap(({ authorities }) => authorities.map(String))
-}
-
-/** The certificates that came after the leaf. The last one is its own issuer where it is a root. */
-function issuersOf(certificate: PeerCertificate): X509Certificate[] {
-  const issuers: X509Certificate[] = []
-  let next: PeerCertificate | undefined = issuerOf(certificate)
-  for (let at = certificate; next !== undefined && next !== at && issuers.length < 8; next = issuerOf(next)) {
-    issuers.push(new X509Certificate(next.raw))
-    at = next
-  }
-  return issuers
-}
-
-function issuerOf(certificate: PeerCertificate | DetailedPeerCertificate): PeerCertificate | undefined {
-  return 'issuerCertificate' in certificate ? certificate.issuerCertificate : undefined
 }

@@ -17,6 +17,8 @@ export interface Bootstrap {
   readonly listenerTemplate: string
   /** Turns the address of a server into the name of its listener (gRFC A36). `undefined`: servers are not configured. */
   readonly serverListenerTemplate: string | undefined
+  /** A server whose listener the control plane does not have does not serve; else it serves without. */
+  readonly requiresServerListener: boolean
   /** By instance name; those of unknown plugins are kept, since only their use is an error. */
   readonly certificateProviders: Readonly<Record<string, CertificateProviderConfig>>
 }
@@ -58,7 +60,8 @@ const deltaFeatures = ['inmesh.delta', 'xds_delta']
 
 /**
  * Reads the bootstrap that the environment names: the file of `GRPC_XDS_BOOTSTRAP`, else the JSON in `GRPC_XDS_BOOTSTRAP_CONFIG`,
- * else `INMESH_CONTROL_PLANE` (`host:port`, plaintext, incremental xDS preferred). Reading is as lenient as C-core's and Go's:
+ * else `INMESH_CONTROL_PLANE` (`host:port`, plaintext, incremental xDS preferred; its servers are configured from there too, unless
+ * `INMESH_INBOUND` is `off`). Reading is as lenient as C-core's and Go's:
  * unknown fields, credentials and plugins are passed over and the node may be absent.
  *
  * @returns `undefined` when none of the three is set
@@ -80,7 +83,8 @@ export function loadBootstrap(
     servers: [{ uri: address, credentials: { kind: 'insecure' }, features: [], delta: true }],
     node: completeNode({}, env, self),
     listenerTemplate: '%s',
-    serverListenerTemplate: inboundTemplate,
+    serverListenerTemplate: env.INMESH_INBOUND === 'off' ? undefined : inboundTemplate,
+    requiresServerListener: false,
     certificateProviders: {},
   }
 }
@@ -125,6 +129,7 @@ export function parseBootstrap(
     node: completeNode(node ? readNode(node) : {}, env, self),
     listenerTemplate: template || '%s',
     serverListenerTemplate: root.string('server_listener_resource_name_template') || undefined,
+    requiresServerListener: true,
     certificateProviders: readCertificateProviders(root),
   }
 }

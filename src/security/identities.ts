@@ -8,6 +8,11 @@ export class Identities {
     this.#providers = providers
   }
 
+  /** The process is nobody in the mesh, and trusts nobody. */
+  get isEmpty(): boolean {
+    return this.#providers.size === 0
+  }
+
   /** Whether there is such an instance, be its first certificate still on the way. */
   has(instance: string): boolean {
     return this.#providers.has(instance)

@@ -49,8 +49,18 @@ export class SvidValidator {
     this.#clock = clock
   }
 
-  /** @param intermediates that the peer sent beside its leaf, in any order */
-  validate(leaf: X509Certificate, intermediates: readonly X509Certificate[], bundles: TrustBundles, role: PeerRole): SvidVerdict {
+  /**
+   * @param intermediates that the peer sent beside its leaf, in any order
+   * @param isChainVerified TLS has verified the chain with the authorities of all bundles. With one bundle that is enough; Node does not hand
+   *   a server what a client sent beside its leaf
+   */
+  validate(
+    leaf: X509Certificate,
+    intermediates: readonly X509Certificate[],
+    bundles: TrustBundles,
+    role: PeerRole,
+    isChainVerified = false,
+  ): SvidVerdict {
     let extensions: CertificateExtensions
     try {
       extensions = readExtensions(leaf.raw)
@@ -65,7 +75,7 @@ export class SvidValidator {
     const bundle = bundles.get(trustDomain)
     if (bundle === undefined || bundle.authorities.length === 0)
       return refused('untrusted_domain', `there is no bundle of the trust domain ${trustDomain}`)
-    if (!this.#isIssued(leaf, intermediates, bundle, 0))
+    if (!(isChainVerified && bundles.size === 1) && !this.#isIssued(leaf, intermediates, bundle, 0))
       return refused('untrusted_issuer', `${id.text} is not signed by an authority of its trust domain`)
     return { ok: true, id }
   }

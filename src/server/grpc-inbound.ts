@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
@@ -20,8 +21,8 @@ export function isGrpc(headers: IncomingHttpHeaders): boolean {
   )
 }
 
-/** Serves a gRPC call inside its trace and deadline, and counts it. `handle` is what its server does with the stream. */
-export function serveGrpcStream(
+/** Serves a request of HTTP/2, mostly a gRPC call, inside its trace and deadline, and counts it. `handle` is what its server does with it. */
+export function serveStream(
   telemetry: MeshTelemetry,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
@@ -33,18 +34,21 @@ export function serveGrpcStream(
   }
   served.add(stream)
   const exchange = telemetry.receive(describe(stream, headers), timeoutMs(headers['grpc-timeout']), false)
-  noteStatus(stream, exchange)
+  noteStatus(stream, exchange, isGrpc(headers))
   bindEvents(stream, exchange)
   exchange.run(handle)
 }
 
 /** The status is in the headers of an answer that is nothing else, and in the trailers of every other. */
-function noteStatus(stream: ServerHttp2Stream, exchange: InboundExchange): void {
+function noteStatus(stream: ServerHttp2Stream, exchange: InboundExchange, isCall: boolean): void {
   const { respond, sendTrailers } = stream
   let status = -1
   let isAnswered = false
+  let statusCode = 200
   const note = (headers: unknown) => {
-    if (typeof headers !== 'object' || headers === null || !('grpc-status' in headers)) return
+    if (typeof headers !== 'object' || headers === null) return
+    if (':status' in headers) statusCode = Number(headers[':status'])
+    if (!('grpc-status' in headers)) return
     const value = Number(headers['grpc-status'])
     if (Number.isInteger(value)) status = value
   }
@@ -59,12 +63,12 @@ function noteStatus(stream: ServerHttp2Stream, exchange: InboundExchange): void 
   }
   stream.once('close', () =>
     exchange.finish({
-      statusCode: isAnswered ? 200 : 0,
-      grpcStatus: status < 0 ? cancelled : status,
+      statusCode: isAnswered ? statusCode : 0,
+      grpcStatus: !isCall ? -1 : status < 0 ? cancelled : status,
       route: '',
       requestBytes: 0,
       responseBytes: 0,
-      wasAborted: status < 0,
+      wasAborted: isCall ? status < 0 : !stream.writableFinished,
       error: null,
     }),
   )
@@ -73,7 +77,7 @@ function noteStatus(stream: ServerHttp2Stream, exchange: InboundExchange): void 
 function describe(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): InboundRequest {
   const socket = stream.session?.socket
   return {
-    isGrpc: true,
+    isGrpc: isGrpc(headers),
     method: headers[':method'] ?? 'POST',
     scheme: headers[':scheme'] === 'https' ? 'https' : 'http',
     authority: headers[':authority'] ?? headers.host ?? '',
@@ -90,6 +94,13 @@ function timeoutMs(value: string | readonly string[] | undefined): number {
   return digits === '' ? 0 : Number(digits) * (units[unit] ?? 0)
 }
 
+const bindings = new AsyncLocalStorage<(server: Http2Server) => void>()
+
+/** Runs `bind`, and tells `onListening` of the servers that begin to listen for it, which no other hook is told of. */
+export function claimServers<Result>(onListening: (server: Http2Server) => void, bind: () => Result): Result {
+  return bindings.run(onListening, bind)
+}
+
 const adopted = new WeakSet<object>()
 let current: GrpcServerHooks | null = null
 
@@ -102,7 +113,6 @@ export interface GrpcServerHooks {
 
 /**
  * Makes every gRPC call that this process serves, by whatever server, one of the mesh; the latest one, where there are several.
-
  */
 export function adoptGrpcServers(hooks: GrpcServerHooks): void {
   current = hooks
@@ -113,15 +123,17 @@ export function adoptGrpcServers(hooks: GrpcServerHooks): void {
     prototype.emit = function (this: Http2Server, event: string | symbol, ...args: unknown[]): boolean {
       const goOn = () => Reflect.apply(emit, this, [event, ...args])
       if (event === 'listening') {
+        const claim = bindings.getStore()
+        if (claim !== undefined) claim(this)
         // The compatibility API listens to requests.
-        if (this.listenerCount('stream') > 0 && this.listenerCount('request') === 0) current?.onListening?.(this)
+        else if (this.listenerCount('stream') > 0 && this.listenerCount('request') === 0) current?.onListening?.(this)
         return goOn()
       }
       if (event !== 'stream') return goOn()
       const [stream, headers] = args as [ServerHttp2Stream, IncomingHttpHeaders]
       if (current === null || !isGrpc(headers)) return goOn()
       let wasHeard = true
-      serveGrpcStream(current.telemetry, stream, headers, () => {
+      serveStream(current.telemetry, stream, headers, () => {
         wasHeard = goOn()
       })
       return wasHeard

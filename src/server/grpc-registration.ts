@@ -1,5 +1,6 @@
 import type { Http2Server, ServerHttp2Session } from 'node:http2'
 import type { DrainOptions, ListeningWorkload, ServerEnvironment } from './mesh-server.ts'
+import { ServerGate } from './server-gate.ts'
 import { workloadAddress } from './workload-address.ts'
 
 /** Follows the HTTP/2 server of a gRPC server that the mesh did not bind: registered while it listens, taken out when it is drained. */
@@ -7,6 +8,7 @@ export class GrpcRegistration {
   readonly #server: Http2Server
   readonly #environment: ServerEnvironment
   readonly #sessions = new Set<ServerHttp2Session>()
+  readonly #gate: ServerGate | null
   #workload: ListeningWorkload | null = null
 
   /** @param server listens */
@@ -18,6 +20,7 @@ export class GrpcRegistration {
       this.#workload = { address: workloadAddress(bound, environment.address), port: bound.port, protocol: 'grpc' }
       environment.registrar?.register(this.#workload)
     }
+    this.#gate = environment.gate && new ServerGate(server, environment.gate)
     server.on('session', session => {
       this.#sessions.add(session)
       session.once('close', () => this.#sessions.delete(session))
@@ -41,6 +44,7 @@ export class GrpcRegistration {
     if (!this.#server.listening) return
     const closed = new Promise<void>(resolve => void this.#server.once('close', resolve))
     this.#server.close()
+    this.#gate?.endWaiting()
     for (const session of this.#sessions) session.close()
     const deadline = clock.setTimeout(() => {
       for (const session of this.#sessions) session.destroy()

@@ -1,8 +1,10 @@
+import type { Http2Server } from 'node:http2'
 import type { Server, ServerCredentials } from '@grpc/grpc-js'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import { HealthService } from './grpc-health.ts'
-import { adoptGrpcServers } from './grpc-inbound.ts'
+import { adoptGrpcServers, claimServers } from './grpc-inbound.ts'
 import type { DrainOptions, ListeningWorkload, ServerEnvironment } from './mesh-server.ts'
+import { ServerGate } from './server-gate.ts'
 import { workloadAddress } from './workload-address.ts'
 
 export type { Server as GrpcServer } from '@grpc/grpc-js'
@@ -45,17 +47,20 @@ export async function serveGrpc(
   const health = new HealthService()
   health.addTo(server)
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  const servers: Http2Server[] = []
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, credentials ?? grpc.ServerCredentials.createInsecure(), (error, actual) =>
-      error === null ? resolve(actual) : reject(error),
-    )
+    const onBound = (error: Error | null, port: number) => (error === null ? resolve(port) : reject(error))
+    const bind = () => server.bindAsync(address, credentials ?? grpc.ServerCredentials.createInsecure(), onBound)
+    claimServers(listening => servers.push(listening), bind)
   })
   const reachable = workloadAddress({ address: host, port: bound, family: '' }, environment.address)
   const workload: ListeningWorkload = { address: reachable, port: bound, protocol: 'grpc' }
   environment.registrar?.register(workload)
+  const { gate } = environment
+  const gates = gate === null ? [] : servers.map(each => new ServerGate(each, gate))
   let draining: Promise<void> | null = null
   const drain = (options?: DrainOptions) => {
-    draining ??= drainGrpc(server, health, workload, environment, options)
+    draining ??= drainGrpc(server, health, workload, gates, environment, options)
     return draining
   }
   return {
@@ -70,6 +75,7 @@ async function drainGrpc(
   server: Server,
   health: HealthService,
   workload: ListeningWorkload,
+  gates: readonly ServerGate[],
   { registrar, clock }: ServerEnvironment,
   { propagationMs = 1000, deadlineMs = 30_000 }: DrainOptions = {},
 ): Promise<void> {
@@ -77,6 +83,7 @@ async function drainGrpc(
   health.drain()
   await new Promise<void>(resolve => void clock.setTimeout(resolve, propagationMs, true))
   health.close()
+  for (const gate of gates) gate.endWaiting()
   // GOAWAY on every connection; calls in flight go on.
   const ended = new Promise<void>(resolve => server.tryShutdown(() => resolve()))
   const deadline = clock.setTimeout(() => server.forceShutdown(), deadlineMs)

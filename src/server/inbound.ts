@@ -4,16 +4,23 @@ import { Server as HttpServer } from '../node-http.ts'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
+import type { Denial } from './denial.ts'
+import { admit } from './http-admission.ts'
+import { connectionOf, type InboundConnection } from './inbound-connection.ts'
+import type { RequestGate } from './request-gate.ts'
 
 /** Serves requests inside their trace and deadline, and counts them. */
 export class Inbound {
   readonly #telemetry: MeshTelemetry
+  readonly #gate: RequestGate | null
   readonly #seen = new WeakSet<IncomingMessage>()
   readonly #active = new Set<Ending>()
   #isDraining = false
 
-  constructor(telemetry: MeshTelemetry) {
+  /** @param gate judges the requests of connections that came by a listener */
+  constructor(telemetry: MeshTelemetry, gate: RequestGate | null = null) {
     this.#telemetry = telemetry
+    this.#gate = gate
   }
 
   /** From now on every HTTP/1 answer asks for its connection to be closed, those to requests that are in flight included. */
@@ -23,7 +30,7 @@ export class Inbound {
   }
 
   /**
-   * Runs `handle` on behalf of a request. When it throws, or its promise rejects, the caller gets 500, or a broken answer if one had begun.
+   * Runs `handle` on behalf of a request, if the listener of its server lets it in. When it throws, or its promise rejects, the caller gets 500, or a broken answer if one had begun.
    * A request that is being served already is left to whoever serves it.
    *
    * @param onError where an error of `handle` goes beside the caller's answer: default nowhere
@@ -34,8 +41,11 @@ export class Inbound {
       return
     }
     this.#seen.add(request)
+    const verdict = this.#gate === null ? null : admit(this.#gate, request)
     const exchange = this.#telemetry.receive(describe(request), expectedMs(request), isInstrumented())
-    const ending = new Ending(exchange, request, response, () => this.#active.delete(ending))
+    const ending = new Ending(exchange, request, response, connectionOf(request.socket) ?? null, () =>
+      this.#active.delete(ending),
+    )
     this.#active.add(ending)
     if (this.#isDraining) ending.closeConnection()
     bindEvents(request, exchange)
@@ -44,12 +54,21 @@ export class Inbound {
       ending.fail(error)
       onError?.(error)
     }
-    try {
-      const result = exchange.run(handle)
-      if (isThenable(result)) result.then(undefined, fail)
-    } catch (error) {
-      fail(error)
+    const run = () => {
+      try {
+        const result = exchange.run(handle)
+        if (isThenable(result)) result.then(undefined, fail)
+      } catch (error) {
+        fail(error)
+      }
     }
+    if (verdict === null) run()
+    else if (verdict instanceof Promise)
+      void verdict.then(denial => {
+        if (denial !== null) ending.deny(denial)
+        else if (!response.destroyed) run()
+      })
+    else ending.deny(verdict)
   }
 }
 
@@ -58,19 +77,29 @@ class Ending {
   readonly #exchange: InboundExchange
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  readonly #connection: InboundConnection | null
   readonly #bytesBefore: number
   readonly #onFinish: () => void
   #error: Error | null = null
   #closesConnection = false
 
-  constructor(exchange: InboundExchange, request: IncomingMessage, response: ServerResponse, onFinish: () => void) {
+  constructor(
+    exchange: InboundExchange,
+    request: IncomingMessage,
+    response: ServerResponse,
+    connection: InboundConnection | null,
+    onFinish: () => void,
+  ) {
     this.#exchange = exchange
+    this.#connection = connection
+    connection?.begin()
     this.#request = request
     this.#response = response
     this.#bytesBefore = request.socket.bytesWritten
     this.#onFinish = onFinish
     // After the answer is complete, and when its connection is gone: always, and once.
     response.once('close', () => this.#finish())
+    if (connection?.isDraining === true) this.closeConnection()
   }
 
   /** The connection is not to be used again after this answer, whose headers say so if they have not been sent. */
@@ -78,6 +107,20 @@ class Ending {
     if (this.#request.httpVersionMajor !== 1) return
     this.#closesConnection = true
     if (!this.#response.headersSent) this.#response.setHeader('connection', 'close')
+  }
+
+  /** Answers in the place of the application. */
+  deny({ statusCode, message, headers, closes }: Denial): void {
+    const response = this.#response
+    if (closes === true) this.closeConnection()
+    response.writeHead(statusCode, {
+      ...(message === '' ? undefined : { 'content-type': 'text/plain' }),
+      'content-length': Buffer.byteLength(message),
+      ...headers,
+    })
+    response.end(message)
+    // What is left of the body is not read into memory, and the connection stays usable.
+    this.#request.resume()
   }
 
   fail(error: unknown): void {
@@ -96,7 +139,8 @@ class Ending {
     const request = this.#request
     const response = this.#response
     this.#onFinish()
-    if (this.#closesConnection) request.socket.end()
+    this.#connection?.end()
+    if (this.#closesConnection || this.#connection?.isDraining === true) request.socket.end()
     this.#exchange.finish({
       statusCode: response.headersSent ? response.statusCode : 0,
       grpcStatus: -1,

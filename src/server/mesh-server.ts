@@ -2,6 +2,7 @@ import type { RequestListener, Server } from 'node:http'
 import { createServer } from '../node-http.ts'
 import type { Clock } from '../runtime.ts'
 import type { Inbound } from './inbound.ts'
+import { ServerGate, type ServerGateEnvironment } from './server-gate.ts'
 import { workloadAddress } from './workload-address.ts'
 
 /** Where a server is reached. */
@@ -22,6 +23,8 @@ export interface ServerEnvironment {
   readonly inbound: Inbound
   readonly clock: Clock
   readonly registrar: WorkloadRegistrar | null
+  /** `null`: servers are not configured, and take every connection. */
+  readonly gate: ServerGateEnvironment | null
   /** `INMESH_ADDRESS`. */
   readonly address: string | undefined
 }
@@ -41,6 +44,7 @@ const keepAliveTimeoutMs = 75_000
 export class ServerRegistration {
   readonly #server: Server
   readonly #environment: ServerEnvironment
+  readonly #gate: ServerGate | null
   #workload: ListeningWorkload | null = null
   #draining: Promise<void> | null = null
 
@@ -51,6 +55,7 @@ export class ServerRegistration {
     if (server.keepAliveTimeout !== 0) server.keepAliveTimeout = Math.max(server.keepAliveTimeout, keepAliveTimeoutMs)
     if (server.listening) this.#register()
     server.on('listening', () => this.#register())
+    this.#gate = environment.gate && new ServerGate(server, environment.gate)
     server.on('close', () => this.#deregister())
   }
 
@@ -75,6 +80,7 @@ export class ServerRegistration {
     if (!this.#server.listening) return
     const closed = new Promise<void>(resolve => void this.#server.once('close', resolve))
     this.#server.close()
+    this.#gate?.endWaiting()
     this.#server.closeIdleConnections()
     const deadline = clock.setTimeout(() => this.#server.closeAllConnections(), deadlineMs)
     await closed
@@ -115,5 +121,22 @@ export function createMeshServer(
   const { inbound } = environment
   const server = createServer((request, response) => inbound.serve(request, response, () => app(request, response), onError))
   const registration = new ServerRegistration(server, environment)
+  expectContinue(server, inbound, app, onError)
   return Object.assign(server, { drain: (options?: DrainOptions) => registration.drain(options) })
+}
+
+/** Nobody is told to go on who is not let in: Node would do so by itself before it emits the request. */
+function expectContinue(
+  server: Server,
+  inbound: Inbound,
+  app: RequestListener,
+  onError: ((error: unknown) => void) | undefined,
+): void {
+  server.on('checkContinue', (request, response) => {
+    const handle = () => {
+      response.writeContinue()
+      return app(request, response)
+    }
+    inbound.serve(request, response, handle, onError)
+  })
 }

@@ -61,7 +61,7 @@ async function start(t: TestContext, unary: grpc.handleUnaryCall<Buffer, Buffer>
   const server = new grpc.Server()
   const streaming = () => {}
   server.addService(echoDefinition, { Unary: unary, ClientStream: streaming, ServerStream: streaming, Bidi: streaming })
-  const environment = { inbound: new Inbound(telemetry), clock, registrar, address: undefined }
+  const environment = { inbound: new Inbound(telemetry), clock, registrar, gate: null, address: undefined }
   const workload = await serveGrpc(server, { host: '127.0.0.1' }, environment, telemetry, grpc)
   const address = `127.0.0.1:${workload.port}`
   const echo = new EchoClient(address, grpc.credentials.createInsecure())

@@ -26,7 +26,9 @@ async function start(t: TestContext, app: RequestListener | ((...args: Parameter
     deregister: ({ address, port }: ListeningWorkload) => told.push(`deregister ${address}:${port}`),
   }
   const listener: RequestListener = (request, response) => app(request, response)
-  const server = createMeshServer(listener, { inbound, clock, registrar, address: undefined }, error => errors.push(error))
+  const server = createMeshServer(listener, { inbound, clock, registrar, gate: null, address: undefined }, error =>
+    errors.push(error),
+  )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -1,7 +1,7 @@
 import type { ClusterConfig } from '../../src/discovery/model/cluster.ts'
 import type { ClusterLoadAssignment, LbEndpoint, LocalityLbEndpoints } from '../../src/discovery/model/endpoint.ts'
 import type { Listener } from '../../src/discovery/model/listener.ts'
-import type { ClusterState, ConfigSource, MeshConfig, TargetState } from '../../src/discovery/model/mesh-config.ts'
+import type { ClusterState, ConfigSource, InboundState, MeshConfig, TargetState } from '../../src/discovery/model/mesh-config.ts'
 import { emptyMeshConfig } from '../../src/discovery/model/mesh-config.ts'
 import type { ForwardAction, Route, RouteConfiguration, VirtualHost } from '../../src/discovery/model/route.ts'
 import { defaultThresholds } from '../../src/policies/circuit-breaker.ts'
@@ -59,6 +59,11 @@ export class FakeConfigSource implements ConfigSource {
       if (state.kind === 'ready' && clusters instanceof Map) clusters.set(state.config.name, state)
     }
     this.replace({ ...this.current, targets, clusters })
+  }
+
+  /** What is known about the listener of a server. */
+  setInbound(name: string, state: InboundState): void {
+    this.replace({ ...this.current, inbound: new Map(this.current.inbound).set(name, state) })
   }
 
   /** Replaces everything. */

@@ -1,0 +1,58 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { type Denial, unavailable } from './denial.ts'
+import { isGated } from './gated-servers.ts'
+import { connectionOf, type InboundConnection } from './inbound-connection.ts'
+import type { RequestGate } from './request-gate.ts'
+import { cleanHeaders, headerProblem } from './request-headers.ts'
+import { canonicalTarget } from './request-target.ts'
+import { RequestView } from './request-view.ts'
+
+/**
+ * Judges an HTTP/1 request by the listener that its connection came by, and brings it into the form in which it was judged: the path that
+ * the application sees, and headers that only the mesh sets.
+ *
+ * @returns `null`: it is served
+ */
+export function admit(gate: RequestGate, request: IncomingMessage): Denial | null | Promise<Denial | null> {
+  const connection = connectionOf(request.socket)
+  if (connection === undefined)
+    return 'server' in request.socket && isGated(request.socket.server) ? unavailable('the connection came by no listener') : null
+  if (connection.chain === null) return null
+  return judge(gate, request, connection)
+}
+
+function judge(
+  gate: RequestGate,
+  request: IncomingMessage,
+  connection: InboundConnection,
+): Denial | null | Promise<Denial | null> {
+  const { method = 'GET', url = '/', rawHeaders } = request
+  cleanHeaders(rawHeaders, request.headers, connection.peer)
+  const authority = request.headers.host ?? ''
+  const scheme = connection.peer !== null || 'encrypted' in request.socket ? 'https' : 'http'
+  let path = url
+  let problem = ''
+  if (connection.chain?.authorizes === true) {
+    problem = headerProblem(rawHeaders, request.httpVersion === '1.0') ?? ''
+    const target = canonicalTarget(method, url, authority)
+    if (target.ok) path = target.path
+    else problem = `the target ${target.problem}`
+  }
+  const view = new RequestView(method, path, authority, scheme, false, connection, rawHeaders)
+  const verdict = gate.judge(view, problem)
+  if (verdict instanceof Promise)
+    return verdict.then(denial => {
+      if (denial === null) request.url = view.path
+      return denial
+    })
+  if (verdict === null && view.path !== url) request.url = view.path
+  return verdict
+}
+
+/** Answers on a connection that is to be something else than HTTP from here on, and closes it. */
+export function denySocket(socket: Socket, { statusCode, message }: Denial): void {
+  if (socket.destroyed) return
+  const head = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`
+  socket.end(`${head}\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(message)}\r\n\r\n${message}`)
+}

@@ -1,0 +1,101 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { VerifiedPeer } from './verified-peer.ts'
+
+/** Names and values in turn, as Node keeps those that came. */
+export type RawHeaders = string[]
+
+const forwardedClientCert = 'x-forwarded-client-cert'
+
+/** Of what starts with `x-envoy-`, these tell and steer nothing but the deadline, which they can only shorten. */
+const informative: ReadonlySet<string> = new Set(['x-envoy-expected-rq-timeout-ms', 'x-envoy-attempt-count'])
+
+/** Headers that only the mesh itself sets; a peer's are dropped. */
+function isReserved(name: string): boolean {
+  return (
+    name === forwardedClientCert ||
+    (name.startsWith('x-envoy-') && !informative.has(name)) ||
+    name.startsWith('x-mesh-') ||
+    name.startsWith('x-spiffe-')
+  )
+}
+
+/**
+ * Takes out what a peer may not tell (`x-forwarded-client-cert`, `x-envoy-*`, `x-mesh-*`, `x-spiffe-*`), and sets `x-forwarded-client-cert`
+ * from its certificate. Both forms of the headers are changed in place.
+ */
+export function cleanHeaders(raw: RawHeaders, headers: IncomingHttpHeaders, peer: VerifiedPeer | null): void {
+  let isDirty = false
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = lowerCase(raw[at] ?? '')
+    if (isReserved(name) || (name === 'connection' && namesReserved(raw[at + 1] ?? ''))) {
+      isDirty = true
+      break
+    }
+  }
+  if (isDirty) dropReserved(raw, headers)
+  if (peer === null) return
+  raw.push(forwardedClientCert, peer.forwardedClientCert)
+  headers[forwardedClientCert] = peer.forwardedClientCert
+}
+
+function dropReserved(raw: RawHeaders, headers: IncomingHttpHeaders): void {
+  let to = 0
+  for (let at = 0; at < raw.length; at += 2) {
+    const written = raw[at] ?? ''
+    const name = lowerCase(written)
+    if (isReserved(name)) {
+      delete headers[name]
+      continue
+    }
+    let value = raw[at + 1] ?? ''
+    // As if they were only for this hop, they would not reach where an application sends them on.
+    if (name === 'connection') {
+      value = withoutReserved(value)
+      headers.connection = value
+    }
+    raw[to++] = written
+    raw[to++] = value
+  }
+  raw.length = to
+}
+
+function namesReserved(connection: string): boolean {
+  return connection.includes('-') && connection.split(',').some(token => isReserved(lowerCase(token.trim())))
+}
+
+function withoutReserved(connection: string): string {
+  return connection
+    .split(',')
+    .filter(token => !isReserved(lowerCase(token.trim())))
+    .join(',')
+}
+
+/** Of what may come once, what is decisive for who a request is from and for. */
+const singletons: ReadonlySet<string> = new Set(['host', 'authorization', 'proxy-authorization', 'content-length'])
+
+/**
+ * Why the headers of a request cannot be judged; `undefined` when they can: a header that must come once came twice (of which Node shows the
+ * first, and another reader might take the last), or the framing leaves open where the body ends.
+ *
+ * @param isHttp10 of HTTP/1.0, which has no transfer encodings
+ */
+export function headerProblem(raw: readonly string[], isHttp10: boolean): string | undefined {
+  let seen = 0
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = lowerCase(raw[at] ?? '')
+    if (name === 'transfer-encoding' && (isHttp10 || lowerCase((raw[at + 1] ?? '').trim()) !== 'chunked'))
+      return 'has a transfer encoding that is not supported'
+    if (!singletons.has(name)) continue
+    const bit = bits[name] ?? 0
+    if ((seen & bit) !== 0) return `has two ${name} headers`
+    seen |= bit
+  }
+  return undefined
+}
+
+const bits: Readonly<Record<string, number>> = Object.fromEntries([...singletons].map((name, at) => [name, 1 << at]))
+
+/** Most names come in lower case. */
+function lowerCase(name: string): string {
+  return /[A-Z]/.test(name) ? name.toLowerCase() : name
+}

@@ -1,0 +1,89 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { Denial } from './denial.ts'
+import { unavailable } from './denial.ts'
+import { connectionOf, type InboundConnection } from './inbound-connection.ts'
+import type { RequestGate } from './request-gate.ts'
+import { cleanHeaders, headerProblem } from './request-headers.ts'
+import { canonicalTarget } from './request-target.ts'
+import { RequestView } from './request-view.ts'
+
+/**
+ * Judges a request that came over HTTP/2 by the listener that its connection came by, and brings its headers into the form in which it was
+ * judged.
+ *
+ * @param rawHeaders names and values in turn
+ * @returns `null`: it is served
+ */
+export function admitStream(
+  gate: RequestGate,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  rawHeaders: string[],
+  isGrpc: boolean,
+): Denial | null | Promise<Denial | null> {
+  const connection = stream.session === undefined ? undefined : connectionOf(stream.session)
+  if (connection === undefined) return unavailable('the connection came by no listener')
+  if (connection.chain === null) return null
+  return judge(gate, headers, rawHeaders, isGrpc, connection)
+}
+
+function judge(
+  gate: RequestGate,
+  headers: IncomingHttpHeaders,
+  rawHeaders: string[],
+  isGrpc: boolean,
+  connection: InboundConnection,
+): Denial | null | Promise<Denial | null> {
+  cleanHeaders(rawHeaders, headers, connection.peer)
+  const method = headers[':method'] ?? ''
+  const given = headers[':path'] ?? ''
+  const authority = headers[':authority'] ?? headers.host ?? ''
+  let problem = ''
+  let path = given
+  if (connection.chain?.authorizes === true) {
+    problem = problemOf(headers, rawHeaders, authority)
+    const target = canonicalTarget(method, given, authority)
+    if (!target.ok) problem = `the path ${target.problem}`
+    // A method of gRPC has one form, and the server knows no other.
+    else if (isGrpc && target.path !== given) problem = 'the path is no method of gRPC'
+    else path = target.path
+  }
+  const plain = rawHeaders.filter((_, at) => rawHeaders[at - (at % 2)]?.startsWith(':') !== true)
+  const view = new RequestView(method, path, authority, headers[':scheme'] ?? 'http', isGrpc, connection, plain)
+  const verdict = gate.judge(view, problem)
+  if (path !== given && (verdict === null || verdict instanceof Promise)) {
+    headers[':path'] = path
+    const at = rawHeaders.indexOf(':path')
+    if (at >= 0) rawHeaders[at + 1] = path
+  }
+  return verdict
+}
+
+function problemOf(headers: IncomingHttpHeaders, rawHeaders: readonly string[], authority: string): string {
+  if (headers.host !== undefined && headers.host.toLowerCase() !== authority.toLowerCase())
+    return 'the Host header names another authority than :authority'
+  return headerProblem(rawHeaders, false) ?? ''
+}
+
+/** Answers in the place of the application. */
+export function denyStream(
+  stream: ServerHttp2Stream,
+  { statusCode, grpcStatus, message, headers }: Denial,
+  isGrpc: boolean,
+): void {
+  if (stream.destroyed || stream.closed) return
+  if (isGrpc) {
+    const answer = {
+      ':status': 200,
+      'content-type': 'application/grpc+proto',
+      'grpc-status': String(grpcStatus),
+      'grpc-message': encodeURIComponent(message),
+    }
+    stream.respond(answer, { endStream: true })
+  } else {
+    stream.respond({ ':status': statusCode, ...(message === '' ? undefined : { 'content-type': 'text/plain' }), ...headers })
+    stream.end(message)
+  }
+  // Whatever the caller still sends is not wanted.
+  stream.close(constants.NGHTTP2_NO_ERROR)
+}
