@@ -1,0 +1,173 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { ClientHttp2Session } from 'node:http2'
+import { isIP } from 'node:net'
+import { type ConnectionOptions, connect, type PeerCertificate, type TLSSocket } from 'node:tls'
+import { readExtensions } from '../security/certificate-extensions.ts'
+import type { WorkloadIdentity } from '../security/certificate-provider.ts'
+import { type CertificateSigner, CertificateSignerError, type SignedCertificate } from '../security/certificate-signer.ts'
+import type { JoinToken } from '../security/join-token.ts'
+import { findPinnedRoot } from '../security/pinned-root.ts'
+import { authoritiesOf, issuersOf, ownCertificate } from '../security/tls-material.ts'
+import { createCertificatePath, decodeCertificateResponse, encodeCertificateRequest } from './certificate-messages.ts'
+import { parseGrpcTarget } from './grpc-target.ts'
+import { callUnary, GrpcStatusError } from './unary-call.ts'
+
+/** How the first certificate is asked for. */
+export type AuthorityCredentials =
+  /** Proves once who this is, and tells by its pin whom to believe. */
+  | { readonly kind: 'join-token'; readonly token: JoinToken }
+  /** A token that is read anew each time, and the roots of the authority: as Istio's agent has them on Kubernetes. */
+  | { readonly kind: 'token-file'; readonly tokenFile: string; readonly caCertificateFile: string }
+
+/** Options of {@link AuthoritySigner}. */
+export interface AuthoritySignerOptions {
+  /** A gRPC target of `istio.v1.auth.IstioCertificateService`. */
+  readonly target: string
+  readonly credentials: AuthorityCredentials
+  /** Lifetime to ask for; default 0: what the authority thinks fit. */
+  readonly validitySeconds?: number
+}
+
+/** Where a control plane's own certificate says that it is one. */
+export const controlPlanePath = '/ns/inmesh-system/sa/control-plane'
+
+/** UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNKNOWN: another try may do. */
+const passing: ReadonlySet<number> = new Set([14, 4, 8, 10, 13, 2, 1])
+const connectTimeoutMs = 10_000
+
+/**
+ * Asks `istio.v1.auth.IstioCertificateService/CreateCertificate`, which the control plane of this project and istiod serve. The first time
+ * with a token, over a connection whose root has the token's pin; later, where the token is good for once, with the certificate of now.
+ */
+export class AuthoritySigner implements CertificateSigner {
+  readonly #options: AuthoritySignerOptions
+  readonly #sockets = new Set<TLSSocket>()
+
+  constructor(options: AuthoritySignerOptions) {
+    this.#options = options
+  }
+
+  async sign(csr: string, current: WorkloadIdentity | undefined, signal: AbortSignal): Promise<SignedCertificate> {
+    const { credentials, validitySeconds = 0 } = this.#options
+    const tls = await this.#tlsOptions(current)
+    const bearer = bearerOf(credentials, current)
+    const socket = await this.#connect({ ...tls, ...this.#address(), ALPNProtocols: ['h2'] })
+    const { connect: connectHttp2 } = process.getBuiltinModule('node:http2')
+    const session: ClientHttp2Session = connectHttp2(`https://${parseGrpcTarget(this.#options.target).authority}`, {
+      createConnection: () => socket,
+    })
+    session.on('error', () => {})
+    try {
+      const answer = await callUnary(session, {
+        path: createCertificatePath,
+        message: encodeCertificateRequest(csr, validitySeconds),
+        signal,
+        ...(bearer === undefined ? undefined : { metadata: { authorization: `Bearer ${bearer}` } }),
+      })
+      return split(decodeCertificateResponse(answer))
+    } catch (error) {
+      if (!(error instanceof GrpcStatusError)) throw error
+      throw new CertificateSignerError(`the certificate authority: ${error.message}`, !passing.has(error.code), { cause: error })
+    } finally {
+      session.destroy()
+    }
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #address(): ConnectionOptions {
+    const address = parseGrpcTarget(this.#options.target)
+    if (address.kind === 'unix') return { path: address.path }
+    const { host, port } = address
+    return { host, port, ...(isIP(host) === 0 ? { servername: host } : undefined) }
+  }
+
+  async #tlsOptions(current: WorkloadIdentity | undefined): Promise<ConnectionOptions> {
+    const { credentials } = this.#options
+    if (credentials.kind === 'token-file') return { ca: readFile(credentials.caCertificateFile) }
+    if (current !== undefined)
+      return {
+        ca: authoritiesOf(current),
+        ...ownCertificate(current),
+        checkServerIdentity: isControlPlaneOf(current.svid.trustDomain),
+      }
+    const root = await this.#pinnedRoot(credentials.token)
+    return { ca: root.toString(), checkServerIdentity: isControlPlaneOf(undefined) }
+  }
+
+  /** Nothing is sent on this connection: whom it leads to is not known yet. */
+  async #pinnedRoot(token: JoinToken): Promise<X509Certificate> {
+    const socket = await this.#connect({ ...this.#address(), ALPNProtocols: ['h2'], rejectUnauthorized: false })
+    const leaf = socket.getPeerCertificate(true)
+    socket.destroy()
+    const root = findPinnedRoot([new X509Certificate(leaf.raw), ...issuersOf(leaf)], token.pin)
+    if (root !== undefined) return root
+    throw new CertificateSignerError(
+      `${this.#options.target} has not the root whose fingerprint is in the join token: it is another control plane, or somebody in its place`,
+      true,
+    )
+  }
+
+  #connect(options: ConnectionOptions): Promise<TLSSocket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ minVersion: 'TLSv1.3', ...options })
+      this.#sockets.add(socket)
+      socket.setTimeout(connectTimeoutMs, () => socket.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)))
+      socket.once('close', () => this.#sockets.delete(socket))
+      socket.once('error', error =>
+        reject(new CertificateSignerError(`${this.#options.target}: ${error.message}`, false, { cause: error })),
+      )
+      socket.once('secureConnect', () => {
+        socket.setTimeout(0)
+        resolve(socket)
+      })
+    })
+  }
+}
+
+/** A token that is good for once is not shown again. */
+function bearerOf(credentials: AuthorityCredentials, current: WorkloadIdentity | undefined): string | undefined {
+  if (credentials.kind === 'token-file') return readFile(credentials.tokenFile).trim()
+  return current === undefined ? credentials.token.bearer : undefined
+}
+
+function readFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new CertificateSignerError(cause instanceof Error ? cause.message : String(cause), false, { cause })
+  }
+}
+
+/** Checks the name in a certificate whose chain is good; it must not throw. */
+export function isControlPlaneOf(
+  trustDomain: string | undefined,
+): (hostname: string, certificate: PeerCertificate) => Error | undefined {
+  return (_hostname, { raw }) => {
+    try {
+      const uris = readExtensions(raw).subjectAltNames?.uris ?? []
+      const [uri = ''] = uris
+      const isRight =
+        uris.length === 1 &&
+        (trustDomain === undefined
+          ? /^spiffe:\/\/[^/]+\//.test(uri) && uri.endsWith(controlPlanePath) && uri.split('/').length === 7
+          : uri === `spiffe://${trustDomain}${controlPlanePath}`)
+      return isRight ? undefined : new Error(`its certificate is for ${uri || 'nobody'}, not for a control plane`)
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error))
+    }
+  }
+}
+
+/** The leaf and what is under a root, and the roots: those that signed themselves, and the last in any case, as Istio has it. */
+function split(texts: readonly string[]): SignedCertificate {
+  const certificates = texts
+    .flatMap(text => text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [])
+    .map(pem => new X509Certificate(pem))
+  const isRoot = (certificate: X509Certificate, at: number) =>
+    at === certificates.length - 1 || (certificate.ca && certificate.checkIssued(certificate))
+  return { chain: certificates.filter((each, at) => !isRoot(each, at)), roots: certificates.filter(isRoot) }
+}

@@ -1,0 +1,78 @@
+import type { ClientHttp2Session } from 'node:http2'
+import { version } from '../version.ts'
+import type { AdsStreamStatus } from './ads-transport.ts'
+import { frameMessage, MessageReader } from './grpc-message.ts'
+import { statusOfConnection, statusOfHeaders, statusOfHttp, statusOfReset } from './grpc-status.ts'
+
+/** A call that ended without an answer. */
+export class GrpcStatusError extends Error {
+  override readonly name = 'GrpcStatusError'
+  readonly code: number
+
+  constructor({ code, message }: AdsStreamStatus) {
+    super(message === '' ? `gRPC status ${code}` : `${message} (gRPC status ${code})`)
+    this.code = code
+  }
+}
+
+/** One call of a unary method. */
+export interface UnaryCall {
+  /** `/package.Service/Method` */
+  readonly path: string
+  readonly message: Uint8Array
+  /** Names in lower case. */
+  readonly metadata?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+const maxAnswerBytes = 4 * 1024 * 1024
+
+/**
+ * Calls a unary method on a connection.
+ *
+ * @throws GrpcStatusError for every status but OK
+ */
+export function callUnary(session: ClientHttp2Session, { path, message, metadata, signal }: UnaryCall): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request(
+      {
+        ':method': 'POST',
+        ':path': path,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        'grpc-accept-encoding': 'identity',
+        'user-agent': `inmesh/${version}`,
+        ...metadata,
+      },
+      signal === undefined ? {} : { signal },
+    )
+    const reader = new MessageReader(maxAnswerBytes)
+    let answer: Uint8Array | undefined
+    let status: AdsStreamStatus | undefined
+    let failure: unknown
+    stream.on('response', headers => {
+      const code = headers[':status'] ?? 0
+      status = statusOfHeaders(headers) ?? (code === 200 ? undefined : statusOfHttp(code))
+    })
+    stream.on('trailers', headers => {
+      status ??= statusOfHeaders(headers)
+    })
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        for (const each of reader.read(chunk)) answer ??= each
+      } catch (error) {
+        stream.destroy(error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+    stream.on('error', error => {
+      failure = error
+    })
+    stream.on('close', () => {
+      const ended = status ?? (failure === undefined ? statusOfReset(stream.rstCode) : statusOfConnection(failure))
+      if (ended.code !== 0) reject(new GrpcStatusError(ended))
+      else if (answer === undefined) reject(new GrpcStatusError({ code: 13, message: 'an answer without a message' }))
+      else resolve(answer)
+    })
+    stream.end(frameMessage(message))
+  })
+}

@@ -1,0 +1,39 @@
+import type { X509Certificate } from 'node:crypto'
+import type { Random } from '../runtime.ts'
+
+/** Share of the lifetime after which a certificate is renewed. */
+const renewAt = 0.5
+/** ± of it, so that workloads that started together do not come back together. */
+const jitter = 0.1
+const shortestMs = 1_000
+
+/**
+ * How long to wait until a certificate is renewed: half of its lifetime, ±10 % of it; at least a second.
+ *
+ * @param now wall-clock milliseconds
+ */
+export function renewalDelayMs({ validFrom, validTo }: X509Certificate, now: number, random: Random): number {
+  const from = Date.parse(validFrom)
+  const lifetime = Date.parse(validTo) - from
+  const at = from + lifetime * (renewAt + jitter * (2 * random() - 1))
+  return Math.max(shortestMs, at - now)
+}
+
+/** How near its end a certificate is. */
+export type ExpiryStage = 'fresh' | 'a quarter left' | 'a tenth left' | 'expired'
+
+/** The stage at `now`, in wall-clock milliseconds. */
+export function expiryStage({ validFrom, validTo }: X509Certificate, now: number): ExpiryStage {
+  const end = Date.parse(validTo)
+  if (now >= end) return 'expired'
+  const left = (end - now) / (end - Date.parse(validFrom))
+  return left <= 0.1 ? 'a tenth left' : left <= 0.25 ? 'a quarter left' : 'fresh'
+}
+
+/** How long until the stage changes; `undefined` after the last. */
+export function nextStageDelayMs({ validFrom, validTo }: X509Certificate, now: number): number | undefined {
+  const end = Date.parse(validTo)
+  const lifetime = end - Date.parse(validFrom)
+  const next = [0.25, 0.1, 0].map(left => end - lifetime * left).find(at => at > now)
+  return next === undefined ? undefined : next - now
+}

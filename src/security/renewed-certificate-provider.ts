@@ -1,0 +1,115 @@
+import pRetry, { AbortError } from 'p-retry'
+import type { Runtime, Timer } from '../runtime.ts'
+import type { CertificateProvider, WorkloadIdentity } from './certificate-provider.ts'
+import { makeCertificateRequest } from './certificate-request.ts'
+import { type CertificateSigner, CertificateSignerError } from './certificate-signer.ts'
+import { ExpiryAlarm } from './expiry-alarm.ts'
+import { makeIdentity } from './own-svid.ts'
+import { renewalDelayMs } from './renewal-schedule.ts'
+import { SvidValidator } from './svid-validator.ts'
+
+/** Beyond it Node's timers fire at once. */
+const longestTimerMs = 0x7fffffff
+
+/** How long to wait before an authority is asked again, in the words of p-retry. */
+const defaultBackoff = { minTimeout: 500, maxTimeout: 30_000, factor: 2 }
+
+/** Options of {@link RenewedCertificateProvider}. */
+export interface RenewedCertificateOptions {
+  readonly signer: CertificateSigner
+  readonly runtime: Runtime
+  readonly backoff?: { readonly minTimeout: number; readonly maxTimeout: number; readonly factor: number }
+}
+
+/**
+ * An identity that a certificate authority signs, renewed at half of its lifetime. The key is made here, anew each time, and goes nowhere.
+ * The last good one is kept for as long as there is no other; one that is wrong is as good as none.
+ */
+export class RenewedCertificateProvider implements CertificateProvider {
+  readonly #options: RenewedCertificateOptions
+  readonly #validator: SvidValidator
+  readonly #alarm: ExpiryAlarm
+  readonly #listeners = new Set<(identity: WorkloadIdentity) => void>()
+  readonly #abort = new AbortController()
+  readonly #first: Promise<void>
+  #current: WorkloadIdentity | undefined
+  #timer: Timer | null = null
+
+  constructor(options: RenewedCertificateOptions) {
+    const { clock, logger } = options.runtime
+    this.#options = options
+    this.#validator = new SvidValidator(clock)
+    this.#alarm = new ExpiryAlarm(clock, logger)
+    this.#first = this.#renew()
+    // Whoever waits for it hears of it.
+    this.#first.catch(() => {})
+  }
+
+  get current(): WorkloadIdentity | undefined {
+    return this.#current
+  }
+
+  /**
+   * Resolves when there is an identity.
+   *
+   * @throws CertificateSignerError when the authority will never give one
+   */
+  ready(): Promise<void> {
+    return this.#first
+  }
+
+  subscribe(listener: (identity: WorkloadIdentity) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  close(): void {
+    this.#abort.abort(new Error('closed'))
+    this.#timer?.cancel()
+    this.#alarm.close()
+    this.#options.signer.close()
+  }
+
+  async #renew(): Promise<void> {
+    const { runtime, backoff = defaultBackoff } = this.#options
+    const { logger, random, clock } = runtime
+    const identity = await pRetry(() => this.#sign(), {
+      ...backoff,
+      retries: Number.POSITIVE_INFINITY,
+      randomize: true,
+      signal: this.#abort.signal,
+      unref: this.#current !== undefined,
+      onFailedAttempt: ({ error, attemptNumber }) =>
+        logger.warn(`no certificate: ${error.message}`, { attempt: attemptNumber, renews: this.#current?.svid.spiffeId }),
+    })
+    this.#current = identity
+    this.#alarm.watch(identity)
+    const [leaf] = identity.svid.certificateChain
+    if (leaf !== undefined) this.#schedule(renewalDelayMs(leaf, clock.wallNow(), random))
+    for (const listener of [...this.#listeners]) listener(identity)
+  }
+
+  async #sign(): Promise<WorkloadIdentity> {
+    const { signer } = this.#options
+    const { signal } = this.#abort
+    try {
+      const { privateKey, csr } = await makeCertificateRequest()
+      const { chain, roots } = await signer.sign(csr, this.#current, signal)
+      return makeIdentity({ chain, privateKey, roots }, this.#validator, this.#current?.svid.spiffeId)
+    } catch (error) {
+      signal.throwIfAborted()
+      // An identity that there is can be renewed again for as long as it lives.
+      if (error instanceof CertificateSignerError && error.isFinal && this.#current === undefined) throw new AbortError(error)
+      throw error instanceof TypeError ? new Error(error.message, { cause: error }) : error
+    }
+  }
+
+  #schedule(delayMs: number): void {
+    const left = delayMs - longestTimerMs
+    const due = () => void this.#renew().catch(() => {})
+    this.#timer = this.#options.runtime.clock.setTimeout(
+      left > 0 ? () => this.#schedule(left) : due,
+      Math.min(delayMs, longestTimerMs),
+    )
+  }
+}
