@@ -1,6 +1,6 @@
 import type { ClientHttp2Stream } from 'node:http2'
 import type { Clock } from '../runtime.ts'
-import { AdsConnection } from './ads-connection.ts'
+import { XdsConnection } from './xds-connection.ts'
 import type { AdsStream, AdsStreamHandler, AdsStreamStatus, AdsTransport } from './ads-transport.ts'
 import type { XdsServer } from './bootstrap.ts'
 import type { AdsRequest, XdsProtocol } from './discovery-message.ts'
@@ -32,7 +32,7 @@ const internal = 13
 export class Http2AdsTransport implements AdsTransport {
   readonly #server: XdsServer
   readonly #clock: Clock
-  #connection: AdsConnection | undefined
+  #connection: XdsConnection | undefined
   #keepaliveTimeMs: number | undefined
 
   constructor(server: XdsServer, clock: Clock) {
@@ -54,12 +54,12 @@ export class Http2AdsTransport implements AdsTransport {
     this.#connection = undefined
   }
 
-  async #connect(): Promise<AdsConnection> {
+  async #connect(): Promise<XdsConnection> {
     const http2 = await import('node:http2')
     if (this.#connection?.isUsable !== true) {
       if (this.#connection?.pingedTooOften === true) this.#keepaliveTimeMs = 2 * this.#connection.keepaliveTimeMs
       const { uri, credentials } = this.#server
-      this.#connection = new AdsConnection(http2, {
+      this.#connection = new XdsConnection(http2, {
         uri,
         credentials,
         clock: this.#clock,
@@ -80,7 +80,7 @@ class Http2AdsStream implements AdsStream {
   #call: { readonly stream: ClientHttp2Stream; readonly codec: Codec } | undefined
   #isOver = false
 
-  constructor(protocol: XdsProtocol, handler: AdsStreamHandler, connect: () => Promise<AdsConnection>, discard: () => void) {
+  constructor(protocol: XdsProtocol, handler: AdsStreamHandler, connect: () => Promise<XdsConnection>, discard: () => void) {
     this.#protocol = protocol
     this.#handler = handler
     this.#discard = discard
@@ -103,7 +103,7 @@ class Http2AdsStream implements AdsStream {
     if (stream.writable) stream.write(frameMessage(codec.encodeRequest(request, node)))
   }
 
-  async #run(connect: () => Promise<AdsConnection>): Promise<void> {
+  async #run(connect: () => Promise<XdsConnection>): Promise<void> {
     const codec = await import('./discovery-codec.ts')
     if (this.#isOver) return
     const connection = await connect()
@@ -120,7 +120,7 @@ class Http2AdsStream implements AdsStream {
     await this.#read(connection, stream, codec)
   }
 
-  async #read(connection: AdsConnection, stream: ClientHttp2Stream, codec: Codec): Promise<void> {
+  async #read(connection: XdsConnection, stream: ClientHttp2Stream, codec: Codec): Promise<void> {
     let answered = false
     let status: AdsStreamStatus | undefined
     stream.once('response', headers => {
@@ -161,7 +161,7 @@ class Http2AdsStream implements AdsStream {
   }
 }
 
-function withoutStatus(connection: AdsConnection, stream: ClientHttp2Stream, error: unknown): AdsStreamStatus {
+function withoutStatus(connection: XdsConnection, stream: ClientHttp2Stream, error: unknown): AdsStreamStatus {
   if (connection.error !== null) return statusOfConnection(connection.error)
   if (error !== null && connection.isUsable === false) return statusOfConnection(error)
   if (stream.rstCode) return statusOfReset(stream.rstCode)
