@@ -1,8 +1,9 @@
 import pRetry from 'p-retry'
 import type { Runtime, Timer } from '../runtime.ts'
-import type { AdsStream, AdsStreamStatus, AdsTransport } from './ads-transport.ts'
+import type { AdsStream, AdsTransport } from './ads-transport.ts'
 import type { XdsServer } from './bootstrap.ts'
 import type { AdsResponse, XdsProtocol } from './discovery-message.ts'
+import type { XdsStreamStatus } from './grpc-status.ts'
 import { reconnectDelayMs } from './reconnect-backoff.ts'
 import { ResourceSubscription } from './resource-subscription.ts'
 import type { ResourceKind, ResourceModels, ResourceTypes } from './resource-type.ts'
@@ -354,7 +355,7 @@ export class XdsClient {
     }
   }
 
-  #onEnd(session: Session, { code, message }: AdsStreamStatus): void {
+  #onEnd(session: Session, { code, message }: XdsStreamStatus): void {
     if (session !== this.#session) return
     const { runtime, onEvent } = this.#options
     const place = this.#place

@@ -13,6 +13,7 @@ import type { ResourceTypes } from './resource-type.ts'
 import { XdsClient } from './xds-client.ts'
 import type { XdsClientEvent, XdsClientStatus } from './xds-client-status.ts'
 import { type Workload, withWorkloads } from './xds-node.ts'
+import { XdsTransport } from './xds-stream.ts'
 
 /** Options of {@link createXdsConfigSource}. */
 export interface XdsConfigSourceOptions {
@@ -79,9 +80,14 @@ class AdsConfigSource implements XdsConfigSource {
       server,
       node: bootstrap.node,
       runtime,
-      transport: transport ?? new Http2AdsTransport(server, runtime.clock),
+      transport: transport ?? new Http2AdsTransport(new XdsTransport(server, runtime.clock)),
       ...(transport === undefined
-        ? { fallbacks: others.map(each => ({ server: each, transport: new Http2AdsTransport(each, runtime.clock) })) }
+        ? {
+            fallbacks: others.map(each => ({
+              server: each,
+              transport: new Http2AdsTransport(new XdsTransport(each, runtime.clock)),
+            })),
+          }
         : {}),
       loadTypes: () => loadTypes(name => this.#watcher.isInbound(name)),
       onEvent: event => this.#onEvent(event),
