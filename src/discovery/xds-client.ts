@@ -22,6 +22,8 @@ export interface XdsClientOptions {
   /** Called before each stream. */
   readonly loadTypes: () => Promise<ResourceTypes>
   readonly onEvent?: (event: XdsClientEvent) => void
+  /** Told which server answers, 0 being the first and the fallbacks after it, when a stream gets its first response. */
+  readonly onServing?: (place: number) => void
 }
 
 /** A control plane, and the way to it. */
@@ -274,6 +276,7 @@ export class XdsClient {
     if (!session.answered) {
       session.answered = true
       this.#lastError = undefined
+      this.#options.onServing?.(this.#at)
       for (const kind of kinds) this.#subscriptions[kind].store.reachable()
     }
     const kind = kinds.find(each => this.#subscriptions[each].typeUrl === response.typeUrl)
