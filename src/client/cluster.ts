@@ -16,6 +16,7 @@ import { type LocalOriginFailure, OutlierDetector } from '../policies/outlier-de
 import { TokenRetryBudget, type TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import type { Runtime, Timer } from '../runtime.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
+import type { ClusterCounters } from './cluster-counters.ts'
 import type { ClusterManager } from './cluster-manager.ts'
 import { channels } from './diagnostics.ts'
 import { type DnsLookup, DnsResolver } from './dns-resolver.ts'
@@ -25,6 +26,7 @@ import { LoadReportStream } from './grpc/load-report-stream.ts'
 import { type CheckTarget, HealthChecker, type KnownHealth, type Verdict } from './health-checker.ts'
 import { HostSet } from './host-set.ts'
 import { ConnectionPools, idleTimeoutOf } from './http/connection-pool.ts'
+import type { LoadStats } from './load-stats.ts'
 import type { EjectionEvent, HealthEvent } from './mesh-events.ts'
 import { PendingLimit, PendingQueue } from './pending-queue.ts'
 import type { SecureTransport, UpstreamSecurity } from './upstream-tls.ts'
@@ -38,6 +40,8 @@ export interface ClusterEnvironment {
   readonly errorRateBreaker?: () => ErrorRateBreaker
   /** Limits the retries of a cluster by the number of its requests, beside the limits of its configuration; `undefined`: nothing does. */
   readonly retryBudget?: TokenRetryBudgetOptions
+  /** Counts what is reported to the control plane; `undefined`: there is none to report to. */
+  readonly loads?: LoadStats
   /** Told of ejections. */
   readonly onEvent?: (event: EjectionEvent) => void
   /** Told of what active health checks find. */
@@ -72,6 +76,10 @@ export class Cluster {
   readonly isHashing: boolean
   /** How its endpoints are weighed by the load that they report; `null`: they are not. */
   readonly weighing: ClientSideWeightedRoundRobin | null
+  /** Whether the reports that come with answers count. */
+  readonly readsLoadReports: boolean
+  /** `null`: its load is not reported. */
+  readonly #load: ClusterCounters | null
   readonly #outliers: OutlierDetector<Endpoint> | null
   #sweep: Timer | null = null
   #picker: Picker<Endpoint> = emptyPicker
@@ -128,6 +136,9 @@ export class Cluster {
     this.retryTokens = retryBudget === undefined ? null : new TokenRetryBudget(clock, retryBudget)
     this.isHashing = config.loadBalancing.kind === 'ring-hash' || config.loadBalancing.kind === 'maglev'
     this.weighing = config.loadBalancing.kind === 'client-side-weighted-round-robin' ? config.loadBalancing : null
+    this.#load = environment.loads?.open(config) ?? null
+    const passesOn = this.#load !== null && config.loadReporting !== undefined && config.loadReporting.metrics.length > 0
+    this.readsLoadReports = this.weighing?.oobReportingPeriodMs === 0 || passesOn
     const { outlierDetection } = config
     this.#outliers =
       outlierDetection === undefined
@@ -202,6 +213,7 @@ export class Cluster {
       for (const { monitor } of removed) if (monitor !== null) this.#outliers.remove(monitor)
       if (this.#sweep === null && this.#hosts.size > 0) this.#scheduleSweep(this.#outliers)
     }
+    if (changed) this.#load?.assign(this.#hosts.endpoints())
     const isOtherwiseHealthy = this.#checker?.reconcile(this.#hosts.endpoints(), removed) === true
     if (changed || isOtherwiseHealthy) this.#rebalance()
     for (const endpoint of removed) void endpoint.drain()
@@ -247,12 +259,12 @@ export class Cluster {
     const { assignment } = this.#hosts
     if (assignment !== null && assignment.dropOverloads.length > 0) {
       const category = dropCategory(assignment.dropOverloads, context.random)
-      if (category !== null) return this.#refusal('MESH_ERR_OVERFLOW', `dropped by ${category}`, 'UO', context.attempts)
+      if (category !== null) return this.#drop('MESH_ERR_OVERFLOW', `dropped by ${category}`, context.attempts, category)
     }
-    if (!breaker.tryAcquireRequest()) return this.#refusal('MESH_ERR_OVERFLOW', 'too many requests', 'UO', context.attempts)
+    if (!breaker.tryAcquireRequest()) return this.#drop('MESH_ERR_OVERFLOW', 'too many requests', context.attempts)
     if (breaker.tryAcquirePending()) return null
     breaker.releaseRequest()
-    return this.#refusal('MESH_ERR_OVERFLOW', 'too many pending requests', 'UO', context.attempts)
+    return this.#drop('MESH_ERR_OVERFLOW', 'too many pending requests', context.attempts)
   }
 
   /**
@@ -275,15 +287,15 @@ export class Cluster {
     if (endpoint.monitor !== null) endpoint.monitor.reportFailure(failure)
   }
 
-  /** An endpoint reported its load; `null` reports nothing. */
+  /** An endpoint reported its load with an answer; `null` reports nothing. Only such reports are passed on (gRFC A64). */
   reportLoad(endpoint: Endpoint, report: LoadReport | null): void {
-    if (this.weighing === null || report === null) return
-    endpoint.reportedWeight?.update(report, this.weighing, this.#environment.runtime.clock.now())
+    if (report === null) return
+    if (this.weighing?.oobReportingPeriodMs === 0) this.#weigh(endpoint, report)
+    if (this.config.loadReporting !== undefined) endpoint.load?.addReport(report, this.config.loadReporting.metrics)
   }
 
-  /** Whether the reports that come with answers count. */
-  get readsLoadReports(): boolean {
-    return this.weighing !== null && this.weighing.oobReportingPeriodMs === 0
+  #weigh(endpoint: Endpoint, report: LoadReport): void {
+    if (this.weighing !== null) endpoint.reportedWeight?.update(report, this.weighing, this.#environment.runtime.clock.now())
   }
 
   /** The error of a request that there is no endpoint for. */
@@ -294,7 +306,7 @@ export class Cluster {
 
   /** The error of a request while the error rate is too high. */
   circuitOpen(attempts: number): MeshError {
-    return this.#refusal('MESH_ERR_CIRCUIT_OPEN', 'its error rate is too high', 'UO', attempts)
+    return this.#drop('MESH_ERR_CIRCUIT_OPEN', 'its error rate is too high', attempts)
   }
 
   /** Endpoints, health and load, for people. */
@@ -310,6 +322,7 @@ export class Cluster {
   async drain(): Promise<void> {
     if (this.#isDrained) return
     this.#isDrained = true
+    this.#load?.release()
     this.#dns?.close()
     this.#endChecks()
     this.#sweep?.cancel()
@@ -379,6 +392,12 @@ export class Cluster {
     }, outliers.config.intervalMs)
   }
 
+  /** @param category by which it is dropped; default: none, by a circuit breaker */
+  #drop(code: MeshErrorCode, reason: string, attempts: number, category: string | null = null): MeshError {
+    this.#load?.drop(category)
+    return this.#refusal(code, reason, 'UO', attempts)
+  }
+
   #refusal(code: MeshErrorCode, reason: string, flag: ResponseFlag, attempts: number): MeshError {
     return new MeshError(code, `cluster ${this.name}: ${reason}`, { flag, statusCode: 503, cluster: this.name, attempts })
   }
@@ -403,7 +422,7 @@ export class Cluster {
     const options = { address, port, alternatives, tls: this.#tlsOf(endpoint.config) }
     if (weighing === null || weighing.oobReportingPeriodMs === 0) return new EndpointChannels(options)
     const { runtime } = this.#environment
-    const onReport = (report: LoadReport) => this.reportLoad(endpoint, report)
+    const onReport = (report: LoadReport) => this.#weigh(endpoint, report)
     return new EndpointChannels({
       ...options,
       beside: channel => new LoadReportStream({ channel, periodMs: weighing.oobReportingPeriodMs, runtime, onReport }),
@@ -415,6 +434,7 @@ export class Cluster {
     const kept = new Map<string, UsedConnections>()
     for (const { name, used } of this.#hosts.endpoints()) if (used !== null) kept.set(name, used)
     this.#isDrained = true
+    this.#load?.release()
     this.#endChecks()
     this.#sweep?.cancel()
     return kept

@@ -4,6 +4,7 @@ import type { HostWeight } from '../policies/load-balancing/host-weight.ts'
 import type { HostMonitor } from '../policies/outlier-detection.ts'
 import type { EndpointChannels } from './grpc/endpoint-channels.ts'
 import type { ConnectionPools } from './http/connection-pool.ts'
+import type { LocalityCounters } from './locality-counters.ts'
 
 /** Where a server is reached. */
 export type Address = LbEndpoint['additionalAddresses'][number]
@@ -49,6 +50,8 @@ export class Endpoint implements Host {
   config: LbEndpoint
   /** Its weight by the load that it reports; `null` where nobody asks for reports. */
   reportedWeight: HostWeight | null
+  /** Counts its attempts for reports to the control plane; `null` where nobody asks for them. */
+  load: LocalityCounters | null
   /** What outlier detection knows of it; `null` when there is none. */
   monitor: HostMonitor<Endpoint> | null
   /** The number of the update that last named it; the host set's. */
@@ -75,6 +78,7 @@ export class Endpoint implements Host {
     this.isMember = true
     this.config = config
     this.reportedWeight = null
+    this.load = null
     this.monitor = null
     this.seenInUpdate = 0
     this.#connections = connections

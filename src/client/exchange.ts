@@ -10,6 +10,7 @@ import { channels } from './diagnostics.ts'
 import type { Endpoint } from './endpoint.ts'
 import { attemptError, originOf, timeoutError } from './exchange-error.ts'
 import { type LocalReply, replyFor } from './local-reply.ts'
+import type { LocalityCounters } from './locality-counters.ts'
 import type { MirroredRequest, RouteMirror } from './mirror.ts'
 import { RetryState } from './retry-state.ts'
 import type { RoutePlan } from './route-plan.ts'
@@ -27,6 +28,8 @@ export abstract class Exchange extends RoutedExchange {
   #breaker: CircuitBreaker | null = null
   #retry: RetryState | null = null
   #pass: BreakerPass | null = null
+  /** Counts the running attempt, if anything does. */
+  #load: LocalityCounters | null = null
   #isPending = false
   #isOnEndpoint = false
   #usedFreeRetry = false
@@ -82,6 +85,10 @@ export abstract class Exchange extends RoutedExchange {
     this.endpoint = endpoint
     endpoint.activeRequests++
     this.#isOnEndpoint = true
+    if (endpoint.load !== null) {
+      this.#load = endpoint.load
+      this.#load.begin()
+    }
     this.epoch = ++this.attempts
     if (this.span !== null) this.span.attempt(this.attempts, endpoint.name)
     if (channels.requestAttempt.hasSubscribers) channels.requestAttempt.publish({ exchange: this })
@@ -174,6 +181,7 @@ export abstract class Exchange extends RoutedExchange {
 
   /** The answer is complete. */
   protected responseEnded(): void {
+    if (this.#load !== null) this.#endLoad(this.#load, this.isGrpc ? this.grpcStatus === 0 : this.statusCode < 500)
     this.#finish(null)
   }
 
@@ -332,7 +340,14 @@ export abstract class Exchange extends RoutedExchange {
     this.#breaker = null
     if (this.#isOnEndpoint && this.endpoint !== null) this.endpoint.activeRequests--
     this.#isOnEndpoint = false
+    // An attempt that another follows has failed, and so has one that nobody waits for any more.
+    if (this.#load !== null) this.#endLoad(this.#load, false)
     this.limitTry(0)
+  }
+
+  #endLoad(load: LocalityCounters, isSuccess: boolean): void {
+    load.end(isSuccess)
+    this.#load = null
   }
 
   #leavePending(): void {

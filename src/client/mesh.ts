@@ -27,6 +27,7 @@ import { authorityOf, MeshChannel, type MeshChannelOptions } from './grpc/mesh-c
 import { createFetch } from './http/fetch.ts'
 import { currentDispatcher, type Dispatcher } from './http/global-dispatcher.ts'
 import { MeshDispatcher, type OutboundPolicy } from './http/mesh-dispatcher.ts'
+import { LoadStats } from './load-stats.ts'
 import { type MeshEventListener, type MeshEventName, MeshEvents } from './mesh-events.ts'
 import { type HostRule, MeshHosts, parseMeshHosts } from './mesh-hosts.ts'
 import { type MeshSnapshot, snapshotOf } from './mesh-snapshot.ts'
@@ -201,6 +202,7 @@ class RunningMesh implements Mesh {
     this.#runtime = runtime
     this.#wheel = new TimerWheel(runtime.clock)
     this.#hosts = new MeshHosts(hostRule(found, options.hosts ?? parseMeshHosts(env.INMESH_HOSTS)))
+    const loads = this.#xds === null ? null : new LoadStats(runtime.clock)
     this.#plane = new DataPlane({
       source: found.source,
       clusters: new ClusterManager({
@@ -209,6 +211,7 @@ class RunningMesh implements Mesh {
         security: new UpstreamSecurity(runtime.clock, identities),
         onEvent: event => this.#events.emit(event.kind, event),
         onHealth: event => this.#events.emit('health', event),
+        ...(loads === null ? undefined : { loads }),
         ...(breakers === null ? undefined : { errorRateBreaker: () => new breakers(runtime.clock, options.errorRateBreaker) }),
         ...(retryBudget === undefined ? undefined : { retryBudget }),
       }),
@@ -234,6 +237,7 @@ class RunningMesh implements Mesh {
       maxOrigins: limits.maxOrigins ?? 1000,
       close: () => this.close(),
     })
+    if (loads !== null) this.#xds?.reportLoads(loads)
     this.fetch = createFetch(this.dispatcher)
     this.#plane.onChange(config => this.#events.emit('config', config))
     for (const event of ['connected', 'disconnected', 'nack'] as const)

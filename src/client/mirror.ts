@@ -4,6 +4,7 @@ import type { MirrorPolicy } from '../policies/mirror.ts'
 import type { Cluster } from './cluster.ts'
 import type { ClusterHandle, ClusterManager } from './cluster-manager.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { LocalityCounters } from './locality-counters.ts'
 
 /** A mirror policy of a route, bound to its cluster. */
 export class RouteMirror {
@@ -39,6 +40,7 @@ export class MirroredRequest {
   readonly endpoint: Endpoint
   readonly #cluster: Cluster
   readonly #breaker: CircuitBreaker
+  readonly #load: LocalityCounters | null
   #isOver = false
 
   constructor(policy: MirrorPolicy, cluster: Cluster, endpoint: Endpoint, breaker: CircuitBreaker) {
@@ -47,6 +49,8 @@ export class MirroredRequest {
     this.#cluster = cluster
     this.#breaker = breaker
     endpoint.activeRequests++
+    this.#load = endpoint.load
+    this.#load?.begin()
   }
 
   /**
@@ -58,6 +62,7 @@ export class MirroredRequest {
     if (this.#isOver) return
     this.#isOver = true
     this.endpoint.activeRequests--
+    this.#load?.end(statusCode !== 0 && statusCode < 500)
     this.#breaker.releaseRequest()
     if (statusCode !== 0) this.#cluster.reportResponse(this.endpoint, statusCode)
   }

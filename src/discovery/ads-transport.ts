@@ -1,5 +1,6 @@
 import type { AdsRequest, AdsResponse, XdsProtocol } from './discovery-message.ts'
 import type { XdsNode } from './xds-node.ts'
+import type { XdsStreamHandler } from './xds-stream.ts'
 
 /** How one stream to a control plane is opened. */
 export interface AdsTransport {
@@ -18,17 +19,4 @@ export interface AdsStream {
 }
 
 /** What a stream tells. */
-export interface AdsStreamHandler {
-  /** The stream is on a connection that works, and what was sent is on its way. At most once. */
-  onConnected(): void
-  /** The next response is held back until the promise is settled. */
-  onResponse(response: AdsResponse): Promise<void>
-  /** The stream is over; a gRPC status. Once, and last. */
-  onEnd(status: AdsStreamStatus): void
-}
-
-/** Why a stream ended. */
-export interface AdsStreamStatus {
-  readonly code: number
-  readonly message: string
-}
+export type AdsStreamHandler = XdsStreamHandler<AdsResponse>

@@ -83,7 +83,8 @@ function decodeDelta(bytes: Uint8Array): AdsResponse {
   }
 }
 
-function nodeMessage(node: XdsNode): MessageInitShape<typeof NodeSchema> {
+/** `envoy.config.core.v3.Node`. */
+export function nodeMessage(node: XdsNode): MessageInitShape<typeof NodeSchema> {
   const { id, cluster, locality, metadata, userAgentName, userAgentVersion, clientFeatures } = node
   const hasLocality = locality.region !== '' || locality.zone !== '' || locality.subZone !== ''
   return {

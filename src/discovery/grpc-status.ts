@@ -1,4 +1,8 @@
-import type { AdsStreamStatus } from './ads-transport.ts'
+/** Why a stream ended. */
+export interface XdsStreamStatus {
+  readonly code: number
+  readonly message: string
+}
 
 const cancelled = 1
 const unknown = 2
@@ -12,29 +16,29 @@ const unauthenticated = 16
 type Headers = Readonly<Record<string, string | string[] | number | undefined>>
 
 /** The status in the headers or trailers of an answer; `undefined` when they have none. */
-export function statusOfHeaders(headers: Headers): AdsStreamStatus | undefined {
+export function statusOfHeaders(headers: Headers): XdsStreamStatus | undefined {
   const code = headers['grpc-status']
   if (code === undefined) return undefined
   return { code: Number(code), message: decodeMessage(String(headers['grpc-message'] ?? '')) }
 }
 
 /** What an answer that is not gRPC's means (gRPC, "HTTP to gRPC Status Code Mapping"). */
-export function statusOfHttp(httpStatus: number): AdsStreamStatus {
+export function statusOfHttp(httpStatus: number): XdsStreamStatus {
   return { code: httpCodes.get(httpStatus) ?? unknown, message: `answered with HTTP status ${httpStatus}` }
 }
 
 /** What the end of a stream without a status means (gRPC over HTTP/2, "Errors"). */
-export function statusOfReset(code: number): AdsStreamStatus {
+export function statusOfReset(code: number): XdsStreamStatus {
   return { code: resetCodes.get(code) ?? internal, message: `the stream was reset with HTTP/2 error ${code}` }
 }
 
 /** What a broken connection means. */
-export function statusOfConnection(error: unknown): AdsStreamStatus {
+export function statusOfConnection(error: unknown): XdsStreamStatus {
   return { code: unavailable, message: messageOf(isCancelledStream(error) ? error.cause : error) }
 }
 
 /** What an error on this side means. */
-export function statusOfError(error: unknown): AdsStreamStatus {
+export function statusOfError(error: unknown): XdsStreamStatus {
   return { code: internal, message: messageOf(error) }
 }
 

@@ -1,9 +1,10 @@
-import pRetry from 'p-retry'
 import type { Runtime, Timer } from '../runtime.ts'
-import type { AdsStream, AdsStreamStatus, AdsTransport } from './ads-transport.ts'
+import type { AdsStream, AdsTransport } from './ads-transport.ts'
 import type { XdsServer } from './bootstrap.ts'
 import type { AdsResponse, XdsProtocol } from './discovery-message.ts'
+import type { XdsStreamStatus } from './grpc-status.ts'
 import { reconnectDelayMs } from './reconnect-backoff.ts'
+import { ReconnectLoop } from './reconnect-loop.ts'
 import { ResourceSubscription } from './resource-subscription.ts'
 import type { ResourceKind, ResourceModels, ResourceTypes } from './resource-type.ts'
 import type { ResourceWatcher } from './resource-watcher.ts'
@@ -21,6 +22,8 @@ export interface XdsClientOptions {
   /** Called before each stream. */
   readonly loadTypes: () => Promise<ResourceTypes>
   readonly onEvent?: (event: XdsClientEvent) => void
+  /** Told which server answers, 0 being the first and the fallbacks after it, when a stream gets its first response. */
+  readonly onServing?: (place: number) => void
 }
 
 /** A control plane, and the way to it. */
@@ -53,7 +56,7 @@ const kinds: readonly ResourceKind[] = ['listener', 'routeConfiguration', 'clust
 export class XdsClient {
   readonly #options: XdsClientOptions
   readonly #subscriptions: { readonly [K in ResourceKind]: ResourceSubscription<ResourceModels[K]> }
-  readonly #closing = new AbortController()
+  readonly #loop: ReconnectLoop
   /** NACKs that wait, by kind: a server that sends the same bad response again on every NACK would keep both busy. */
   readonly #held = new Map<ResourceKind, Timer>()
   readonly #repeats = new Map<ResourceKind, number>()
@@ -67,14 +70,18 @@ export class XdsClient {
   /** Whether the server must know the node even if nothing is watched. */
   #announcing = false
   #session: Session | undefined
-  #started = false
   #flushing = false
-  #wake: (() => void) | undefined
   #disconnectedSince: number | undefined
   #lastError: string | undefined
 
   constructor(options: XdsClientOptions) {
     this.#options = options
+    this.#loop = new ReconnectLoop({
+      runtime: options.runtime,
+      name: 'xds: the client',
+      converse: async () => this.#converse(await this.#loadTypes()),
+      afterFailure: failures => this.#afterFailure(failures),
+    })
     this.#node = options.node
     const { server, transport, fallbacks = [] } = options
     this.#places = [{ server, transport }, ...fallbacks].map(place => ({
@@ -103,7 +110,7 @@ export class XdsClient {
   watch<K extends ResourceKind>(kind: K, name: string, watcher: ResourceWatcher<ResourceModels[K]>): () => void {
     const subscription: ResourceSubscription<ResourceModels[K]> = this.#subscriptions[kind]
     const unwatch = subscription.store.watch(name, watcher)
-    this.#start()
+    this.#loop.start()
     this.#flushSoon()
     return () => {
       unwatch()
@@ -118,9 +125,9 @@ export class XdsClient {
   announce(node: XdsNode): void {
     this.#node = node
     this.#announcing = true
-    this.#start()
+    this.#loop.start()
     this.#session?.end({ kind: 'reopen' })
-    this.#wake?.()
+    this.#loop.wake()
   }
 
   status(): XdsClientStatus {
@@ -147,39 +154,12 @@ export class XdsClient {
 
   /** Ends the stream and every timer. */
   close(): void {
-    this.#closing.abort(new Error('closed'))
+    this.#loop.close()
     this.#session?.end({ kind: 'ended' })
-    this.#wake?.()
     for (const timer of this.#held.values()) timer.cancel()
     for (const kind of kinds) this.#subscriptions[kind].store.stopTimers()
     this.#stopProbing?.()
     for (const { transport } of this.#places) transport.close()
-  }
-
-  #start(): void {
-    if (this.#started || this.#closing.signal.aborted) return
-    this.#started = true
-    this.#run().catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) this.#options.runtime.logger.error('xds: the client stopped', { error: String(error) })
-    })
-  }
-
-  async #run(): Promise<void> {
-    const { runtime } = this.#options
-    const { signal } = this.#closing
-    while (!signal.aborted) {
-      const begun = runtime.clock.now()
-      const kind = await pRetry(async () => this.#converse(await this.#loadTypes()), {
-        retries: Number.POSITIVE_INFINITY,
-        minTimeout: 0,
-        unref: true,
-        signal,
-        onFailedAttempt: ({ attemptNumber }) => this.#afterFailure(attemptNumber),
-      })
-      // A server that answers and dies at once would otherwise be called without a pause.
-      const restMs = begun + reconnectDelayMs(1, runtime.random) - runtime.clock.now()
-      if (kind === 'ended' && restMs > 0) await this.#pause(restMs)
-    }
   }
 
   get #place(): XdsPlace & { protocol: XdsProtocol } {
@@ -197,7 +177,7 @@ export class XdsClient {
     }
     this.#at = 0
     const rounds = Math.ceil(failures / this.#places.length)
-    await this.#pause(reconnectDelayMs(rounds, this.#options.runtime.random))
+    await this.#loop.pause(reconnectDelayMs(rounds, this.#options.runtime.random))
   }
 
   /** Goes back to the first server as soon as it can be reached. */
@@ -248,21 +228,10 @@ export class XdsClient {
     for (const kind of kinds) this.#subscriptions[kind].store.unreachable(text)
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise(resolve => {
-      const timer = this.#options.runtime.clock.setTimeout(() => this.#wake?.(), ms)
-      this.#wake = () => {
-        this.#wake = undefined
-        timer.cancel()
-        resolve()
-      }
-    })
-  }
-
   /** One stream from beginning to end. Rejects when it ended before the server said anything. */
   #converse(types: ResourceTypes): Promise<'ended' | 'reopen'> {
     return new Promise((resolve, reject) => {
-      if (this.#closing.signal.aborted) return resolve('ended')
+      if (this.#loop.isClosed) return resolve('ended')
       const end = (outcome: SessionOutcome) => {
         if (this.#session !== session) return
         this.#session = undefined
@@ -307,6 +276,7 @@ export class XdsClient {
     if (!session.answered) {
       session.answered = true
       this.#lastError = undefined
+      this.#options.onServing?.(this.#at)
       for (const kind of kinds) this.#subscriptions[kind].store.reachable()
     }
     const kind = kinds.find(each => this.#subscriptions[each].typeUrl === response.typeUrl)
@@ -354,7 +324,7 @@ export class XdsClient {
     }
   }
 
-  #onEnd(session: Session, { code, message }: AdsStreamStatus): void {
+  #onEnd(session: Session, { code, message }: XdsStreamStatus): void {
     if (session !== this.#session) return
     const { runtime, onEvent } = this.#options
     const place = this.#place

@@ -8,11 +8,15 @@ import { type Bootstrap, xdsServerKey } from './bootstrap.ts'
 import { ConfigWatcher } from './config-watcher.ts'
 import { LastKnownGood, type LoadedConfig } from './last-known-good.ts'
 import { serverListenerName } from './listener-name.ts'
+import { LoadReporting } from './load-reporting.ts'
+import { loadStatsTransport } from './load-stats-stream.ts'
+import type { LoadSource } from './model/cluster-load.ts'
 import type { ConfigSource, MeshConfig } from './model/mesh-config.ts'
 import type { ResourceTypes } from './resource-type.ts'
 import { XdsClient } from './xds-client.ts'
 import type { XdsClientEvent, XdsClientStatus } from './xds-client-status.ts'
 import { type Workload, withWorkloads } from './xds-node.ts'
+import { XdsTransport } from './xds-stream.ts'
 
 /** Options of {@link createXdsConfigSource}. */
 export interface XdsConfigSourceOptions {
@@ -46,6 +50,8 @@ export interface XdsConfigSourceEvents {
 export interface XdsConfigSource extends ConfigSource {
   /** Tells the control plane which services this process offers; none takes it back. The stream is opened again for that. */
   setWorkloads(workloads: readonly Workload[]): void
+  /** Reports what is counted there to the control plane, while a cluster asks for it. Called at most once. */
+  reportLoads(loads: LoadSource): void
   status(): XdsStatus
   /** Returns what ends the subscription. */
   on<E extends keyof XdsConfigSourceEvents>(event: E, listener: (value: XdsConfigSourceEvents[E]) => void): () => void
@@ -67,11 +73,19 @@ class AdsConfigSource implements XdsConfigSource {
   readonly #watcher: ConfigWatcher
   readonly #store: LastKnownGood | undefined
   readonly #loaded: LoadedConfig | undefined
+  /** The ways to the servers; none where a transport of another kind is given. */
+  readonly #transports: readonly XdsTransport[]
+  /** The server that configuration comes from. */
+  #serving = 0
+  #loadReporting: LoadReporting | undefined
   readonly #listeners: Listeners = { config: new Set(), connected: new Set(), disconnected: new Set(), nack: new Set() }
 
   constructor(options: XdsConfigSourceOptions) {
     const { bootstrap, runtime, cacheDir, transport } = options
     const [server, ...others] = bootstrap.servers
+    const first = new XdsTransport(server, runtime.clock)
+    const fallbacks = others.map(each => ({ server: each, way: new XdsTransport(each, runtime.clock) }))
+    this.#transports = transport === undefined ? [first, ...fallbacks.map(({ way }) => way)] : []
     this.#options = options
     this.#store = cacheDir ? new LastKnownGood({ path: cachePath(cacheDir, bootstrap), runtime }) : undefined
     this.#loaded = this.#store?.load()
@@ -79,12 +93,18 @@ class AdsConfigSource implements XdsConfigSource {
       server,
       node: bootstrap.node,
       runtime,
-      transport: transport ?? new Http2AdsTransport(server, runtime.clock),
+      transport: transport ?? new Http2AdsTransport(first),
       ...(transport === undefined
-        ? { fallbacks: others.map(each => ({ server: each, transport: new Http2AdsTransport(each, runtime.clock) })) }
+        ? {
+            fallbacks: fallbacks.map(({ server: each, way }) => ({ server: each, transport: new Http2AdsTransport(way) })),
+          }
         : {}),
       loadTypes: () => loadTypes(name => this.#watcher.isInbound(name)),
       onEvent: event => this.#onEvent(event),
+      onServing: place => {
+        this.#serving = place
+        this.#loadReporting?.follow(place)
+      },
     })
     this.#watcher = new ConfigWatcher({
       source: this.#client,
@@ -137,6 +157,13 @@ class AdsConfigSource implements XdsConfigSource {
     this.#client.announce(withWorkloads(this.#options.bootstrap.node, workloads))
   }
 
+  reportLoads(loads: LoadSource): void {
+    const { bootstrap, runtime } = this.#options
+    const transports = this.#transports.map(loadStatsTransport)
+    this.#loadReporting = new LoadReporting({ runtime, node: bootstrap.node, transports, loads })
+    this.#loadReporting.follow(this.#serving)
+  }
+
   status(): XdsStatus {
     return {
       ...this.#client.status(),
@@ -148,6 +175,7 @@ class AdsConfigSource implements XdsConfigSource {
 
   async close(): Promise<void> {
     this.#watcher.close()
+    this.#loadReporting?.close()
     this.#client.close()
     for (const listeners of Object.values(this.#listeners)) listeners.clear()
     await this.#store?.flush()

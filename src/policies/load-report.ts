@@ -43,18 +43,18 @@ const doubles: Readonly<Record<number, keyof Values>> = {
 const maps: Readonly<Record<number, keyof Maps>> = { 4: 'requestCost', 5: 'utilization', 8: 'namedMetrics' }
 
 /** By the names of `TEXT` and `JSON`; in `TEXT` the keys of maps follow a dot. */
-const doubleNames: Readonly<Record<string, keyof Values>> = {
-  cpu_utilization: 'cpuUtilization',
-  mem_utilization: 'memUtilization',
-  application_utilization: 'applicationUtilization',
-  rps_fractional: 'rps',
-  eps: 'eps',
-}
-const mapNames: Readonly<Record<string, keyof Maps>> = {
-  utilization: 'utilization',
-  request_cost: 'requestCost',
-  named_metrics: 'namedMetrics',
-}
+const doubleNames: ReadonlyMap<string, keyof Values> = new Map([
+  ['cpu_utilization', 'cpuUtilization'],
+  ['mem_utilization', 'memUtilization'],
+  ['application_utilization', 'applicationUtilization'],
+  ['rps_fractional', 'rps'],
+  ['eps', 'eps'],
+])
+const mapNames: ReadonlyMap<string, keyof Maps> = new Map([
+  ['utilization', 'utilization'],
+  ['request_cost', 'requestCost'],
+  ['named_metrics', 'namedMetrics'],
+])
 
 /**
  * Reads the report that came with an answer: `endpoint-load-metrics-bin`, the trailer of gRPC (gRFC A51), else `endpoint-load-metrics` with
@@ -140,8 +140,8 @@ function readText(text: string): LoadReport | null {
     if (Number.isNaN(value)) return null
     const name = entry.slice(0, equals).trim()
     const dot = name.indexOf('.')
-    const map = dot < 0 ? undefined : mapNames[name.slice(0, dot)]
-    const double = doubleNames[name]
+    const map = dot < 0 ? undefined : mapNames.get(name.slice(0, dot))
+    const double = doubleNames.get(name)
     if (map !== undefined) draft[map].set(name.slice(dot + 1), known(value))
     else if (double !== undefined) draft[double] = known(value)
     else return null
@@ -160,8 +160,8 @@ function readJson(text: string): LoadReport | null {
   if (typeof read !== 'object' || read === null) return null
   for (const [key, value] of Object.entries(read)) {
     const name = key.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
-    const double = doubleNames[name]
-    const map = mapNames[name]
+    const double = doubleNames.get(name)
+    const map = mapNames.get(name)
     if (double !== undefined) draft[double] = known(Number(value))
     else if (map !== undefined && typeof value === 'object' && value !== null)
       for (const [entry, each] of Object.entries(value)) draft[map].set(entry, known(Number(each)))

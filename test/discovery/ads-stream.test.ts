@@ -8,11 +8,12 @@ import { suite, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { Http2AdsTransport } from '../../src/discovery/ads-stream.ts'
-import type { AdsStreamStatus } from '../../src/discovery/ads-transport.ts'
 import type { XdsCredentials } from '../../src/discovery/bootstrap.ts'
 import type { AdsRequest, AdsResponse } from '../../src/discovery/discovery-message.ts'
 import { DiscoveryResponseSchema } from '../../src/discovery/gen/envoy/service/discovery/v3/discovery_pb.ts'
 import { frameMessage } from '../../src/discovery/grpc-message.ts'
+import type { XdsStreamStatus } from '../../src/discovery/grpc-status.ts'
+import { XdsTransport } from '../../src/discovery/xds-stream.ts'
 import { version } from '../../src/version.ts'
 import { FakeAdsServer } from '../support/fake-ads-server.ts'
 import { ManualClock } from '../support/manual-clock.ts'
@@ -24,10 +25,10 @@ const insecure: XdsCredentials = { kind: 'insecure' }
 
 /** One stream, and what it told. */
 function open(t: TestContext, uri: string, credentials = insecure, clock = new ManualClock()) {
-  const transport = new Http2AdsTransport({ uri, credentials, features: [], delta: false }, clock)
+  const transport = new Http2AdsTransport(new XdsTransport({ uri, credentials, features: [], delta: false }, clock))
   t.after(() => transport.close())
   const connected = Promise.withResolvers<void>()
-  const ended = Promise.withResolvers<AdsStreamStatus>()
+  const ended = Promise.withResolvers<XdsStreamStatus>()
   const responses: AdsResponse[] = []
   const release: (() => void)[] = []
   const first = Promise.withResolvers<AdsResponse>()
@@ -149,7 +150,7 @@ suite('the ADS stream over HTTP/2', () => {
     assert.deepEqual(await ended, { code: 0, message: '' })
   })
 
-  const ends: readonly [string, (stream: ServerHttp2Stream) => void, AdsStreamStatus][] = [
+  const ends: readonly [string, (stream: ServerHttp2Stream) => void, XdsStreamStatus][] = [
     [
       'a status in the trailers',
       stream => {

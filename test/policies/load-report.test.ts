@@ -78,6 +78,7 @@ describe('a load report (ORCA)', () => {
     'no format': { 'endpoint-load-metrics': 'cpu_utilization=1' },
     'a value that is none': { 'endpoint-load-metrics': 'TEXT cpu_utilization=much' },
     'a name that is none': { 'endpoint-load-metrics': 'TEXT cpu=1' },
+    'a name of every object': { 'endpoint-load-metrics': 'TEXT constructor.x=1' },
     'no JSON': { 'endpoint-load-metrics': 'JSON {' },
     'cut bytes': { 'endpoint-load-metrics-bin': bytes.subarray(0, -1) },
     'a group': { 'endpoint-load-metrics-bin': Uint8Array.of(0x0b) },

@@ -174,6 +174,7 @@ export function makeCluster(
         maxRequestsPerConnection: undefined,
       },
       destination: { service: name, version: '' },
+      loadReporting: undefined,
       ...config,
     },
   }

@@ -5,6 +5,7 @@ import { DataPlane } from '../../src/client/data-plane.ts'
 import { type DnsLookup, systemLookup } from '../../src/client/dns-resolver.ts'
 import type { ExchangeEnvironment } from '../../src/client/exchange-record.ts'
 import { MeshDispatcher, type OutboundPolicy } from '../../src/client/http/mesh-dispatcher.ts'
+import type { LoadStats } from '../../src/client/load-stats.ts'
 import type { EjectionEvent } from '../../src/client/mesh-events.ts'
 import { type HostRule, MeshHosts } from '../../src/client/mesh-hosts.ts'
 import { TimerWheel } from '../../src/client/timer-wheel.ts'
@@ -34,6 +35,7 @@ export interface TestMeshOptions {
   readonly negativeTtlMs?: number
   readonly maxPending?: number
   readonly environment?: Partial<ExchangeEnvironment>
+  readonly loads?: LoadStats
   readonly onEvent?: (event: EjectionEvent) => void
   readonly errorRateBreaker?: ErrorRateBreakerOptions
   readonly retryBudget?: TokenRetryBudgetOptions
@@ -53,6 +55,7 @@ export function makeMesh(t: TestContext, options: TestMeshOptions = {}): TestMes
       runtime,
       lookup,
       security: new UpstreamSecurity(clock),
+      ...(options.loads === undefined ? undefined : { loads: options.loads }),
       ...(options.onEvent === undefined ? undefined : { onEvent: options.onEvent }),
       ...(options.errorRateBreaker === undefined
         ? undefined

@@ -1,4 +1,5 @@
 import type { CircuitBreakerThresholds } from '../../policies/circuit-breaker.ts'
+import type { EndpointMetric } from '../../policies/endpoint-metrics.ts'
 import type { HealthCheckConfig } from '../../policies/health-check.ts'
 import type { CommonLbConfig, LoadBalancingConfig } from '../../policies/load-balancing/config.ts'
 import type { OutlierDetectionConfig } from '../../policies/outlier-detection.ts'
@@ -25,6 +26,14 @@ export interface ClusterConfig {
   readonly http: UpstreamHttp
   /** From the `istio` metadata, else from the name `outbound|port|subset|host`, else the cluster's name. */
   readonly destination: Destination
+  /** `undefined`: its load is not reported to the control plane. */
+  readonly loadReporting: LoadReporting | undefined
+}
+
+/** `lrs_server`, which is always the server that the cluster came from. */
+export interface LoadReporting {
+  /** What of the endpoints' own reports is passed on (`lrs_report_endpoint_metrics`). */
+  readonly metrics: readonly EndpointMetric[]
 }
 
 export type ClusterDiscovery =

@@ -1,3 +1,4 @@
+import { parseEndpointMetrics } from '../../policies/endpoint-metrics.ts'
 import {
   type Cluster,
   Cluster_DiscoveryTypeSchema,
@@ -42,7 +43,19 @@ export function decodeCluster(message: Cluster, problems: Problems): ClusterConf
     tlsMatches: matches,
     http: decodeUpstreamHttp(message, problems),
     destination: decodeDestination(message),
+    loadReporting: decodeLoadReporting(message, problems),
   }
+}
+
+/** Load goes to the server that the cluster came from or nowhere (gRFC A27). */
+function decodeLoadReporting(
+  { lrsServer, lrsReportEndpointMetrics }: Cluster,
+  problems: Problems,
+): ClusterConfig['loadReporting'] {
+  if (lrsServer === undefined) return undefined
+  const source = lrsServer.configSourceSpecifier.case
+  if (source !== 'self') problems.addAt('lrs_server', `must be self, got ${source ?? 'nothing'}`)
+  return { metrics: parseEndpointMetrics(lrsReportEndpointMetrics) }
 }
 
 function decodeDiscovery(message: Cluster, problems: Problems): ClusterDiscovery {

@@ -30,6 +30,7 @@ test("a cluster that says nothing gets Envoy's defaults", () => {
       maxRequestsPerConnection: undefined,
     },
     destination: { service: 'c', version: '' },
+    loadReporting: undefined,
   })
 })
 
@@ -390,3 +391,19 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
 for (const [title, more, expected] of bad) {
   test(`a cluster is refused for ${title}`, () => assert.deepEqual(errors(more), expected))
 }
+
+test('load goes to the server that the cluster came from, or nowhere (gRFC A27)', () => {
+  assert.deepEqual(good({ lrsServer: { self: {} } }).loadReporting, { metrics: [] })
+  assert.deepEqual(good({ lrsReportEndpointMetrics: ['cpu_utilization'] }).loadReporting, undefined)
+  assert.deepEqual(
+    good({ lrsServer: { self: {} }, lrsReportEndpointMetrics: ['cpu_utilization', 'eps', 'named_metrics.*'] }).loadReporting,
+    {
+      metrics: [
+        { kind: 'utilization', name: 'cpu_utilization', field: 'cpuUtilization' },
+        { kind: 'all', prefix: 'named_metrics.', map: 'namedMetrics' },
+      ],
+    },
+  )
+  assert.deepEqual(errors({ lrsServer: { ads: {} } }), ['lrs_server: must be self, got ads'])
+  assert.deepEqual(errors({ lrsServer: {} }), ['lrs_server: must be self, got nothing'])
+})

@@ -19,24 +19,24 @@ const keepaliveTimeoutMs = 5_000
 /** `ENHANCE_YOUR_CALM` (RFC 9113, section 7): too many pings. */
 const enhanceYourCalm = 11
 
-/** What {@link AdsConnection} is made of. */
-export interface AdsConnectionOptions {
+/** What {@link XdsConnection} is made of. */
+export interface XdsConnectionOptions {
   /** A gRPC target. */
   readonly uri: string
   readonly credentials: XdsCredentials
   readonly clock: Clock
-  /** Doubled by the connection's owner for each that was ended by {@link AdsConnection.pingedTooOften}. Default 15,000. */
+  /** Doubled by the connection's owner for each that was ended by {@link XdsConnection.pingedTooOften}. Default 15,000. */
   readonly keepaliveTimeMs?: number
 }
 
 /**
  * One HTTP/2 connection to a control plane. It does not keep the process alive: a program that has nothing else to do may end.
  */
-export class AdsConnection {
+export class XdsConnection {
   readonly #session: ClientHttp2Session
   readonly #authority: string
   readonly #clock: Clock
-  /** See {@link AdsConnectionOptions.keepaliveTimeMs}. */
+  /** See {@link XdsConnectionOptions.keepaliveTimeMs}. */
   readonly keepaliveTimeMs: number
   #connecting: Timer | null
   #keepalive: Timer | null = null
@@ -49,7 +49,7 @@ export class AdsConnection {
   pingedTooOften = false
 
   /** @throws Error for a target that cannot be read, or a file of the credentials */
-  constructor(http2: Http2, { uri, credentials, clock, ...options }: AdsConnectionOptions) {
+  constructor(http2: Http2, { uri, credentials, clock, ...options }: XdsConnectionOptions) {
     const address = parseGrpcTarget(uri)
     this.#authority = address.authority
     this.#clock = clock

@@ -1,0 +1,205 @@
+import type { ClientHttp2Stream } from 'node:http2'
+import type { Clock } from '../runtime.ts'
+import type { XdsServer } from './bootstrap.ts'
+import { frameMessage, MessageReader } from './grpc-message.ts'
+import {
+  statusOfConnection,
+  statusOfError,
+  statusOfHeaders,
+  statusOfHttp,
+  statusOfReset,
+  type XdsStreamStatus,
+} from './grpc-status.ts'
+import { XdsConnection } from './xds-connection.ts'
+
+/** Reads and writes the messages of a method. */
+export interface StreamCodec<Request, Response> {
+  encode(request: Request): Uint8Array
+  /** @throws Error when the bytes cannot be parsed */
+  decode(bytes: Uint8Array): Response
+}
+
+/** A method of a control plane that streams both ways. */
+export interface StreamMethod<Request, Response> {
+  /** `/package.Service/Method` */
+  readonly path: string
+  /** Called for each stream, before the connection is made. */
+  readonly loadCodec: () => Promise<StreamCodec<Request, Response>>
+  /** Whether a stream that ends without an answer takes the connection along: a new one looks the name up again. */
+  readonly renewsConnection: boolean
+}
+
+/** What a stream tells. */
+export interface XdsStreamHandler<Response> {
+  /** The stream is on a connection that works, and what was sent is on its way. At most once. */
+  onConnected(): void
+  /** The next response is held back until the promise is settled. */
+  onResponse(response: Response): Promise<void>
+  /** The stream is over; a gRPC status. Once, and last. */
+  onEnd(status: XdsStreamStatus): void
+}
+
+/** The endpoints of hundreds of clusters do not fit in gRPC's 4 MiB. */
+const maxMessageBytes = 128 * 1024 * 1024
+/** `CANCEL` (RFC 9113, section 7). */
+const cancelCode = 8
+/** gRPC's UNKNOWN and INTERNAL. */
+const unknown = 2
+const internal = 13
+
+/**
+ * The streams to one control plane, over `node:http2`, which speaks as much gRPC as they need. HTTP/2 and the generated types are loaded when
+ * the first is opened, so that a process that starts from its cache pays for neither. They share one connection.
+ */
+export class XdsTransport {
+  readonly #server: XdsServer
+  readonly #clock: Clock
+  #connection: XdsConnection | undefined
+  #keepaliveTimeMs: number | undefined
+
+  constructor(server: XdsServer, clock: Clock) {
+    this.#server = server
+    this.#clock = clock
+  }
+
+  /** Begins a stream. The handler is called later, never from here; a failure to open is told to it, too. */
+  open<Request, Response>(method: StreamMethod<Request, Response>, handler: XdsStreamHandler<Response>): XdsStream<Request> {
+    return new Http2Stream(
+      method,
+      handler,
+      () => this.#connect(),
+      () => this.close(),
+    )
+  }
+
+  /** Ends the connection, and every stream on it. */
+  close(): void {
+    this.#connection?.destroy()
+    this.#connection = undefined
+  }
+
+  async #connect(): Promise<XdsConnection> {
+    const http2 = await import('node:http2')
+    if (this.#connection?.isUsable !== true) {
+      if (this.#connection?.pingedTooOften === true) this.#keepaliveTimeMs = 2 * this.#connection.keepaliveTimeMs
+      const { uri, credentials } = this.#server
+      this.#connection = new XdsConnection(http2, {
+        uri,
+        credentials,
+        clock: this.#clock,
+        ...(this.#keepaliveTimeMs === undefined ? {} : { keepaliveTimeMs: this.#keepaliveTimeMs }),
+      })
+    }
+    return this.#connection
+  }
+}
+
+/** A stream as its user sees it. */
+export interface XdsStream<Request> {
+  /** Sends, once it can. */
+  send(request: Request): void
+  /** Ends the stream; the handler hears nothing more. */
+  cancel(): void
+}
+
+class Http2Stream<Request, Response> implements XdsStream<Request> {
+  readonly #method: StreamMethod<Request, Response>
+  readonly #handler: XdsStreamHandler<Response>
+  /** Gives up the connection. */
+  readonly #discard: () => void
+  /** What was to be sent before there was a call. */
+  #waiting: Request[] = []
+  #call: { readonly stream: ClientHttp2Stream; readonly codec: StreamCodec<Request, Response> } | undefined
+  #isOver = false
+
+  constructor(
+    method: StreamMethod<Request, Response>,
+    handler: XdsStreamHandler<Response>,
+    connect: () => Promise<XdsConnection>,
+    discard: () => void,
+  ) {
+    this.#method = method
+    this.#handler = handler
+    this.#discard = discard
+    this.#run(connect).catch((error: unknown) => this.#end(statusOfError(error), false))
+  }
+
+  send(request: Request): void {
+    if (this.#isOver) return
+    if (this.#call) this.#write(this.#call.stream, this.#call.codec, request)
+    else this.#waiting.push(request)
+  }
+
+  cancel(): void {
+    this.#isOver = true
+    this.#waiting = []
+    this.#call?.stream.close(cancelCode)
+  }
+
+  #write(stream: ClientHttp2Stream, codec: StreamCodec<Request, Response>, request: Request): void {
+    if (stream.writable) stream.write(frameMessage(codec.encode(request)))
+  }
+
+  async #run(connect: () => Promise<XdsConnection>): Promise<void> {
+    const codec = await this.#method.loadCodec()
+    if (this.#isOver) return
+    const connection = await connect()
+    if (this.#isOver) return
+    const stream = connection.request(this.#method.path)
+    this.#call = { stream, codec }
+    // One that comes after the status has nobody to tell.
+    stream.on('error', () => {})
+    for (const request of this.#waiting) this.#write(stream, codec, request)
+    this.#waiting = []
+    connection.onReady(() => {
+      if (!this.#isOver) this.#handler.onConnected()
+    })
+    await this.#read(connection, stream, codec)
+  }
+
+  async #read(connection: XdsConnection, stream: ClientHttp2Stream, codec: StreamCodec<Request, Response>): Promise<void> {
+    let answered = false
+    let status: XdsStreamStatus | undefined
+    stream.once('response', headers => {
+      status = statusOfHeaders(headers)
+      if (status === undefined && headers[':status'] !== 200) status = statusOfHttp(Number(headers[':status']))
+    })
+    stream.once('trailers', trailers => {
+      status ??= statusOfHeaders(trailers)
+    })
+    const reader = new MessageReader(maxMessageBytes)
+    const take = async (chunk: Uint8Array) => {
+      for (const message of reader.read(chunk)) {
+        if (this.#isOver) return
+        answered = true
+        await this.#handler.onResponse(codec.decode(message))
+      }
+    }
+    try {
+      for await (const chunk of stream) {
+        connection.touch()
+        // The body of an answer that is not gRPC's.
+        if (status !== undefined) continue
+        await take(chunk).catch((error: unknown) => this.#end(statusOfError(error), answered))
+      }
+      if (!reader.isBetweenMessages) status ??= { code: internal, message: 'the stream ended within a message' }
+      this.#end(status ?? withoutStatus(connection, stream, null), answered)
+    } catch (error) {
+      this.#end(status ?? withoutStatus(connection, stream, error), answered)
+    }
+  }
+
+  #end(status: XdsStreamStatus, answered: boolean): void {
+    if (this.#isOver) return
+    this.cancel()
+    if (!answered && this.#method.renewsConnection) this.#discard()
+    this.#handler.onEnd(status)
+  }
+}
+
+function withoutStatus(connection: XdsConnection, stream: ClientHttp2Stream, error: unknown): XdsStreamStatus {
+  if (connection.error !== null) return statusOfConnection(connection.error)
+  if (error !== null && connection.isUsable === false) return statusOfConnection(error)
+  if (stream.rstCode) return statusOfReset(stream.rstCode)
+  return { code: unknown, message: 'the stream ended without a status' }
+}
