@@ -5,8 +5,8 @@ import type { XdsConfigSource, XdsStatus } from '../discovery/xds-config-source.
 import { MeshError } from '../errors.ts'
 import type { ErrorRateBreaker, ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
 import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
-import { type Runtime, systemRuntime } from '../runtime.ts'
-import { Identities } from '../security/identities.ts'
+import { type Runtime, systemRuntime, type Timer } from '../runtime.ts'
+import type { Identities } from '../security/identities.ts'
 import { DownstreamSecurity } from '../server/downstream-security.ts'
 import { GrpcRegistration } from '../server/grpc-registration.ts'
 import type { GrpcServer, GrpcWorkload, ServeGrpcOptions } from '../server/grpc-server.ts'
@@ -133,8 +133,8 @@ export interface Mesh extends AsyncDisposable {
  * Makes a mesh. Resolves when the first configuration is usable: at once with a file, a cache or when no host is named; with hosts
  * named, when each is resolved.
  *
- * @throws MeshError `MESH_ERR_BOOTSTRAP` or `MESH_ERR_CONFIG` when the configuration is wrong, `MESH_ERR_CONFIG_TIMEOUT` when not one of the
- *   named hosts could be resolved in time
+ * @throws MeshError `MESH_ERR_BOOTSTRAP` or `MESH_ERR_CONFIG` when the configuration is wrong, `MESH_ERR_IDENTITY` when there will be no
+ *   certificate, `MESH_ERR_CONFIG_TIMEOUT` when not one of the named hosts could be resolved in time
  */
 export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   const env = options.env ?? process.env
@@ -144,14 +144,28 @@ export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   const found = await sourceFromOptions(options, env, runtime)
   const breakers = options.errorRateBreaker === undefined ? null : await loadBreakers()
   const mesh = new RunningMesh(found, options, env, runtime, previous, breakers)
-  if (options.waitsForHosts === false) return mesh
+  const startTimeoutMs = options.limits?.startTimeoutMs ?? 10_000
   try {
-    await mesh.ready(options.limits?.startTimeoutMs ?? 10_000)
+    await identified(found.identities.ready(), startTimeoutMs, runtime)
+    if (options.waitsForHosts !== false) await mesh.ready(startTimeoutMs)
   } catch (error) {
     await mesh.close()
     throw error
   }
   return mesh
+}
+
+/** Waits for the first certificate, but not for ever: who this process is may be known in a moment, and that it never will ends the wait. */
+async function identified(ready: Promise<void>, timeoutMs: number, { clock, logger }: Runtime): Promise<void> {
+  let timer: Timer | undefined
+  const late = new Promise<void>(resolve => {
+    const onLate = () => {
+      logger.warn(`this workload has no certificate after ${timeoutMs} ms: calls that need one fail until it is there`)
+      resolve()
+    }
+    timer = clock.setTimeout(onLate, timeoutMs, true)
+  })
+  await Promise.race([ready, late]).finally(() => timer?.cancel())
 }
 
 /** opossum is loaded only for those who ask for it. */
@@ -166,6 +180,7 @@ class RunningMesh implements Mesh {
   readonly telemetry: MeshTelemetry
   readonly inbound: Inbound
   readonly #servers: ServerEnvironment
+  readonly #identities: Identities
   readonly #xds: XdsConfigSource | null
   readonly #plane: DataPlane
   readonly #hosts: MeshHosts
@@ -187,7 +202,8 @@ class RunningMesh implements Mesh {
     this.#xds = found.kind === 'xds' ? found.source : null
     const own = options.telemetry instanceof MeshTelemetry ? options.telemetry : meshTelemetry(env, runtime)
     this.telemetry = own
-    const identities = new Identities()
+    const { identities } = found.identities
+    this.#identities = identities
     const gate: ServerGateEnvironment = {
       ...runtime,
       source: found.source,
@@ -326,7 +342,10 @@ class RunningMesh implements Mesh {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#plane.close().finally(() => this.#wheel.close())
+    this.#closing ??= this.#plane.close().finally(() => {
+      this.#identities.close()
+      this.#wheel.close()
+    })
     return this.#closing
   }
 

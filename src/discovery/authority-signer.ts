@@ -2,16 +2,16 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ClientHttp2Session } from 'node:http2'
 import { isIP } from 'node:net'
-import { type ConnectionOptions, connect, type PeerCertificate, type TLSSocket } from 'node:tls'
-import { readExtensions } from '../security/certificate-extensions.ts'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import { type CertificateSigner, CertificateSignerError, type SignedCertificate } from '../security/certificate-signer.ts'
 import type { JoinToken } from '../security/join-token.ts'
 import { findPinnedRoot } from '../security/pinned-root.ts'
 import { authoritiesOf, issuersOf, ownCertificate } from '../security/tls-material.ts'
 import { createCertificatePath, decodeCertificateResponse, encodeCertificateRequest } from './certificate-messages.ts'
+import { isControlPlaneOf } from './control-plane-identity.ts'
+import { callUnary, GrpcStatusError } from './grpc-call.ts'
 import { parseGrpcTarget } from './grpc-target.ts'
-import { callUnary, GrpcStatusError } from './unary-call.ts'
 
 /** How the first certificate is asked for. */
 export type AuthorityCredentials =
@@ -28,9 +28,6 @@ export interface AuthoritySignerOptions {
   /** Lifetime to ask for; default 0: what the authority thinks fit. */
   readonly validitySeconds?: number
 }
-
-/** Where a control plane's own certificate says that it is one. */
-export const controlPlanePath = '/ns/inmesh-system/sa/control-plane'
 
 /** UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNKNOWN: another try may do. */
 const passing: ReadonlySet<number> = new Set([14, 4, 8, 10, 13, 2, 1])
@@ -139,26 +136,6 @@ function readFile(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (cause) {
     throw new CertificateSignerError(cause instanceof Error ? cause.message : String(cause), false, { cause })
-  }
-}
-
-/** Checks the name in a certificate whose chain is good; it must not throw. */
-export function isControlPlaneOf(
-  trustDomain: string | undefined,
-): (hostname: string, certificate: PeerCertificate) => Error | undefined {
-  return (_hostname, { raw }) => {
-    try {
-      const uris = readExtensions(raw).subjectAltNames?.uris ?? []
-      const [uri = ''] = uris
-      const isRight =
-        uris.length === 1 &&
-        (trustDomain === undefined
-          ? /^spiffe:\/\/[^/]+\//.test(uri) && uri.endsWith(controlPlanePath) && uri.split('/').length === 7
-          : uri === `spiffe://${trustDomain}${controlPlanePath}`)
-      return isRight ? undefined : new Error(`its certificate is for ${uri || 'nobody'}, not for a control plane`)
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error))
-    }
   }
 }
 

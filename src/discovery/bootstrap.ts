@@ -37,6 +37,8 @@ export interface XdsServer {
 /** How a channel to a control plane is secured. Paths are absolute. */
 export type XdsCredentials =
   | { readonly kind: 'insecure' }
+  /** Mutual TLS with the workload's own identity; the server must be a control plane of the same trust domain. */
+  | { readonly kind: 'identity' }
   | {
       readonly kind: 'tls'
       /** `undefined`: the system roots. */
@@ -60,7 +62,7 @@ const deltaFeatures = ['inmesh.delta', 'xds_delta']
 
 /**
  * Reads the bootstrap that the environment names: the file of `GRPC_XDS_BOOTSTRAP`, else the JSON in `GRPC_XDS_BOOTSTRAP_CONFIG`,
- * else `INMESH_CONTROL_PLANE` (`host:port`, plaintext, incremental xDS preferred; its servers are configured from there too, unless
+ * else `INMESH_CONTROL_PLANE` (`host:port`, incremental xDS preferred, mutual TLS with `INMESH_JOIN_TOKEN` and else plaintext; its servers are configured from there too, unless
  * `INMESH_INBOUND` is `off`). Reading is as lenient as C-core's and Go's:
  * unknown fields, credentials and plugins are passed over and the node may be absent.
  *
@@ -80,7 +82,9 @@ export function loadBootstrap(
     throw new MeshError('MESH_ERR_BOOTSTRAP', `INMESH_CONTROL_PLANE: must be host:port, got ${JSON.stringify(address)}`)
   }
   return {
-    servers: [{ uri: address, credentials: { kind: 'insecure' }, features: [], delta: true }],
+    servers: [
+      { uri: address, credentials: { kind: env.INMESH_JOIN_TOKEN ? 'identity' : 'insecure' }, features: [], delta: true },
+    ],
     node: completeNode({}, env, self),
     listenerTemplate: '%s',
     serverListenerTemplate: env.INMESH_INBOUND === 'off' ? undefined : inboundTemplate,

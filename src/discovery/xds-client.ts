@@ -118,6 +118,11 @@ export class XdsClient {
     }
   }
 
+  /** Opens the stream again, on whatever connection its transport has then. */
+  reopen(): void {
+    this.#session?.end({ kind: 'reopen' })
+  }
+
   /**
    * Changes who this process is. Servers read the node only when a stream begins, so the stream is opened again at once. What is
    * held stays, and nobody is told of an error.

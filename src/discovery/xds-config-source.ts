@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Runtime } from '../runtime.ts'
+import type { Identities } from '../security/identities.ts'
 import { Http2AdsTransport } from './ads-stream.ts'
 import type { AdsTransport } from './ads-transport.ts'
 import { type Bootstrap, xdsServerKey } from './bootstrap.ts'
@@ -26,6 +27,8 @@ export interface XdsConfigSourceOptions {
   readonly cacheDir?: string | undefined
   /** Default: HTTP/2 to the bootstrap's first server. */
   readonly transport?: AdsTransport
+  /** For servers that are spoken to with the workload's own identity. Default: none. */
+  readonly identities?: Identities
 }
 
 /** How things stand. */
@@ -77,14 +80,15 @@ class AdsConfigSource implements XdsConfigSource {
   readonly #transports: readonly XdsTransport[]
   /** The server that configuration comes from. */
   #serving = 0
+  readonly #endOfIdentities: (() => void) | undefined
   #loadReporting: LoadReporting | undefined
   readonly #listeners: Listeners = { config: new Set(), connected: new Set(), disconnected: new Set(), nack: new Set() }
 
   constructor(options: XdsConfigSourceOptions) {
-    const { bootstrap, runtime, cacheDir, transport } = options
+    const { bootstrap, runtime, cacheDir, transport, identities } = options
     const [server, ...others] = bootstrap.servers
-    const first = new XdsTransport(server, runtime.clock)
-    const fallbacks = others.map(each => ({ server: each, way: new XdsTransport(each, runtime.clock) }))
+    const first = new XdsTransport(server, runtime.clock, identities)
+    const fallbacks = others.map(each => ({ server: each, way: new XdsTransport(each, runtime.clock, identities) }))
     this.#transports = transport === undefined ? [first, ...fallbacks.map(({ way }) => way)] : []
     this.#options = options
     this.#store = cacheDir ? new LastKnownGood({ path: cachePath(cacheDir, bootstrap), runtime }) : undefined
@@ -112,6 +116,8 @@ class AdsConfigSource implements XdsConfigSource {
       ...(this.#loaded ? { stale: this.#loaded.config } : {}),
       onChange: config => this.#onConfig(config),
     })
+    // A control plane tells by the certificate of a stream whom it still has to wait for, and ends the stream when it expires.
+    this.#endOfIdentities = identities?.subscribe(() => this.#renew())
   }
 
   get current(): MeshConfig {
@@ -174,11 +180,18 @@ class AdsConfigSource implements XdsConfigSource {
   }
 
   async close(): Promise<void> {
+    this.#endOfIdentities?.()
     this.#watcher.close()
     this.#loadReporting?.close()
     this.#client.close()
     for (const listeners of Object.values(this.#listeners)) listeners.clear()
     await this.#store?.flush()
+  }
+
+  #renew(): void {
+    if (this.#options.bootstrap.servers.every(({ credentials }) => credentials.kind !== 'identity')) return
+    for (const transport of this.#transports) transport.renew()
+    this.#client.reopen()
   }
 
   #cacheStatus(): XdsStatus['cache'] {

@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs'
 import type { ClientHttp2Session, ClientHttp2Stream, ClientSessionOptions, SecureClientSessionOptions } from 'node:http2'
-import { connect as connectSocket } from 'node:net'
+import { connect as connectSocket, isIP } from 'node:net'
 import type { Clock, Timer } from '../runtime.ts'
+import type { Identities } from '../security/identities.ts'
+import { ownCertificate } from '../security/tls-material.ts'
 import { version } from '../version.ts'
 import type { XdsCredentials } from './bootstrap.ts'
+import { isControlPlaneOf } from './control-plane-identity.ts'
 import { type GrpcAddress, parseGrpcTarget } from './grpc-target.ts'
+import { workloadIdentity } from './model/tls.ts'
 
 type Http2 = typeof import('node:http2')
 
@@ -24,6 +28,7 @@ export interface XdsConnectionOptions {
   /** A gRPC target. */
   readonly uri: string
   readonly credentials: XdsCredentials
+  readonly identities: Identities
   readonly clock: Clock
   /** Doubled by the connection's owner for each that was ended by {@link XdsConnection.pingedTooOften}. Default 15,000. */
   readonly keepaliveTimeMs?: number
@@ -49,13 +54,13 @@ export class XdsConnection {
   pingedTooOften = false
 
   /** @throws Error for a target that cannot be read, or a file of the credentials */
-  constructor(http2: Http2, { uri, credentials, clock, ...options }: XdsConnectionOptions) {
+  constructor(http2: Http2, { uri, credentials, identities, clock, ...options }: XdsConnectionOptions) {
     const address = parseGrpcTarget(uri)
     this.#authority = address.authority
     this.#clock = clock
     this.keepaliveTimeMs = options.keepaliveTimeMs ?? keepaliveTimeMs
-    const scheme = credentials.kind === 'tls' ? 'https' : 'http'
-    this.#session = http2.connect(`${scheme}://${address.authority}`, sessionOptions(address, credentials))
+    const scheme = credentials.kind === 'insecure' ? 'http' : 'https'
+    this.#session = http2.connect(`${scheme}://${address.authority}`, sessionOptions(address, credentials, identities))
     this.#session.unref()
     this.#connecting = clock.setTimeout(
       () => this.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)),
@@ -112,6 +117,11 @@ export class XdsConnection {
     this.#isActive = true
   }
 
+  /** Ends it with its last stream. */
+  close(): void {
+    this.#session.close()
+  }
+
   /** Ends it, and every stream on it. */
   destroy(error?: Error): void {
     if (error !== undefined) this.#error ??= error
@@ -141,7 +151,11 @@ export class XdsConnection {
   }
 }
 
-function sessionOptions(address: GrpcAddress, credentials: XdsCredentials): ClientSessionOptions | SecureClientSessionOptions {
+function sessionOptions(
+  address: GrpcAddress,
+  credentials: XdsCredentials,
+  identities: Identities,
+): ClientSessionOptions | SecureClientSessionOptions {
   const shared = {
     settings: { enablePush: false, initialWindowSize: windowBytes },
     // The limit is for servers that must fear their clients.
@@ -149,6 +163,7 @@ function sessionOptions(address: GrpcAddress, credentials: XdsCredentials): Clie
   }
   const plain = address.kind === 'unix' ? { ...shared, createConnection: () => connectSocket(address.path) } : shared
   if (credentials.kind === 'insecure') return plain
+  if (credentials.kind === 'identity') return { ...shared, ...ownTls(address, identities) }
   const { caCertificateFile, identity } = credentials
   return {
     ...shared,
@@ -160,6 +175,21 @@ function sessionOptions(address: GrpcAddress, credentials: XdsCredentials): Clie
           cert: readCredential('certificate_file', identity.certificateFile),
           key: readCredential('private_key_file', identity.privateKeyFile),
         }),
+  }
+}
+
+function ownTls(address: GrpcAddress, identities: Identities): SecureClientSessionOptions {
+  const identity = identities.current(workloadIdentity)
+  if (identity === undefined) throw new Error('this workload has no certificate yet')
+  const { trustDomain } = identity.svid
+  return {
+    minVersion: 'TLSv1.3',
+    ca: (identity.bundles.get(trustDomain)?.authorities ?? []).map(String),
+    ...ownCertificate(identity),
+    checkServerIdentity: isControlPlaneOf(trustDomain),
+    ...(address.kind === 'unix' ? { path: address.path } : {}),
+    // An IP address is no server name.
+    ...(address.kind === 'tcp' && isIP(address.host) !== 0 ? { servername: '' } : {}),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ClientHttp2Stream } from 'node:http2'
 import type { Clock } from '../runtime.ts'
+import { Identities } from '../security/identities.ts'
 import type { XdsServer } from './bootstrap.ts'
 import { frameMessage, MessageReader } from './grpc-message.ts'
 import {
@@ -54,11 +55,13 @@ const internal = 13
 export class XdsTransport {
   readonly #server: XdsServer
   readonly #clock: Clock
+  readonly #identities: Identities
   #connection: XdsConnection | undefined
   #keepaliveTimeMs: number | undefined
 
-  constructor(server: XdsServer, clock: Clock) {
+  constructor(server: XdsServer, clock: Clock, identities: Identities = new Identities()) {
     this.#server = server
+    this.#identities = identities
     this.#clock = clock
   }
 
@@ -70,6 +73,12 @@ export class XdsTransport {
       () => this.#connect(),
       () => this.close(),
     )
+  }
+
+  /** The next stream gets a connection of its own. */
+  renew(): void {
+    this.#connection?.close()
+    this.#connection = undefined
   }
 
   /** Ends the connection, and every stream on it. */
@@ -86,6 +95,7 @@ export class XdsTransport {
       this.#connection = new XdsConnection(http2, {
         uri,
         credentials,
+        identities: this.#identities,
         clock: this.#clock,
         ...(this.#keepaliveTimeMs === undefined ? {} : { keepaliveTimeMs: this.#keepaliveTimeMs }),
       })

@@ -3,7 +3,7 @@ import type { Runtime, Timer } from '../runtime.ts'
 import type { CertificateProvider, WorkloadIdentity } from './certificate-provider.ts'
 import { makeCertificateRequest } from './certificate-request.ts'
 import { type CertificateSigner, CertificateSignerError } from './certificate-signer.ts'
-import { ExpiryAlarm } from './expiry-alarm.ts'
+import { KeptIdentity } from './kept-identity.ts'
 import { makeIdentity } from './own-svid.ts'
 import { renewalDelayMs } from './renewal-schedule.ts'
 import { SvidValidator } from './svid-validator.ts'
@@ -28,25 +28,19 @@ export interface RenewedCertificateOptions {
 export class RenewedCertificateProvider implements CertificateProvider {
   readonly #options: RenewedCertificateOptions
   readonly #validator: SvidValidator
-  readonly #alarm: ExpiryAlarm
-  readonly #listeners = new Set<(identity: WorkloadIdentity) => void>()
+  readonly #kept: KeptIdentity
   readonly #abort = new AbortController()
-  readonly #first: Promise<void>
-  #current: WorkloadIdentity | undefined
   #timer: Timer | null = null
 
   constructor(options: RenewedCertificateOptions) {
-    const { clock, logger } = options.runtime
     this.#options = options
-    this.#validator = new SvidValidator(clock)
-    this.#alarm = new ExpiryAlarm(clock, logger)
-    this.#first = this.#renew()
-    // Whoever waits for it hears of it.
-    this.#first.catch(() => {})
+    this.#validator = new SvidValidator(options.runtime.clock)
+    this.#kept = new KeptIdentity(options.runtime)
+    void this.#renew()
   }
 
   get current(): WorkloadIdentity | undefined {
-    return this.#current
+    return this.#kept.current
   }
 
   /**
@@ -55,38 +49,39 @@ export class RenewedCertificateProvider implements CertificateProvider {
    * @throws CertificateSignerError when the authority will never give one
    */
   ready(): Promise<void> {
-    return this.#first
+    return this.#kept.ready()
   }
 
   subscribe(listener: (identity: WorkloadIdentity) => void): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    return this.#kept.subscribe(listener)
   }
 
   close(): void {
     this.#abort.abort(new Error('closed'))
     this.#timer?.cancel()
-    this.#alarm.close()
+    this.#kept.close()
     this.#options.signer.close()
   }
 
   async #renew(): Promise<void> {
     const { runtime, backoff = defaultBackoff } = this.#options
     const { logger, random, clock } = runtime
-    const identity = await pRetry(() => this.#sign(), {
-      ...backoff,
-      retries: Number.POSITIVE_INFINITY,
-      randomize: true,
-      signal: this.#abort.signal,
-      unref: this.#current !== undefined,
-      onFailedAttempt: ({ error, attemptNumber }) =>
-        logger.warn(`no certificate: ${error.message}`, { attempt: attemptNumber, renews: this.#current?.svid.spiffeId }),
-    })
-    this.#current = identity
-    this.#alarm.watch(identity)
-    const [leaf] = identity.svid.certificateChain
-    if (leaf !== undefined) this.#schedule(renewalDelayMs(leaf, clock.wallNow(), random))
-    for (const listener of [...this.#listeners]) listener(identity)
+    try {
+      const identity = await pRetry(() => this.#sign(), {
+        ...backoff,
+        retries: Number.POSITIVE_INFINITY,
+        randomize: true,
+        signal: this.#abort.signal,
+        unref: this.current !== undefined,
+        onFailedAttempt: ({ error, attemptNumber }) =>
+          logger.warn(`no certificate: ${error.message}`, { attempt: attemptNumber, renews: this.current?.svid.spiffeId }),
+      })
+      const [leaf] = identity.svid.certificateChain
+      if (leaf !== undefined) this.#schedule(renewalDelayMs(leaf, clock.wallNow(), random))
+      this.#kept.set(identity)
+    } catch (error) {
+      this.#kept.fail(error)
+    }
   }
 
   async #sign(): Promise<WorkloadIdentity> {
@@ -94,19 +89,19 @@ export class RenewedCertificateProvider implements CertificateProvider {
     const { signal } = this.#abort
     try {
       const { privateKey, csr } = await makeCertificateRequest()
-      const { chain, roots } = await signer.sign(csr, this.#current, signal)
-      return makeIdentity({ chain, privateKey, roots }, this.#validator, this.#current?.svid.spiffeId)
+      const { chain, roots } = await signer.sign(csr, this.current, signal)
+      return makeIdentity({ chain, privateKey, roots }, this.#validator, this.current?.svid.spiffeId)
     } catch (error) {
       signal.throwIfAborted()
       // An identity that there is can be renewed again for as long as it lives.
-      if (error instanceof CertificateSignerError && error.isFinal && this.#current === undefined) throw new AbortError(error)
+      if (error instanceof CertificateSignerError && error.isFinal && this.current === undefined) throw new AbortError(error)
       throw error instanceof TypeError ? new Error(error.message, { cause: error }) : error
     }
   }
 
   #schedule(delayMs: number): void {
     const left = delayMs - longestTimerMs
-    const due = () => void this.#renew().catch(() => {})
+    const due = () => void this.#renew()
     this.#timer = this.#options.runtime.clock.setTimeout(
       left > 0 ? () => this.#schedule(left) : due,
       Math.min(delayMs, longestTimerMs),

@@ -1,22 +1,21 @@
 import type { ClientHttp2Session } from 'node:http2'
 import { version } from '../version.ts'
-import type { AdsStreamStatus } from './ads-transport.ts'
 import { frameMessage, MessageReader } from './grpc-message.ts'
-import { statusOfConnection, statusOfHeaders, statusOfHttp, statusOfReset } from './grpc-status.ts'
+import { statusOfConnection, statusOfHeaders, statusOfHttp, statusOfReset, type XdsStreamStatus } from './grpc-status.ts'
 
 /** A call that ended without an answer. */
 export class GrpcStatusError extends Error {
   override readonly name = 'GrpcStatusError'
   readonly code: number
 
-  constructor({ code, message }: AdsStreamStatus) {
+  constructor({ code, message }: XdsStreamStatus) {
     super(message === '' ? `gRPC status ${code}` : `${message} (gRPC status ${code})`)
     this.code = code
   }
 }
 
-/** One call of a unary method. */
-export interface UnaryCall {
+/** One call with one request. */
+export interface GrpcCall {
   /** `/package.Service/Method` */
   readonly path: string
   readonly message: Uint8Array
@@ -32,7 +31,25 @@ const maxAnswerBytes = 4 * 1024 * 1024
  *
  * @throws GrpcStatusError for every status but OK
  */
-export function callUnary(session: ClientHttp2Session, { path, message, metadata, signal }: UnaryCall): Promise<Uint8Array> {
+export async function callUnary(session: ClientHttp2Session, call: GrpcCall): Promise<Uint8Array> {
+  let answer: Uint8Array | undefined
+  await callStreaming(session, call, message => {
+    answer ??= message
+  })
+  if (answer === undefined) throw new GrpcStatusError({ code: 13, message: 'an answer without a message' })
+  return answer
+}
+
+/**
+ * Calls a method that answers with a stream. Resolves when the server ends it.
+ *
+ * @throws GrpcStatusError for every status but OK
+ */
+export function callStreaming(
+  session: ClientHttp2Session,
+  { path, message, metadata, signal }: GrpcCall,
+  onMessage: (message: Uint8Array) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const stream = session.request(
       {
@@ -47,8 +64,7 @@ export function callUnary(session: ClientHttp2Session, { path, message, metadata
       signal === undefined ? {} : { signal },
     )
     const reader = new MessageReader(maxAnswerBytes)
-    let answer: Uint8Array | undefined
-    let status: AdsStreamStatus | undefined
+    let status: XdsStreamStatus | undefined
     let failure: unknown
     stream.on('response', headers => {
       const code = headers[':status'] ?? 0
@@ -59,7 +75,7 @@ export function callUnary(session: ClientHttp2Session, { path, message, metadata
     })
     stream.on('data', (chunk: Buffer) => {
       try {
-        for (const each of reader.read(chunk)) answer ??= each
+        for (const each of reader.read(chunk)) onMessage(each)
       } catch (error) {
         stream.destroy(error instanceof Error ? error : new Error(String(error)))
       }
@@ -69,9 +85,8 @@ export function callUnary(session: ClientHttp2Session, { path, message, metadata
     })
     stream.on('close', () => {
       const ended = status ?? (failure === undefined ? statusOfReset(stream.rstCode) : statusOfConnection(failure))
-      if (ended.code !== 0) reject(new GrpcStatusError(ended))
-      else if (answer === undefined) reject(new GrpcStatusError({ code: 13, message: 'an answer without a message' }))
-      else resolve(answer)
+      if (ended.code === 0) resolve()
+      else reject(new GrpcStatusError(ended))
     })
     stream.end(frameMessage(message))
   })

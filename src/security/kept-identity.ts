@@ -1,0 +1,47 @@
+import type { Runtime } from '../runtime.ts'
+import type { CertificateProvider, WorkloadIdentity } from './certificate-provider.ts'
+import { ExpiryAlarm } from './expiry-alarm.ts'
+
+/** The last good identity of a provider, and those who wait for it. */
+export class KeptIdentity implements CertificateProvider {
+  readonly #alarm: ExpiryAlarm
+  readonly #listeners = new Set<(identity: WorkloadIdentity) => void>()
+  readonly #first = Promise.withResolvers<void>()
+  #current: WorkloadIdentity | undefined
+
+  constructor({ clock, logger }: Runtime) {
+    this.#alarm = new ExpiryAlarm(clock, logger)
+    // Whoever waits for it hears of it.
+    this.#first.promise.catch(() => {})
+  }
+
+  get current(): WorkloadIdentity | undefined {
+    return this.#current
+  }
+
+  /** Resolves when there is an identity; rejects with what {@link fail} was given. */
+  ready(): Promise<void> {
+    return this.#first.promise
+  }
+
+  subscribe(listener: (identity: WorkloadIdentity) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  set(identity: WorkloadIdentity): void {
+    this.#current = identity
+    this.#alarm.watch(identity)
+    this.#first.resolve()
+    for (const listener of [...this.#listeners]) listener(identity)
+  }
+
+  /** There will never be a first one. */
+  fail(error: unknown): void {
+    this.#first.reject(error)
+  }
+
+  close(): void {
+    this.#alarm.close()
+  }
+}
