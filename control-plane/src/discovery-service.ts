@@ -7,6 +7,8 @@ import type { Runtime } from './runtime.ts'
 import { AdsServer, type AdsServerOptions } from './xds/ads-server.ts'
 import type { ClientStatus } from './xds/client-status.ts'
 import { GrpcServer } from './xds/grpc-server.ts'
+import type { LoadReport } from './xds/load-report.ts'
+import { LoadReportingServer, type LoadReportingServerOptions } from './xds/load-reporting.ts'
 
 /** How certificates are issued and xDS is served over mutual TLS; the rest is that of {@link DiscoveryServiceOptions}. */
 export type SecureOptions = Omit<SecureEndpointOptions, 'runtime' | 'data' | 'handlers'>
@@ -26,6 +28,8 @@ export interface DiscoveryServiceOptions {
   readonly secure?: SecureOptions
   /** How long a workload whose stream is gone stays. Default 5,000 ms. */
   readonly graceMs?: number
+  /** How clients report their load; `false`: they are refused. Default: as {@link LoadReportingServerOptions} says. */
+  readonly loadReporting?: Pick<LoadReportingServerOptions, 'intervalMs' | 'maxStreams' | 'retentionMs'> | false
   /** Limits and delays of the pushes. */
   readonly push?: Pick<AdsServerOptions, 'debounceMs' | 'maxDebounceMs' | 'connectsPerSecond' | 'maxStreams'>
 }
@@ -44,6 +48,7 @@ export class DiscoveryService {
   readonly #registry: WorkloadRegistry
   readonly #file: RegistryFile | undefined
   readonly #ads: AdsServer
+  readonly #loads: LoadReportingServer | undefined
   readonly #server: GrpcServer
   /** The certificate authority and the server of mutual TLS, where there is one. */
   readonly secure: SecureEndpoint | undefined
@@ -54,6 +59,7 @@ export class DiscoveryService {
     registry: WorkloadRegistry,
     file: RegistryFile | undefined,
     ads: AdsServer,
+    loads: LoadReportingServer | undefined,
     server: GrpcServer,
     secure: SecureEndpoint | undefined,
   ) {
@@ -62,6 +68,7 @@ export class DiscoveryService {
     this.#registry = registry
     this.#file = file
     this.#ads = ads
+    this.#loads = loads
     this.#server = server
     this.secure = secure
   }
@@ -93,12 +100,14 @@ export class DiscoveryService {
       settleMs: stored ? 0 : settleMs,
     })
     configuration.onChange(() => ads.update())
-    const handlers = ads.handlers()
+    const { loadReporting = {} } = options
+    const loads = loadReporting && new LoadReportingServer({ ...runtime, ...loadReporting, source: configuration })
+    const handlers = new Map([...ads.handlers(), ...(loads ? loads.handlers() : [])])
     const server = new GrpcServer({ ...runtime, handlers, insecurePlaintext: options.insecurePlaintext ?? false })
     try {
       const address = await server.listen(options.host ?? '127.0.0.1', options.xdsPort ?? 15_010)
       const secure = options.secure && (await startSecure(options.secure, { runtime, data, handlers }))
-      return new DiscoveryService(address, configuration, registry, file, ads, server, secure)
+      return new DiscoveryService(address, configuration, registry, file, ads, loads || undefined, server, secure)
     } catch (error) {
       await server.close()
       ads.close()
@@ -112,11 +121,17 @@ export class DiscoveryService {
     return this.#ads.clients()
   }
 
+  /** What every client reported of the load that it sends, a row for each client and cluster. */
+  loadReports(): readonly LoadReport[] {
+    return this.#loads?.reports() ?? []
+  }
+
   /** Ends the streams so that clients reconnect elsewhere, writes the registry down and stops. */
   async close(): Promise<void> {
     this.#configuration.close()
     this.#ads.close()
     await Promise.all([this.#server.close(), this.secure?.close()])
+    this.#loads?.close()
     await this.#file?.flush()
     this.#registry.close()
   }

@@ -5,6 +5,7 @@ import type { RegisteredWorkload } from './registry/registered-workload.ts'
 import type { Runtime } from './runtime.ts'
 import { FileSource, type FileSourceOptions, type FolderContents } from './sources/file-source.ts'
 import { formatProblem, type Problem } from './sources/problem.ts'
+import type { LoadReporting } from './translate/cluster.ts'
 import { type View, viewKey, viewOf } from './translate/view.ts'
 import type { ViewResources } from './xds/ads-server.ts'
 
@@ -19,9 +20,15 @@ export class BadConfigurationError extends Error {
   }
 }
 
+/** Options of {@link FileConfiguration}. */
+export interface FileConfigurationOptions extends FileSourceOptions {
+  /** What clients without proxy report; default: nothing. */
+  readonly loadReporting?: LoadReporting | undefined
+}
+
 /** A folder of documents, followed, with the registered workloads: the mesh as this control plane serves it. */
 export class FileConfiguration implements Configuration {
-  readonly #state = new MeshState()
+  readonly #state: MeshState
   readonly #source: FileSource
   readonly #runtime: Runtime
   readonly #views = new Map<string, View>()
@@ -34,7 +41,8 @@ export class FileConfiguration implements Configuration {
    *
    * @throws {BadConfigurationError} when the folder has errors. Later errors are logged, and the last good revision goes on
    */
-  constructor(options: FileSourceOptions) {
+  constructor(options: FileConfigurationOptions) {
+    this.#state = new MeshState(options.loadReporting)
     this.#runtime = options.runtime
     this.#source = new FileSource(options)
     const { documents, problems } = this.#source.read()

@@ -18,4 +18,6 @@ export {
 } from './xds/ads-server.ts'
 export type { ClientStatus, TypeStatus } from './xds/client-status.ts'
 export { GrpcServer, type GrpcServerOptions } from './xds/grpc-server.ts'
+export type { LoadCount, LoadReport, LocalityLoadReport } from './xds/load-report.ts'
+export { LoadReportingServer, type LoadReportingServerOptions } from './xds/load-reporting.ts'
 export type { Resources } from './xds/snapshot.ts'

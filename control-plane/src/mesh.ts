@@ -4,6 +4,7 @@ import { ModelBuilder } from './model/model-builder.ts'
 import type { RegisteredWorkload } from './registry/registered-workload.ts'
 import type { Problem } from './sources/problem.ts'
 import type { SourceDocument } from './sources/source-document.ts'
+import type { LoadReporting } from './translate/cluster.ts'
 import { relevantView } from './translate/relevant-view.ts'
 import { Translator } from './translate/translator.ts'
 import { type View, viewKey } from './translate/view.ts'
@@ -32,10 +33,16 @@ const forgetAfter = 100
 export class MeshState {
   readonly #builder = new ModelBuilder()
   readonly #translations = new Map<string, Translation>()
+  readonly #loadReporting: LoadReporting | undefined
   #documents: MeshDocuments | undefined
   #workloads: readonly RegisteredWorkload[] = []
   #model: MeshModel | undefined
   #revision = 0
+
+  /** @param loadReporting what clients without proxy report; default: nothing */
+  constructor(loadReporting?: LoadReporting) {
+    this.#loadReporting = loadReporting
+  }
 
   /** Number of the revision that is served; 0 before the first. */
   get revision(): number {
@@ -80,7 +87,12 @@ export class MeshState {
     const key = viewKey(relevant)
     let translation = this.#translations.get(key)
     if (!translation) {
-      translation = { translator: new Translator(relevant), model: undefined, resources: new Map(), revision: 0 }
+      translation = {
+        translator: new Translator(relevant, this.#loadReporting),
+        model: undefined,
+        resources: new Map(),
+        revision: 0,
+      }
       this.#translations.set(key, translation)
     }
     if (translation.model !== model) {

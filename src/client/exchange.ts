@@ -150,7 +150,8 @@ export abstract class Exchange extends RoutedExchange {
     this.judge(health)
     this.#leavePending()
     const { cluster, endpoint } = this
-    if (cluster !== null && endpoint !== null && cluster.readsLoadReports)
+    // The report of a gRPC call comes with its status, and the call has read it there.
+    if (cluster !== null && endpoint !== null && cluster.readsLoadReports && !this.isGrpc)
       cluster.reportLoad(
         endpoint,
         loadReportOf(name => firstOf(headers[name])),

@@ -11,6 +11,7 @@ import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
 } from '../../src/discovery/gen/envoy/service/discovery/v3/discovery_pb.ts'
+import type { FakeLoadStatsServer } from './fake-load-stats-server.ts'
 import { wireResource, type XdsMessage } from './xds-resources.ts'
 
 /** A request in the words both protocols share. */
@@ -37,6 +38,8 @@ export interface FakeAdsServerOptions {
   readonly port?: number
   /** Whether requests are answered from the resources that were set. Default true; else only {@link FakeAdsServer.send} answers. */
   readonly answering?: boolean
+  /** Served beside ADS. Default: load reports are answered with UNIMPLEMENTED. */
+  readonly loadStats?: FakeLoadStatsServer
 }
 
 type Call = ServerDuplexStream<Uint8Array, Uint8Array>
@@ -89,6 +92,7 @@ export class FakeAdsServer {
       }
       server.addService({ [name]: method }, { [name]: handler(protocol) })
     }
+    options.loadStats?.addTo(server)
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync(`127.0.0.1:${options.port ?? 0}`, ServerCredentials.createInsecure(), (error, bound) => {
         if (error) reject(error)

@@ -19,7 +19,7 @@ import type { OutlierDetection } from '../model/destination-rule.ts'
 import type { MeshEndpoint, MeshPort, MeshService } from '../model/mesh-service.ts'
 import { assignment } from './assignment.ts'
 import { clusterName } from './cluster-name.ts'
-import { ads } from './config-source.ts'
+import { ads, self } from './config-source.ts'
 import { httpProtocolOptions } from './http-protocol-options.ts'
 import { loadBalancing } from './load-balancing.ts'
 import type { ClusterPolicy } from './traffic-policies.ts'
@@ -31,6 +31,12 @@ const connectTimeoutMs = 10_000
 const dnsRefreshMs = 60_000
 const unlimited = 0xffff_ffff
 
+/** What clients report of the load that they send. */
+export interface LoadReporting {
+  /** Metrics of the endpoints' own that are passed on: `lrs_report_endpoint_metrics`, as `named_metrics.*`. */
+  readonly endpointMetrics: readonly string[]
+}
+
 /** What a cluster is made of. */
 export interface ClusterInput {
   readonly service: MeshService
@@ -40,11 +46,13 @@ export interface ClusterInput {
   readonly policy: ClusterPolicy
   /** Those of the subset; only a service that is looked up has them in its cluster. */
   readonly endpoints: readonly MeshEndpoint[]
+  /** `undefined`: its load is not reported. */
+  readonly loadReporting: LoadReporting | undefined
 }
 
 /** Translates one port of a service, or a subset of it. `undefined` where there is nothing to look up. */
 export function translateCluster(input: ClusterInput, view: View): Cluster | undefined {
-  const { service, port, subset, policy } = input
+  const { service, port, subset, policy, loadReporting } = input
   const name = clusterName(port.number, subset, service.host)
   const discovery = discover(input, name)
   if (!discovery) return undefined
@@ -72,6 +80,7 @@ export function translateCluster(input: ClusterInput, view: View): Cluster | und
         }
       : {}),
     ...(protocolOptions ? { typedExtensionProtocolOptions: protocolOptions } : {}),
+    ...(loadReporting ? { lrsServer: self, lrsReportEndpointMetrics: [...loadReporting.endpointMetrics] } : {}),
     metadata: metadata(service, subset),
   })
 }

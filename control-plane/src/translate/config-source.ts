@@ -8,6 +8,12 @@ export const ads: MessageInitShape<typeof ConfigSourceSchema> = {
   resourceApiVersion: ApiVersion.V3,
 }
 
+/** The server from which the referring resource came. */
+export const self: MessageInitShape<typeof ConfigSourceSchema> = {
+  configSourceSpecifier: { case: 'self', value: {} },
+  resourceApiVersion: ApiVersion.V3,
+}
+
 /** Makes a message and packs it. */
 export const pack = <Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Any =>
   anyPack(schema, create(schema, init))

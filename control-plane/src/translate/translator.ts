@@ -6,7 +6,7 @@ import { type MeshEndpoint, type MeshService, selects } from '../model/mesh-serv
 import { clusterType, endpointType, listenerType, routeType } from '../xds/resource-type.ts'
 import type { Resources } from '../xds/snapshot.ts'
 import { assignment } from './assignment.ts'
-import { translateCluster } from './cluster.ts'
+import { type LoadReporting, translateCluster } from './cluster.ts'
 import { clusterName } from './cluster-name.ts'
 import type { LocalityPlan } from './locality-plan.ts'
 import { translateProxy } from './proxy.ts'
@@ -27,11 +27,15 @@ interface Static extends Frontend {
  */
 export class Translator {
   readonly #view: View
+  readonly #loadReporting: LoadReporting | undefined
   #static: Static | undefined
   #services = new Map<string, ServiceResources>()
 
-  constructor(view: View) {
+  /** @param loadReporting what a client without proxy reports; default: nothing */
+  constructor(view: View, loadReporting?: LoadReporting) {
     this.#view = view
+    // A proxy has a server for its reports in its bootstrap, or none.
+    this.#loadReporting = view.kind === 'proxyless' ? loadReporting : undefined
   }
 
   translate({ routing, endpoints }: MeshModel): Resources {
@@ -77,7 +81,15 @@ export class Translator {
     return subsetsOf(service, policies).flatMap(({ name: subset, labels }) =>
       service.ports.flatMap(port => {
         const policy = policies.ofCluster(service.host, subset, port.number)
-        const input = { service, port, subset, policy, endpoints: endpoints.filter(each => selects(labels, each.labels)) }
+        const loadReporting = this.#loadReporting
+        const input = {
+          loadReporting,
+          service,
+          port,
+          subset,
+          policy,
+          endpoints: endpoints.filter(each => selects(labels, each.labels)),
+        }
         return translateCluster(input, this.#view) ?? []
       }),
     )

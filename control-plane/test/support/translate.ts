@@ -10,6 +10,7 @@ import { MeshState } from '../../src/mesh.ts'
 import type { RegisteredWorkload } from '../../src/registry/registered-workload.ts'
 import { parseDocuments } from '../../src/sources/parse-documents.ts'
 import { formatProblem } from '../../src/sources/problem.ts'
+import type { LoadReporting } from '../../src/translate/cluster.ts'
 import type { View } from '../../src/translate/view.ts'
 import { clusterType, endpointType, listenerType, routeType } from '../../src/xds/resource-type.ts'
 import type { Resources } from '../../src/xds/snapshot.ts'
@@ -87,8 +88,8 @@ export function unpack<Desc extends DescMessage>(any: Any | undefined, schema: D
 }
 
 /** A state that has taken `yaml`. */
-export function stateOf(yaml: string, workloads: readonly RegisteredWorkload[] = []): MeshState {
-  const state = new MeshState()
+export function stateOf(yaml: string, workloads: readonly RegisteredWorkload[] = [], loadReporting?: LoadReporting): MeshState {
+  const state = new MeshState(loadReporting)
   const { documents, problems } = parseDocuments('mesh.yaml', yaml)
   const result = state.apply(documents, problems)
   if (result.kind === 'refused') throw new Error(result.problems.map(formatProblem).join('\n'))

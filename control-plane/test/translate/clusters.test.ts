@@ -7,7 +7,8 @@ import {
 } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
 import { UpstreamTlsContextSchema } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb'
 import { HttpProtocolOptionsSchema } from 'inmesh/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb'
-import { istioYaml, serviceYaml, translate, unpack } from '../support/translate.ts'
+import type { LoadReporting } from '../../src/translate/cluster.ts'
+import { istioYaml, serviceYaml, stateOf, translate, translatedOf, unpack } from '../support/translate.ts'
 
 const host = 'reviews.default.svc.cluster.local'
 const name = `outbound|9080||${host}`
@@ -205,4 +206,14 @@ test('a host that is looked up is in its cluster, and has no assignment', () => 
     addresses: ['a.test:8080', 'b.test:81'],
   })
   assert.deepEqual(translate(entry('DNS')).names('assignments'), [])
+})
+
+test('clients without proxy report their load to this server, and proxies are not asked', () => {
+  const clusterFor = (kind: 'proxyless' | 'envoy', loadReporting?: LoadReporting) =>
+    translatedOf(stateOf(serviceYaml('reviews'), [], loadReporting), { kind }).cluster(name)
+  const asked = clusterFor('proxyless', { endpointMetrics: ['named_metrics.*'] })
+  assert.equal(asked.lrsServer?.configSourceSpecifier.case, 'self')
+  assert.deepEqual(asked.lrsReportEndpointMetrics, ['named_metrics.*'])
+  assert.equal(clusterFor('proxyless').lrsServer, undefined)
+  assert.equal(clusterFor('envoy', { endpointMetrics: [] }).lrsServer, undefined)
 })

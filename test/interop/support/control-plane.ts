@@ -2,15 +2,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { startControlPlane } from '@inmesh/control-plane'
+import { type ControlPlaneOptions, startControlPlane } from '@inmesh/control-plane'
 
 /** Serves `yaml` until the test ends. */
-export async function serveYaml(t: TestContext, yaml: string) {
+export async function serveYaml(t: TestContext, yaml: string, options: Pick<ControlPlaneOptions, 'loadReporting'> = {}) {
   const config = await mkdtemp(join(tmpdir(), 'inmesh-interop-'))
   t.after(() => rm(config, { recursive: true, force: true }))
   const file = join(config, 'mesh.yaml')
   await writeFile(file, yaml)
-  const controlPlane = await startControlPlane({ config, xdsPort: 0 })
+  const controlPlane = await startControlPlane({ config, xdsPort: 0, ...options })
   t.after(() => controlPlane.close())
   return { controlPlane, xdsAddress: controlPlane.xdsAddress, rewrite: (next: string) => writeFile(file, next) }
 }
