@@ -45,6 +45,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     folder: config,
     runtime,
     loadReporting: loadReporting ? { endpointMetrics: [], ...loadReporting } : undefined,
+    trustDomain: options.secure?.trustDomain,
   })
   try {
     return await DiscoveryService.start(configuration, { ...options, runtime })

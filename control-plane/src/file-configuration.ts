@@ -5,9 +5,10 @@ import type { RegisteredWorkload } from './registry/registered-workload.ts'
 import type { Runtime } from './runtime.ts'
 import { FileSource, type FileSourceOptions, type FolderContents } from './sources/file-source.ts'
 import { formatProblem, type Problem } from './sources/problem.ts'
-import type { LoadReporting } from './translate/cluster.ts'
+import type { TranslatorOptions } from './translate/translator.ts'
 import { type View, viewKey, viewOf } from './translate/view.ts'
 import type { ViewResources } from './xds/ads-server.ts'
+import { listenerType } from './xds/resource-type.ts'
 
 /** The documents in a folder cannot be served, and nothing was served before. */
 export class BadConfigurationError extends Error {
@@ -21,10 +22,7 @@ export class BadConfigurationError extends Error {
 }
 
 /** Options of {@link FileConfiguration}. */
-export interface FileConfigurationOptions extends FileSourceOptions {
-  /** What clients without proxy report; default: nothing. */
-  readonly loadReporting?: LoadReporting | undefined
-}
+export interface FileConfigurationOptions extends FileSourceOptions, TranslatorOptions {}
 
 /** A folder of documents, followed, with the registered workloads: the mesh as this control plane serves it. */
 export class FileConfiguration implements Configuration {
@@ -42,7 +40,7 @@ export class FileConfiguration implements Configuration {
    * @throws {BadConfigurationError} when the folder has errors. Later errors are logged, and the last good revision goes on
    */
   constructor(options: FileConfigurationOptions) {
-    this.#state = new MeshState(options.loadReporting)
+    this.#state = new MeshState(options)
     this.#runtime = options.runtime
     this.#source = new FileSource(options)
     const { documents, problems } = this.#source.read()
@@ -52,8 +50,9 @@ export class FileConfiguration implements Configuration {
     this.#source.follow(contents => this.#changed(contents))
   }
 
-  viewOf(node: Node | undefined): string {
-    const view = viewOf(node)
+  viewOf(node: Node | undefined, identity?: string): string | undefined {
+    const view = viewOf(node, identity)
+    if (view === undefined) return undefined
     const key = viewKey(view)
     this.#views.set(key, view)
     return key
@@ -62,6 +61,11 @@ export class FileConfiguration implements Configuration {
   resourcesOf(key: string): ViewResources | undefined {
     const view = this.#views.get(key)
     return view && this.#state.resourcesOf(view)
+  }
+
+  demand(key: string, typeUrl: string, names: readonly string[]): boolean {
+    const view = this.#views.get(key)
+    return view !== undefined && typeUrl === listenerType && this.#state.demandInbound(view, names)
   }
 
   setWorkloads(workloads: readonly RegisteredWorkload[]): void {

@@ -4,9 +4,8 @@ import { ModelBuilder } from './model/model-builder.ts'
 import type { RegisteredWorkload } from './registry/registered-workload.ts'
 import type { Problem } from './sources/problem.ts'
 import type { SourceDocument } from './sources/source-document.ts'
-import type { LoadReporting } from './translate/cluster.ts'
 import { relevantView } from './translate/relevant-view.ts'
-import { Translator } from './translate/translator.ts'
+import { Translator, type TranslatorOptions } from './translate/translator.ts'
 import { type View, viewKey } from './translate/view.ts'
 import { readDocuments } from './validate/read-documents.ts'
 import type { ViewResources } from './xds/ads-server.ts'
@@ -33,15 +32,14 @@ const forgetAfter = 100
 export class MeshState {
   readonly #builder = new ModelBuilder()
   readonly #translations = new Map<string, Translation>()
-  readonly #loadReporting: LoadReporting | undefined
+  readonly #options: TranslatorOptions
   #documents: MeshDocuments | undefined
   #workloads: readonly RegisteredWorkload[] = []
   #model: MeshModel | undefined
   #revision = 0
 
-  /** @param loadReporting what clients without proxy report; default: nothing */
-  constructor(loadReporting?: LoadReporting) {
-    this.#loadReporting = loadReporting
+  constructor(options: TranslatorOptions = {}) {
+    this.#options = options
   }
 
   /** Number of the revision that is served; 0 before the first. */
@@ -83,24 +81,35 @@ export class MeshState {
   resourcesOf(view: View): ViewResources | undefined {
     const model = this.#model
     if (!model) return undefined
-    const relevant = relevantView(model.routing, view)
-    const key = viewKey(relevant)
-    let translation = this.#translations.get(key)
-    if (!translation) {
-      translation = {
-        translator: new Translator(relevant, this.#loadReporting),
-        model: undefined,
-        resources: new Map(),
-        revision: 0,
-      }
-      this.#translations.set(key, translation)
-    }
+    const translation = this.#translationOf(model, view)
     if (translation.model !== model) {
       translation.resources = translation.translator.translate(model)
       translation.model = model
     }
     translation.revision = this.#revision
     return { revision: String(this.#revision), resources: translation.resources }
+  }
+
+  /** Makes the listeners of servers that a client of the view asks for, from now on. Returns whether there are new ones. */
+  demandInbound(view: View, names: readonly string[]): boolean {
+    const model = this.#model
+    if (!model) return false
+    const translation = this.#translationOf(model, view)
+    if (!translation.translator.demandInbound(names)) return false
+    translation.model = undefined
+    return true
+  }
+
+  #translationOf({ routing }: MeshModel, view: View): Translation {
+    const relevant = relevantView(routing, view)
+    const key = viewKey(relevant)
+    let translation = this.#translations.get(key)
+    if (!translation) {
+      const translator = new Translator(relevant, this.#options)
+      translation = { translator, model: undefined, resources: new Map(), revision: 0 }
+      this.#translations.set(key, translation)
+    }
+    return translation
   }
 
   #rebuild(): boolean {

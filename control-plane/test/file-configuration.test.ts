@@ -21,7 +21,7 @@ test('a folder is served, a bad change is logged with its place and refused, a g
   t.after(() => configuration.close())
   let pushes = 0
   configuration.onChange(() => pushes++)
-  const view = configuration.viewOf(undefined)
+  const view = configuration.viewOf(undefined) ?? assert.fail('refused')
   const listeners = () =>
     [...(configuration.resourcesOf(view)?.resources.get(listenerType)?.keys() ?? [])].filter(name => !/[.:]/.test(name))
   const tick = () => {

@@ -1,6 +1,7 @@
-import type { HttpConnectionManager } from '../discovery/model/listener.ts'
+import type { FilterConfig, HttpConnectionManager } from '../discovery/model/listener.ts'
 import type { FilterOverrides } from '../discovery/model/route.ts'
 import type { Denial } from './denial.ts'
+import { RbacRequestFilter } from './rbac-request-filter.ts'
 import type { RequestView } from './request-view.ts'
 
 /** One filter of a server: `null` lets the request pass. What throws lets nothing pass. */
@@ -37,14 +38,16 @@ export function filtersFor(http: HttpConnectionManager, overrides: readonly Filt
   const filters: RequestFilter[] = []
   for (const { name, config } of http.filters) {
     const own = overrides.find(each => name in each)?.[name] ?? config
-    const filter = makeFilter(own)
+    const filter = makeFilter(name, own)
     if (filter !== null) filters.push(filter)
   }
   return new RequestFilters(filters)
 }
 
-function makeFilter({ kind }: { readonly kind: string }): RequestFilter | null {
-  switch (kind) {
+function makeFilter(name: string, config: FilterConfig): RequestFilter | null {
+  switch (config.kind) {
+    case 'rbac':
+      return new RbacRequestFilter(name, config.rbac)
     default:
       return null
   }

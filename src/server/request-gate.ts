@@ -41,18 +41,24 @@ export class RequestGate {
     return route.attachment?.judge(request) ?? null
   }
 
-  #told({ connection, method, path }: RequestView, denial: Denial | null): Denial | null {
-    if (denial !== null) {
-      const { statusCode, reason } = denial
-      const source = connection.peer?.principals[0] ?? connection.facts.sourceAddress
-      this.#logger.info(`request is denied: ${reason}`, { statusCode, method, path: path.split('?', 1)[0], source })
+  #told(request: RequestView, denial: Denial | null): Denial | null {
+    const { notes } = request
+    if (denial !== null)
+      this.#logger.info(`request is denied: ${denial.reason}`, { statusCode: denial.statusCode, ...about(request) })
+    for (const { kind, filter, allowed, policy } of notes) {
+      if (kind === 'audit') this.#logger.warn(`audit: policy ${policy} of ${filter}`, about(request))
+      else if (!allowed) this.#logger.warn(`dry run: ${filter} would deny it${policy && `, by ${policy}`}`, about(request))
     }
     return denial
   }
 
   #failed(request: RequestView, error: unknown): Denial {
     const { name = 'Error', message = String(error) } = error instanceof Error ? error : {}
-    this.#logger.error('a request could not be judged', { error: `${name}: ${message}`, path: request.path.split('?', 1)[0] })
+    this.#logger.error('a request could not be judged', { error: `${name}: ${message}`, ...about(request) })
     return { statusCode: 403, grpcStatus: 7, message: 'RBAC: access denied', reason: message }
   }
+}
+
+function about({ connection, method, pathname }: RequestView): Readonly<Record<string, unknown>> {
+  return { method, path: pathname, source: connection.peer?.principals[0] ?? connection.facts.sourceAddress }
 }

@@ -30,6 +30,7 @@ function fromKubernetes({ meta, clusterIPs, ports, externalName }: KubernetesSer
     namespace: meta.namespace,
     hasShortNames: true,
     addresses: clusterIPs,
+    subjectAltNames: [],
     external: externalName !== '',
     resolution: externalName === '' ? 'listed' : 'dns',
     ports: ports.flatMap(({ name, number, protocol, appProtocol, targetPort }): readonly MeshPort[] => {
@@ -39,13 +40,17 @@ function fromKubernetes({ meta, clusterIPs, ports, externalName }: KubernetesSer
   }
 }
 
-function fromServiceEntry({ meta, addresses, external, resolution, ports }: ServiceEntry, host: string): MeshService {
+function fromServiceEntry(
+  { meta, subjectAltNames, addresses, external, resolution, ports }: ServiceEntry,
+  host: string,
+): MeshService {
   return {
     host,
     name: host,
     namespace: meta.namespace,
     hasShortNames: false,
     // A prefix names no single host.
+    subjectAltNames,
     addresses: addresses.filter(address => !address.includes('/')),
     external,
     resolution: resolution === 'static' || resolution === 'dynamic-dns' ? 'listed' : resolution,

@@ -109,6 +109,8 @@ export interface OutlierDetection {
 
 export type ClientTls =
   | { readonly mode: 'disable' }
+  /** With the identities of the mesh. */
+  | { readonly mode: 'mesh'; readonly sni: string; readonly subjectAltNames: readonly string[] }
   | {
       readonly mode: 'simple'
       /** May be empty. */

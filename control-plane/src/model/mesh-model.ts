@@ -1,5 +1,7 @@
+import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { DestinationRule } from './destination-rule.ts'
 import type { MeshEndpoint, MeshService } from './mesh-service.ts'
+import type { PeerAuthentication } from './peer-authentication.ts'
 import type { VirtualService } from './virtual-service.ts'
 
 /**
@@ -18,4 +20,6 @@ export interface MeshRouting {
   readonly services: ReadonlyMap<string, MeshService>
   readonly virtualServices: readonly VirtualService[]
   readonly destinationRules: readonly DestinationRule[]
+  readonly peerAuthentications: readonly PeerAuthentication[]
+  readonly authorizationPolicies: readonly AuthorizationPolicy[]
 }

@@ -11,6 +11,8 @@ export interface MeshService {
   readonly hasShortNames: boolean
   /** IP addresses that mean it too. */
   readonly addresses: readonly string[]
+  /** Names that its peers may have in their certificates, beside its own. */
+  readonly subjectAltNames: readonly string[]
   readonly external: boolean
   /** `listed`: by assignments. The others are looked up by the caller; `none` is the host itself. */
   readonly resolution: 'listed' | 'dns' | 'dns-round-robin' | 'none'
@@ -37,6 +39,8 @@ export interface MeshEndpoint {
   readonly weight: number
   /** `name;namespace`, for people. */
   readonly workload: string
+  /** SPIFFE ID; `undefined` for one that has not proved who it is. It takes mutual TLS, unless a policy says otherwise. */
+  readonly identity?: string | undefined
 }
 
 export interface MeshLocality {

@@ -15,7 +15,13 @@ export class ModelBuilder {
   #listed: ReadonlyMap<string, readonly MeshEndpoint[]> = new Map()
   #registered = new RegisteredEndpoints(noDocuments, this.#declared)
   #model: MeshModel = {
-    routing: { services: new Map(), virtualServices: [], destinationRules: [] },
+    routing: {
+      services: new Map(),
+      virtualServices: [],
+      destinationRules: [],
+      peerAuthentications: [],
+      authorizationPolicies: [],
+    },
     endpoints: new Map(),
   }
 
@@ -33,10 +39,12 @@ export class ModelBuilder {
     const { services: implicit, endpoints: joined, orphans } = this.#registered.join(workloads)
     this.orphans = orphans
     const services = new Map([...this.#declared, ...implicit].sort(([a], [b]) => compareText(a, b)))
-    const { virtualServices, destinationRules } = documents
+    const { virtualServices, destinationRules, peerAuthentications, authorizationPolicies } = documents
     const previous = this.#model.routing
     const isSameRouting = !isNew && isDeepStrictEqual(services, previous.services)
-    const routing: MeshRouting = isSameRouting ? previous : { services, virtualServices, destinationRules }
+    const routing: MeshRouting = isSameRouting
+      ? previous
+      : { services, virtualServices, destinationRules, peerAuthentications, authorizationPolicies }
     const endpoints = new Map<string, readonly MeshEndpoint[]>()
     for (const host of services.keys()) {
       const all = [...(this.#listed.get(host) ?? []), ...(joined.get(host) ?? [])]

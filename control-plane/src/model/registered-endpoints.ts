@@ -121,6 +121,7 @@ export class RegisteredEndpoints {
       locality: workload.locality,
       weight: workload.weight,
       workload: `${workload.service};${workload.namespace}`,
+      ...(workload.identity === undefined ? {} : { identity: workload.identity }),
     }
     known.set(host, fresh)
     return fresh
@@ -171,6 +172,7 @@ function implicitService(host: string, instances: readonly RegisteredWorkload[])
     namespace: first?.namespace ?? '',
     hasShortNames,
     addresses: [],
+    subjectAltNames: [],
     external: false,
     resolution: 'listed',
     ports: [...ports.values()].sort((a, b) => a.number - b.number),

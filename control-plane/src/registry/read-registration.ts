@@ -21,9 +21,11 @@ const labelValue = /^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/
 
 /**
  * Reads `INMESH_ENDPOINTS`, `NAMESPACE` and `LABELS` of a node's metadata and its locality. A bad endpoint is refused alone; the
- * others count.
+ * others count. Who has a certificate offers the service that it is for, `spiffe://TD/ns/NAMESPACE/sa/SERVICE`, and no other.
+ *
+ * @param identity SPIFFE ID of the client's certificate; `undefined` in plaintext
  */
-export function readRegistration(node: Node | undefined): Registration {
+export function readRegistration(node: Node | undefined, identity?: string): Registration {
   const metadata: JsonObject = node?.metadata ?? {}
   const listed = own(metadata, 'INMESH_ENDPOINTS')
   if (listed === undefined || listed === null) return { workloads: [], problems: [] }
@@ -43,11 +45,19 @@ export function readRegistration(node: Node | undefined): Registration {
     const path = `INMESH_ENDPOINTS[${index}]`
     const endpoint = readEndpoint(entry, path, problems)
     if (!endpoint) continue
+    if (identity !== undefined && !isOf(identity, namespace, endpoint.service)) {
+      problems.push(`${path}.service: ${endpoint.service} in ${namespace} is not what ${identity} is`)
+      continue
+    }
     const id = `${node.id}/${endpoint.service}/${endpoint.port}`
     if (workloads.has(id)) problems.push(`${path}: ${endpoint.service} at port ${endpoint.port} is there twice`)
-    else workloads.set(id, { id, ...endpoint, ...shared })
+    else workloads.set(id, { id, ...endpoint, ...shared, ...(identity === undefined ? {} : { identity }) })
   }
   return { workloads: [...workloads.values()], problems }
+}
+
+function isOf(identity: string, namespace: string, service: string): boolean {
+  return identity.endsWith(`/ns/${namespace}/sa/${service}`) && identity.split('/').length === 7
 }
 
 type Endpoint = Pick<RegisteredWorkload, 'service' | 'address' | 'port' | 'protocol' | 'weight'>

@@ -20,4 +20,6 @@ export interface RegisteredWorkload {
   readonly locality: WorkloadLocality
   /** At least 1; default 1. */
   readonly weight: number
+  /** SPIFFE ID of the certificate with which it registered; `undefined` in plaintext. */
+  readonly identity?: string | undefined
 }

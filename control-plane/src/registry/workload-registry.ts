@@ -71,9 +71,13 @@ export class WorkloadRegistry {
     )
   }
 
-  /** A stream opened: what its node offers counts from now on. */
-  opened(token: StreamToken, node: Node | undefined): void {
-    const { workloads, problems } = readRegistration(node)
+  /**
+   * A stream opened: what its node offers counts from now on.
+   *
+   * @param identity SPIFFE ID of the client's certificate; `undefined` in plaintext
+   */
+  opened(token: StreamToken, node: Node | undefined, identity?: string): void {
+    const { workloads, problems } = readRegistration(node, identity)
     const nodeId = node?.id ?? ''
     for (const problem of problems) this.#options.logger.warn('a registration was refused', { node: nodeId, problem })
     if (!nodeId) return

@@ -8,6 +8,7 @@ import { type ClusterLoadAssignment, ClusterLoadAssignmentSchema } from 'inmesh/
 import type { MeshEndpoint } from '../model/mesh-service.ts'
 import { compareText } from '../model/object-meta.ts'
 import { type LocalityGroup, type LocalityPlan, planLocalities } from './locality-plan.ts'
+import { mutualTlsMode, tlsModeLabel } from './mutual-tls.ts'
 
 /** The assignment of a cluster: the endpoints that serve the port, once each, grouped by locality in a fixed order. */
 export function assignment(
@@ -15,9 +16,13 @@ export function assignment(
   endpoints: readonly MeshEndpoint[],
   port: number,
   plan?: LocalityPlan,
+  takesMutualTls: (endpoint: MeshEndpoint) => boolean = () => false,
 ): ClusterLoadAssignment {
   const groups = planLocalities(groupByLocality(endpoints, port), plan)
-  return create(ClusterLoadAssignmentSchema, { clusterName, endpoints: groups.map(group => translateGroup(group, port)) })
+  return create(ClusterLoadAssignmentSchema, {
+    clusterName,
+    endpoints: groups.map(group => translateGroup(group, port, takesMutualTls)),
+  })
 }
 
 function groupByLocality(endpoints: readonly MeshEndpoint[], port: number): readonly LocalityGroup[] {
@@ -48,34 +53,40 @@ const weightOf = (endpoints: readonly MeshEndpoint[]) => endpoints.reduce((sum, 
 function translateGroup(
   { locality, endpoints, priority, weight }: LocalityGroup,
   port: number,
+  takesMutualTls: (endpoint: MeshEndpoint) => boolean,
 ): MessageInitShape<typeof LocalityLbEndpointsSchema> {
   return {
     locality: { region: locality.region, zone: locality.zone, subZone: locality.subZone },
-    lbEndpoints: endpoints.map(endpoint => translateEndpoint(endpoint, port)),
+    lbEndpoints: endpoints.map(endpoint => translateEndpoint(endpoint, port, takesMutualTls(endpoint))),
     loadBalancingWeight: weight,
     priority,
   }
 }
 
-/** By port of the service: an endpoint is translated once for all its clusters and all revisions. */
+/** By port of the service, negative for mutual TLS: an endpoint is translated once for all its clusters and all revisions. */
 const translated = new WeakMap<MeshEndpoint, Map<number, LbEndpoint>>()
 
-function translateEndpoint(endpoint: MeshEndpoint, port: number): LbEndpoint {
+function translateEndpoint(endpoint: MeshEndpoint, port: number, isMutual: boolean): LbEndpoint {
+  const key = isMutual ? -port : port
   let byPort = translated.get(endpoint)
   if (!byPort) {
     byPort = new Map()
     translated.set(endpoint, byPort)
   }
-  let message = byPort.get(port)
+  let message = byPort.get(key)
   if (!message) {
-    message = createEndpoint(endpoint, port)
-    byPort.set(port, message)
+    message = createEndpoint(endpoint, port, isMutual)
+    byPort.set(key, message)
   }
   return message
 }
 
-function createEndpoint({ address, ports, labels, weight }: MeshEndpoint, port: number): LbEndpoint {
+function createEndpoint({ address, ports, labels, weight }: MeshEndpoint, port: number, isMutual: boolean): LbEndpoint {
   const { version } = labels
+  const filterMetadata = {
+    ...(version ? { 'envoy.lb': { version } } : {}),
+    ...(isMutual ? { 'envoy.transport_socket_match': { [tlsModeLabel]: mutualTlsMode } } : {}),
+  }
   return create(LbEndpointSchema, {
     hostIdentifier: {
       case: 'endpoint',
@@ -89,6 +100,6 @@ function createEndpoint({ address, ports, labels, weight }: MeshEndpoint, port: 
       },
     },
     loadBalancingWeight: weight,
-    ...(version ? { metadata: { filterMetadata: { 'envoy.lb': { version } } } } : {}),
+    ...(Object.keys(filterMetadata).length > 0 ? { metadata: { filterMetadata } } : {}),
   })
 }

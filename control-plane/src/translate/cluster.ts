@@ -23,7 +23,7 @@ import { ads, self } from './config-source.ts'
 import { httpProtocolOptions } from './http-protocol-options.ts'
 import { loadBalancing } from './load-balancing.ts'
 import type { ClusterPolicy } from './traffic-policies.ts'
-import { transportSocket } from './transport-socket.ts'
+import { automaticSockets, transportSocket } from './transport-socket.ts'
 import type { View } from './view.ts'
 
 /** Istio's defaults. */
@@ -51,7 +51,7 @@ export interface ClusterInput {
 }
 
 /** Translates one port of a service, or a subset of it. `undefined` where there is nothing to look up. */
-export function translateCluster(input: ClusterInput, view: View): Cluster | undefined {
+export function translateCluster(input: ClusterInput, view: View, trustDomain: string): Cluster | undefined {
   const { service, port, subset, policy, loadReporting } = input
   const name = clusterName(port.number, subset, service.host)
   const discovery = discover(input, name)
@@ -59,7 +59,8 @@ export function translateCluster(input: ClusterInput, view: View): Cluster | und
   const pool = policy.connectionPool
   const keepalive = pool?.tcpKeepalive
   const protocolOptions = httpProtocolOptions(port.protocol, pool)
-  const socket = transportSocket(policy.tls, service, port, view)
+  const socket = transportSocket(policy.tls, service, port, view, trustDomain)
+  const matches = policy.tls ? [] : automaticSockets(service, port, view, trustDomain)
   return create(ClusterSchema, {
     name,
     ...discovery,
@@ -68,6 +69,7 @@ export function translateCluster(input: ClusterInput, view: View): Cluster | und
     circuitBreakers: { thresholds: [thresholds(policy)] },
     ...(policy.outlierDetection ? { outlierDetection: outlierDetection(policy.outlierDetection) } : {}),
     ...(socket ? { transportSocket: socket } : {}),
+    ...(matches.length > 0 ? { transportSocketMatches: [...matches] } : {}),
     ...(keepalive
       ? {
           upstreamConnectionOptions: {

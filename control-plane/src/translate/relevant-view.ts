@@ -28,10 +28,16 @@ function distinctions(routing: MeshRouting): Distinctions {
   return found
 }
 
-function* labelNames({ virtualServices, destinationRules }: MeshRouting): Generator<string> {
+function* labelNames({
+  virtualServices,
+  destinationRules,
+  peerAuthentications,
+  authorizationPolicies,
+}: MeshRouting): Generator<string> {
   for (const { http } of virtualServices) {
     for (const { sourceLabels } of http.flatMap(({ matches }) => matches)) yield* Object.keys(sourceLabels)
   }
+  for (const { selector } of [...peerAuthentications, ...authorizationPolicies]) yield* Object.keys(selector ?? {})
   for (const { workloadSelector, trafficPolicy, subsets } of destinationRules) {
     yield* Object.keys(workloadSelector ?? {})
     for (const policy of [trafficPolicy, ...subsets.map(subset => subset.trafficPolicy)]) {

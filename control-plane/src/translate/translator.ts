@@ -3,17 +3,30 @@ import type { Cluster } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
 import type { ClusterLoadAssignment } from 'inmesh/gen/envoy/config/endpoint/v3/endpoint_pb'
 import type { MeshModel, MeshRouting } from '../model/mesh-model.ts'
 import { type MeshEndpoint, type MeshService, selects } from '../model/mesh-service.ts'
+import { mutualTlsMode } from '../model/peer-authentication.ts'
 import { clusterType, endpointType, listenerType, routeType } from '../xds/resource-type.ts'
 import type { Resources } from '../xds/snapshot.ts'
 import { assignment } from './assignment.ts'
 import { type LoadReporting, translateCluster } from './cluster.ts'
 import { clusterName } from './cluster-name.ts'
+import { inboundAddress, translateInbound } from './inbound.ts'
 import type { LocalityPlan } from './locality-plan.ts'
 import { translateProxy } from './proxy.ts'
 import { type Frontend, translateProxyless } from './proxyless.ts'
 import { TrafficPolicies } from './traffic-policies.ts'
 import type { View } from './view.ts'
 import { VirtualHostTable } from './virtual-host-table.ts'
+
+/** What a translation is told beside the mesh. */
+export interface TranslatorOptions {
+  /** What a client without proxy reports. Default: nothing. */
+  readonly loadReporting?: LoadReporting | undefined
+  /** Of the SPIFFE IDs of the workloads. Default `cluster.local`. */
+  readonly trustDomain?: string | undefined
+}
+
+/** Listeners of servers in one view: there are not more ports. */
+const maxInbound = 4096
 
 /** What an endpoint change leaves as it is. */
 interface Static extends Frontend {
@@ -27,15 +40,27 @@ interface Static extends Frontend {
  */
 export class Translator {
   readonly #view: View
+  readonly #trustDomain: string
   readonly #loadReporting: LoadReporting | undefined
+  readonly #inbound = new Set<string>()
+  #listeners: { readonly of: Static; readonly size: number; readonly all: ReadonlyMap<string, Message> } | undefined
   #static: Static | undefined
   #services = new Map<string, ServiceResources>()
 
-  /** @param loadReporting what a client without proxy reports; default: nothing */
-  constructor(view: View, loadReporting?: LoadReporting) {
+  constructor(view: View, { loadReporting, trustDomain = 'cluster.local' }: TranslatorOptions = {}) {
     this.#view = view
+    this.#trustDomain = trustDomain
     // A proxy has a server for its reports in its bootstrap, or none.
     this.#loadReporting = view.kind === 'proxyless' ? loadReporting : undefined
+  }
+
+  /** Makes listeners of servers by their names, from the next translation on. Returns whether one of them is new. */
+  demandInbound(names: readonly string[]): boolean {
+    const before = this.#inbound.size
+    for (const name of names) {
+      if (this.#view.kind === 'proxyless' && this.#inbound.size < maxInbound && inboundAddress(name)) this.#inbound.add(name)
+    }
+    return this.#inbound.size > before
   }
 
   translate({ routing, endpoints }: MeshModel): Resources {
@@ -43,7 +68,7 @@ export class Translator {
       this.#static = this.#translateStatic(routing)
       this.#services = new Map()
     }
-    const { policies, listeners, routes } = this.#static
+    const { policies, routes } = this.#static
     const clusters = new Map<string, Message>()
     const assignments = new Map<string, Message>()
     for (const service of routing.services.values()) {
@@ -54,9 +79,21 @@ export class Translator {
     return new Map<string, ReadonlyMap<string, Message>>([
       [clusterType, clusters],
       [endpointType, assignments],
-      [listenerType, listeners],
+      [listenerType, this.#allListeners(this.#static)],
       [routeType, routes],
     ])
+  }
+
+  #allListeners(known: Static): ReadonlyMap<string, Message> {
+    if (this.#listeners?.of !== known || this.#listeners.size !== this.#inbound.size) {
+      const all = new Map<string, Message>(known.listeners)
+      for (const name of this.#inbound) {
+        const listener = translateInbound(name, known.routing, this.#view, this.#trustDomain)
+        if (listener) all.set(name, listener)
+      }
+      this.#listeners = { of: known, size: this.#inbound.size, all }
+    }
+    return this.#listeners.all
   }
 
   #translateStatic(routing: MeshRouting): Static {
@@ -90,7 +127,7 @@ export class Translator {
           policy,
           endpoints: endpoints.filter(each => selects(labels, each.labels)),
         }
-        return translateCluster(input, this.#view) ?? []
+        return translateCluster(input, this.#view, this.#trustDomain) ?? []
       }),
     )
   }
@@ -104,9 +141,16 @@ export class Translator {
       const members = subset === '' ? endpoints : endpoints.filter(each => selects(labels, each.labels))
       return service.ports.map(({ number }) => {
         const plan = this.#localityPlan(policies, service.host, subset, number)
-        return assignment(clusterName(number, subset, service.host), members, number, plan)
+        const name = clusterName(number, subset, service.host)
+        return assignment(name, members, number, plan, endpoint => this.#takesMutualTls(service, endpoint, number))
       })
     })
+  }
+
+  #takesMutualTls({ namespace }: MeshService, { identity, labels, ports }: MeshEndpoint, port: number): boolean {
+    const policies = this.#static?.routing.peerAuthentications ?? []
+    if (identity === undefined) return false
+    return mutualTlsMode(policies, { namespace, labels }, ports.get(port) ?? port) !== 'DISABLE'
   }
 
   #localityPlan(policies: TrafficPolicies, host: string, subset: string, port: number): LocalityPlan {

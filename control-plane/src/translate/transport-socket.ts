@@ -10,6 +10,7 @@ import { UpstreamTlsContextSchema } from 'inmesh/gen/envoy/extensions/transport_
 import type { ClientTls } from '../model/destination-rule.ts'
 import type { MeshPort, MeshService } from '../model/mesh-service.ts'
 import { pack } from './config-source.ts'
+import { automaticTls, identitiesOf, mutualTlsSocket } from './mutual-tls.ts'
 import type { View } from './view.ts'
 
 /** Where the usual systems keep their roots. Envoy has no notion of them and would verify nothing. */
@@ -18,10 +19,17 @@ const systemRoots = '/etc/ssl/certs/ca-certificates.crt'
 /** The socket of a cluster; `undefined` for plain text. Without `sni` the peer is asked for, and must be, the host of the service. */
 export function transportSocket(
   tls: ClientTls | undefined,
-  { host }: MeshService,
-  { protocol }: MeshPort,
+  service: MeshService,
+  port: MeshPort,
   view: View,
+  trustDomain: string,
 ): MessageInitShape<typeof TransportSocketSchema> | undefined {
+  const { host } = service
+  const { protocol } = port
+  if (tls?.mode === 'mesh') {
+    const names = tls.subjectAltNames.length > 0 ? tls.subjectAltNames : identitiesOf(service, trustDomain)
+    return mutualTlsSocket(names, alpnOf(port), tls.sni || sniOf(service), view)
+  }
   if (tls?.mode !== 'simple') return undefined
   const sni = tls.sni || (host.startsWith('*') ? '' : host)
   const names = tls.subjectAltNames.length > 0 || sni === '' ? tls.subjectAltNames : [sni]
@@ -45,6 +53,25 @@ export function transportSocket(
     },
   }
 }
+
+/**
+ * Mutual TLS to the endpoints that take it, without a rule that says so. For those that understand it, and where the service is of the
+ * mesh.
+ */
+export function automaticSockets(
+  service: MeshService,
+  port: MeshPort,
+  view: View,
+  trustDomain: string,
+): ReturnType<typeof automaticTls> {
+  const isUnderstood = view.kind === 'envoy' ? view.isIdentified : view.agent === 'inmesh'
+  if (!isUnderstood || service.external || service.resolution !== 'listed') return []
+  return automaticTls(mutualTlsSocket(identitiesOf(service, trustDomain), alpnOf(port), sniOf(service), view))
+}
+
+const alpnOf = ({ protocol }: MeshPort) => [protocol === 'http2' ? 'h2' : 'http/1.1']
+
+const sniOf = ({ host }: MeshService) => (host.startsWith('*') ? '' : host)
 
 function trustedCa(file: string, { kind }: View): MessageInitShape<typeof CertificateValidationContextSchema> {
   if (file === '' && kind === 'proxyless') return { systemRootCerts: {} }

@@ -6,6 +6,10 @@ import type { MeshLocality } from '../model/mesh-service.ts'
 export interface View {
   /** `proxyless` for clients that ask for a listener by the name they call, `envoy` for a proxy that binds ports. */
   readonly kind: 'proxyless' | 'envoy'
+  /** Which software it is: what one understands another refuses. */
+  readonly agent: 'inmesh' | 'other'
+  /** It has proved who it is, and can be asked to prove it to others. */
+  readonly isIdentified: boolean
   /** Where short names are looked up. */
   readonly namespace: string
   readonly labels: Readonly<Record<string, string>>
@@ -16,17 +20,26 @@ export interface View {
 
 /**
  * The view of a client. A node is a proxy when it calls itself Envoy, unless its metadata `GENERATOR` is `grpc`, as Istio has it. The
- * metadata `NAMESPACE` (default `default`), `LABELS` and `INMESH_OUTBOUND_PORT` count, and its locality.
+ * metadata `NAMESPACE` (default `default`), `LABELS` and `INMESH_OUTBOUND_PORT` count, and its locality. The namespace of a certificate is
+ * that of its client.
+ *
+ * @param identity SPIFFE ID of its certificate; `undefined` in plaintext
+ * @returns `undefined` for a client that says it is in another namespace
  */
-export function viewOf(node: Node | undefined): View {
+export function viewOf(node: Node | undefined, identity?: string): View | undefined {
   const metadata = node?.metadata ?? {}
-  const { namespace, labels, outboundPort } = read(metadata)
+  const { namespace: claimed, labels, outboundPort } = read(metadata)
+  const proved = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\//.exec(identity ?? '')?.[1]
+  if (proved !== undefined && claimed !== proved && claimed !== 'default') return undefined
+  const namespace = proved ?? claimed
   const { region = '', zone = '', subZone = '' } = node?.locality ?? {}
   const kind = node?.userAgentName === 'envoy' && metadata.GENERATOR !== 'grpc' ? 'envoy' : 'proxyless'
   return {
     kind,
+    agent: node?.userAgentName === 'inmesh' ? 'inmesh' : 'other',
+    isIdentified: identity !== undefined,
     namespace,
-    labels,
+    labels: withApp(labels, metadata),
     locality: { region, zone, subZone },
     outboundPort: kind === 'envoy' ? outboundPort : undefined,
   }
@@ -43,8 +56,26 @@ function read(metadata: JsonObject): Pick<View, 'namespace' | 'labels' | 'outbou
   }
 }
 
+/** A workload that says only which service it is has that for its `app`, as its endpoints do. */
+function withApp(labels: View['labels'], { INMESH_ENDPOINTS: endpoints }: JsonObject): View['labels'] {
+  if (labels.app !== undefined || !Array.isArray(endpoints)) return labels
+  const [first] = endpoints
+  const service = typeof first === 'object' && first !== null && 'service' in first ? first.service : undefined
+  return typeof service === 'string' ? { ...labels, app: service } : labels
+}
+
 /** Names a view: equal for equal views. */
-export function viewKey({ kind, namespace, labels, locality, outboundPort }: View): string {
+export function viewKey({ kind, agent, isIdentified, namespace, labels, locality, outboundPort }: View): string {
   const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))
-  return JSON.stringify([kind, namespace, sorted, locality.region, locality.zone, locality.subZone, outboundPort ?? 0])
+  return JSON.stringify([
+    kind,
+    agent,
+    isIdentified,
+    namespace,
+    sorted,
+    locality.region,
+    locality.zone,
+    locality.subZone,
+    outboundPort ?? 0,
+  ])
 }

@@ -8,7 +8,7 @@ const unenforced = 'is not enforced here: leaving it out of sight would leave th
 const ineffective = 'has no effect here'
 
 /** Kinds of Istio that restrict who may call whom, and must not seem to work. */
-const security = ['AuthorizationPolicy', 'PeerAuthentication', 'RequestAuthentication']
+const security = ['RequestAuthentication']
 
 /** Kinds of Istio that configure something else than calls between services, or how. */
 const ignored = [

@@ -1,16 +1,20 @@
+import type { AuthorizationPolicy } from '../model/authorization-policy.ts'
 import type { DestinationRule } from '../model/destination-rule.ts'
 import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
+import type { PeerAuthentication } from '../model/peer-authentication.ts'
 import type { ServiceEntry, WorkloadEntry } from '../model/service-entry.ts'
 import type { VirtualService } from '../model/virtual-service.ts'
 import type { Problem } from '../sources/problem.ts'
 import type { SourceDocument } from '../sources/source-document.ts'
 import { otherKind } from './other-kinds.ts'
 import { ProblemSink } from './problem-sink.ts'
+import { readAuthorizationPolicy } from './read-authorization-policy.ts'
 import { readDestinationRule } from './read-destination-rule.ts'
 import { readEndpointSlice } from './read-endpoint-slice.ts'
 import { readKubernetesService } from './read-kubernetes-service.ts'
 import { readMeta } from './read-meta.ts'
+import { readPeerAuthentication } from './read-peer-authentication.ts'
 import { readServiceEntry, readWorkloadEntry } from './read-service-entry.ts'
 import { readVirtualService } from './read-virtual-service.ts'
 import { Value } from './value.ts'
@@ -22,6 +26,8 @@ export type MeshObject =
   | { readonly kind: 'service-entry'; readonly object: ServiceEntry }
   | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
   | { readonly kind: 'service'; readonly object: KubernetesService }
+  | { readonly kind: 'authorization-policy'; readonly object: AuthorizationPolicy }
+  | { readonly kind: 'peer-authentication'; readonly object: PeerAuthentication }
   | { readonly kind: 'endpoint-slice'; readonly object: EndpointSlice }
 
 /** What became of a document. */
@@ -48,10 +54,25 @@ const istio: Readonly<Record<string, Reader>> = {
   WorkloadEntry: withSpec('workload-entry', readWorkloadEntry),
 }
 
+/** Annotations, which may hold any text. */
+const readLabelsOf = (value: Value): Readonly<Record<string, string>> =>
+  Object.fromEntries(value.entries().map(([key, item]) => [key, item.asString() ?? '']))
+
+const security: Readonly<Record<string, Reader>> = {
+  AuthorizationPolicy: (meta, root) => {
+    const { spec } = root.fields('apiVersion', 'kind', 'metadata', 'spec', 'status')
+    const annotations = readLabelsOf(root.field('metadata').field('annotations'))
+    return { kind: 'authorization-policy', object: readAuthorizationPolicy(meta, spec, annotations) }
+  },
+  PeerAuthentication: withSpec('peer-authentication', readPeerAuthentication),
+}
+
 const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
   'networking.istio.io/v1': istio,
   'networking.istio.io/v1beta1': istio,
   'networking.istio.io/v1alpha3': istio,
+  'security.istio.io/v1': security,
+  'security.istio.io/v1beta1': security,
   v1: { Service: withSpec('service', readKubernetesService) },
   'discovery.k8s.io/v1': { EndpointSlice: (meta, root) => ({ kind: 'endpoint-slice', object: readEndpointSlice(meta, root) }) },
 }

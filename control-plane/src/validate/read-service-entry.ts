@@ -44,7 +44,6 @@ export function readServiceEntry(meta: ObjectMeta, spec: Value): ServiceEntry {
     spec.error('has several hosts, which can only be told apart on HTTP and TLS ports')
   checkExportTo(fields.exportTo, meta.namespace, true)
   const subjectAltNames = fields.subjectAltNames.items().map(item => item.asString() ?? '')
-  if (subjectAltNames.length > 0) fields.subjectAltNames.warn('has no effect without tls in a DestinationRule')
   return {
     meta,
     hosts,

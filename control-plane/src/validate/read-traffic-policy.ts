@@ -146,6 +146,26 @@ function readOutlierDetection(value: Value): OutlierDetection | undefined {
   }
 }
 
+/** With the identity of the workload; it has certificates of its own for nothing else. */
+function readMeshTls(fields: Readonly<Record<'sni' | 'subjectAltNames' | MeshTlsRefused, Value>>): ClientTls {
+  for (const name of meshTlsRefused) if (!fields[name].isAbsent) fields[name].error('must not be there with ISTIO_MUTUAL')
+  return {
+    mode: 'mesh',
+    sni: fields.sni.asString() ?? '',
+    subjectAltNames: fields.subjectAltNames.items().map(item => item.asString() ?? ''),
+  }
+}
+
+const meshTlsRefused = [
+  'caCertificates',
+  'clientCertificate',
+  'privateKey',
+  'credentialName',
+  'insecureSkipVerify',
+  'caCrl',
+] as const
+type MeshTlsRefused = (typeof meshTlsRefused)[number]
+
 /** A mode or option that would need a certificate of ours, or give up verification, is refused: never a weaker connection. */
 function readTls(value: Value): ClientTls | undefined {
   if (value.isAbsent) return undefined
@@ -161,8 +181,9 @@ function readTls(value: Value): ClientTls | undefined {
     'caCrl',
   )
   const mode = fields.mode.asOneOf(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']) ?? 'DISABLE'
+  if (mode === 'ISTIO_MUTUAL') return readMeshTls(fields)
   if (mode === 'DISABLE') return { mode: 'disable' }
-  if (mode !== 'SIMPLE') fields.mode.error(`${mode} is not supported yet: workloads have no certificates`)
+  if (mode !== 'SIMPLE') fields.mode.error(`${mode} is not supported: use ISTIO_MUTUAL, with the identities of the mesh`)
   if (fields.insecureSkipVerify.asBoolean()) fields.insecureSkipVerify.error('is not supported: the peer is always verified')
   for (const name of ['clientCertificate', 'privateKey', 'credentialName', 'caCrl'] as const) {
     if (fields[name].asString()) fields[name].error('is not supported')

@@ -13,8 +13,15 @@ import { SubscriberIndex } from './subscriber-index.ts'
 
 /** Where the server gets the configuration of a client from. */
 export interface ResourceSource {
-  /** Names the view of a client: clients of one name see the same resources. Called once for each stream. */
-  viewOf(node: Node | undefined): string
+  /**
+   * Names the view of a client: clients of one name see the same resources. Called once for each stream.
+   *
+   * @param identity SPIFFE ID of its certificate; `undefined` in plaintext
+   * @returns `undefined` for a client that says it is somebody else
+   */
+  viewOf(node: Node | undefined, identity?: string): string | undefined
+  /** A client of a view asks for resources by name that may have to be made. Returns whether there are new ones. */
+  demand?(view: string, typeUrl: string, names: readonly string[]): boolean
   /** The resources of a view now; `undefined` while there is no configuration at all. */
   resourcesOf(view: string): ViewResources | undefined
 }
@@ -27,7 +34,7 @@ export interface ViewResources {
 
 /** Who comes and goes. */
 export interface StreamObserver {
-  opened(stream: AdsStream, node: Node | undefined): void
+  opened(stream: AdsStream, node: Node | undefined, identity: string | undefined): void
   closed(stream: AdsStream): void
 }
 
@@ -185,7 +192,11 @@ export class AdsServer implements AdsStreamHost {
   }
 
   open(stream: AdsStream, node: Node | undefined): View | undefined {
-    const key = this.#options.source.viewOf(node)
+    const key = this.#options.source.viewOf(node, stream.peerIdentity)
+    if (key === undefined) {
+      stream.end(statusCode.permissionDenied, 'the certificate is for another namespace than the node says')
+      return undefined
+    }
     let view = this.#views.get(key)
     if (!view) {
       view = new LiveView(key)
@@ -193,8 +204,13 @@ export class AdsServer implements AdsStreamHost {
       this.#views.set(key, view)
     }
     view.streams += 1
-    this.#options.observer?.opened(stream, node)
+    this.#options.observer?.opened(stream, node, stream.peerIdentity)
     return view
+  }
+
+  demanded({ key }: View, typeUrl: string, names: readonly string[]): void {
+    const view = this.#views.get(key)
+    if (view && this.#options.source.demand?.(key, typeUrl, names)) this.#refresh(view)
   }
 
   closed(stream: AdsStream): void {

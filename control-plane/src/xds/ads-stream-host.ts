@@ -28,6 +28,8 @@ export interface AdsStreamHost {
   readonly settling: boolean
   /** The view of a client. `undefined` while there is no configuration at all. */
   open(stream: AdsStream, node: Node | undefined): View | undefined
+  /** The client asks for more names. */
+  demanded(view: View, typeUrl: string, names: readonly string[]): void
   /** Encodes a response; clients that get the same in the same push share the bytes. */
   encode(stream: AdsStream, view: View, typeUrl: string, content: ResponseContent): EncodedResponse
   refused(stream: AdsStream, typeUrl: string, detail: string): void

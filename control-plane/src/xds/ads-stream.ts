@@ -117,6 +117,7 @@ export class AdsStream implements GrpcCallListener {
       this.userAgent = request.node?.userAgentName ?? ''
       this.#view = this.#host.open(this, request.node)
       if (!this.#view) {
+        // Has been ended already where it may not have one.
         this.end(statusCode.unavailable, 'no configuration yet')
         return
       }
@@ -145,6 +146,7 @@ export class AdsStream implements GrpcCallListener {
     if (!change?.current) return
     this.#names += change.added.length - change.removed.length
     this.#view.index(typeUrl).update(subscriber, change.added, change.removed)
+    if (change.added.length > 0) this.#host.demanded(this.#view, typeUrl, change.added)
     if (this.#names > this.#host.maxNamesPerStream) {
       this.end(statusCode.resourceExhausted, `more than ${this.#host.maxNamesPerStream} names`)
       return

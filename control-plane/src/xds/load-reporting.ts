@@ -100,6 +100,8 @@ export class LoadReportingServer {
   /** Those that the client may know now. */
   #clustersOf(node: Node): string[] {
     const { source } = this.#options
-    return [...(source.resourcesOf(source.viewOf(node))?.resources.get(clusterType)?.keys() ?? [])]
+    const view = source.viewOf(node)
+    if (view === undefined) return []
+    return [...(source.resourcesOf(view)?.resources.get(clusterType)?.keys() ?? [])]
   }
 }

@@ -17,6 +17,8 @@ import type { Resources } from '../../src/xds/snapshot.ts'
 
 const here: View = {
   kind: 'proxyless',
+  agent: 'inmesh',
+  isIdentified: false,
   namespace: 'default',
   labels: {},
   locality: { region: '', zone: '', subZone: '' },
@@ -89,7 +91,7 @@ export function unpack<Desc extends DescMessage>(any: Any | undefined, schema: D
 
 /** A state that has taken `yaml`. */
 export function stateOf(yaml: string, workloads: readonly RegisteredWorkload[] = [], loadReporting?: LoadReporting): MeshState {
-  const state = new MeshState(loadReporting)
+  const state = new MeshState({ loadReporting })
   const { documents, problems } = parseDocuments('mesh.yaml', yaml)
   const result = state.apply(documents, problems)
   if (result.kind === 'refused') throw new Error(result.problems.map(formatProblem).join('\n'))

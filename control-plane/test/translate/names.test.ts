@@ -123,12 +123,14 @@ test('the view of a client is read from its node', () => {
   const view = viewOf(node)
   assert.deepEqual(view, {
     kind: 'envoy',
+    agent: 'other',
+    isIdentified: false,
     namespace: 'shop',
     labels: { b: '2', a: '1' },
     locality: { region: 'eu', zone: 'a', subZone: '' },
     outboundPort: 15001,
   })
   assert.equal(viewKey(view), viewKey({ ...view, labels: { a: '1', b: '2' } }))
-  assert.deepEqual(viewOf(undefined), viewWith())
-  assert.equal(viewOf(create(NodeSchema, { userAgentName: 'envoy', metadata: { GENERATOR: 'grpc' } })).kind, 'proxyless')
+  assert.deepEqual(viewOf(undefined), viewWith({ agent: 'other' }))
+  assert.equal(viewOf(create(NodeSchema, { userAgentName: 'envoy', metadata: { GENERATOR: 'grpc' } }))?.kind, 'proxyless')
 })

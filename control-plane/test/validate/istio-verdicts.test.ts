@@ -17,7 +17,6 @@ const recorded: readonly Recorded[] = JSON.parse(readFileSync(join(import.meta.d
 const stricter: Readonly<Record<string, string>> = {
   'direct response 600': 'Envoy refuses the whole route configuration',
   'redirect code 304': 'Istio makes a route without action of it, which Envoy refuses with the whole route configuration',
-  'tls ISTIO_MUTUAL': 'workloads have no certificates yet, and plain text instead would be a silent downgrade',
   'tls without verification': 'the peer is always verified',
 }
 

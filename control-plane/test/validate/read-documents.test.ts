@@ -85,7 +85,7 @@ test('a document without kind, and one of an unknown kind of Istio, is refused',
 })
 
 test('a kind that restricts access is refused, another kind is said to have no effect', () => {
-  const peer = decode('apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: { name: a }')
+  const peer = decode('apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: { name: a }')
   assert.match(linesOf(peer.problems, 'error')[0] ?? '', /is not enforced here/)
   const gateway = decode('apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: { name: a }')
   assert.deepEqual(linesOf(gateway.problems, 'error'), [])

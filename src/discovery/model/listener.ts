@@ -1,4 +1,5 @@
 import type { FaultConfig } from '../../policies/fault.ts'
+import type { RbacFilter } from '../../policies/rbac/rules.ts'
 import type { RouteConfiguration } from './route.ts'
 
 /** An LDS resource as a client uses it: `envoy.config.listener.v3.Listener` with an `api_listener` or one HTTP filter chain. */
@@ -31,6 +32,8 @@ export interface HttpFilter {
 /** The decoded configuration of a filter, or of its override at a virtual host, route or weighted cluster. */
 export type FilterConfig =
   | { readonly kind: 'fault'; readonly fault: FaultConfig }
+  /** Of a server. */
+  | { readonly kind: 'rbac'; readonly rbac: RbacFilter }
   | { readonly kind: 'disabled' }
   /** Known and without effect on a client, or optional and unknown. */
   | { readonly kind: 'ignored'; readonly typeUrl: string }

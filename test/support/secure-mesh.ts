@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { startControlPlane } from '@inmesh/control-plane'
+import { createMesh, type Mesh } from '../../src/index.ts'
+import { silentLogger } from '../../src/runtime.ts'
+
+export const trustDomain = 'mesh.test'
+
+/** A control plane with its certificate authority, and workloads that join it. */
+export async function startSecureMesh(t: TestContext, yaml: string) {
+  const config = mkdtempSync(join(tmpdir(), 'inmesh-secure-'))
+  t.after(() => rmSync(config, { recursive: true }))
+  const write = (text: string) => writeFileSync(join(config, 'mesh.yaml'), text)
+  write(yaml)
+  const controlPlane = await startControlPlane({
+    config,
+    xdsPort: 0,
+    secure: { trustDomain, port: 0, bundlePort: 0 },
+    push: { debounceMs: 0 },
+  })
+  t.after(() => controlPlane.close())
+  const secure = controlPlane.secure ?? assert.fail('not secure')
+  const make = async (env: Readonly<Record<string, string>>): Promise<Mesh> => {
+    const mesh = await createMesh({ env: { INMESH_ADDRESS: '127.0.0.1', ...env }, runtime: { logger: silentLogger } })
+    t.after(() => mesh.close())
+    return mesh
+  }
+  return {
+    controlPlane,
+    secure,
+    write,
+    /** A workload with an identity. */
+    async join(service: string, more: Readonly<Record<string, string>> = {}): Promise<Mesh> {
+      const { bearer } = await secure.tokens.create(`spiffe://${trustDomain}/ns/default/sa/${service}`, secure.authority.pin)
+      return make({ INMESH_CONTROL_PLANE: secure.address, INMESH_JOIN_TOKEN: bearer, INMESH_SERVICE: service, ...more })
+    },
+    /** A workload without one. */
+    plain: (service: string): Promise<Mesh> => make({ INMESH_CONTROL_PLANE: controlPlane.xdsAddress, INMESH_SERVICE: service }),
+  }
+}
+
+/** Asks until it is so: configuration comes to each process when it comes. */
+export async function eventually(check: () => Promise<boolean>): Promise<void> {
+  while (!(await check())) await setImmediate()
+}
