@@ -31,11 +31,10 @@ export class Translator {
   #static: Static | undefined
   #services = new Map<string, ServiceResources>()
 
-  /** @param loadReporting what a client without proxy reports; default: nothing */
+  /** @param loadReporting what a client reports that can; default: nothing */
   constructor(view: View, loadReporting?: LoadReporting) {
     this.#view = view
-    // A proxy has a server for its reports in its bootstrap, or none.
-    this.#loadReporting = view.kind === 'proxyless' ? loadReporting : undefined
+    this.#loadReporting = view.reportsLoad ? loadReporting : undefined
   }
 
   translate({ routing, endpoints }: MeshModel): Resources {

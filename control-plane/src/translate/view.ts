@@ -12,7 +12,12 @@ export interface View {
   readonly locality: MeshLocality
   /** The one port on which a proxy takes every call; without it, it binds the services' own ports. From `INMESH_OUTBOUND_PORT`. */
   readonly outboundPort: number | undefined
+  /** Whether it may be asked for load reports. A proxy has a server for them in its bootstrap, or none. */
+  readonly reportsLoad: boolean
 }
+
+/** Once asked, it reports for ever: nothing ends the stream or its timer, and so nothing the process (grpc-js-xds 1.14.1). */
+const neverStopsReporting = 'gRPC Node Pure JS'
 
 /**
  * The view of a client. A node is a proxy when it calls itself Envoy, unless its metadata `GENERATOR` is `grpc`, as Istio has it. The
@@ -29,6 +34,7 @@ export function viewOf(node: Node | undefined): View {
     labels,
     locality: { region, zone, subZone },
     outboundPort: kind === 'envoy' ? outboundPort : undefined,
+    reportsLoad: kind === 'proxyless' && node?.userAgentName !== neverStopsReporting,
   }
 }
 
@@ -44,7 +50,16 @@ function read(metadata: JsonObject): Pick<View, 'namespace' | 'labels' | 'outbou
 }
 
 /** Names a view: equal for equal views. */
-export function viewKey({ kind, namespace, labels, locality, outboundPort }: View): string {
+export function viewKey({ kind, namespace, labels, locality, outboundPort, reportsLoad }: View): string {
   const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))
-  return JSON.stringify([kind, namespace, sorted, locality.region, locality.zone, locality.subZone, outboundPort ?? 0])
+  return JSON.stringify([
+    kind,
+    namespace,
+    sorted,
+    locality.region,
+    locality.zone,
+    locality.subZone,
+    outboundPort ?? 0,
+    reportsLoad,
+  ])
 }
