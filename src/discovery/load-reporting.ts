@@ -113,17 +113,24 @@ export class LoadReporting {
     const { loads } = this.#options
     session.stream.send({ node: undefined, loads: loads.take(wanted.clusters) })
     if (loads.isWanted) this.#schedule(session, wanted.intervalMs)
-    else session.end('stop')
+    else {
+      session.stream.finish()
+      session.end('stop')
+    }
   }
 
   #onEnd(session: Session, { code, message }: XdsStreamStatus): void {
     if (session !== this.#session) return
-    const text = `load reports: ${message || `the stream ended with status ${code}`}`
-    if (this.#lastError !== text) this.#options.runtime.logger.warn(text)
-    this.#lastError = text
     // Nobody takes the last words of clusters that have left.
     this.#options.loads.forgetLeft()
-    if (session.wanted === undefined) session.fail(new Error(text))
-    else session.end('ended')
+    if (session.wanted !== undefined) {
+      session.end('ended')
+      return
+    }
+    const server = this.#options.transports[this.#at]?.uri ?? ''
+    const text = `load reports to ${server}: ${message || `the stream ended with status ${code}`}`
+    if (this.#lastError !== text) this.#options.runtime.logger.warn(text)
+    this.#lastError = text
+    session.fail(new Error(text))
   }
 }

@@ -17,6 +17,8 @@ export interface LoadStatsResponse {
 
 /** How a stream of load reports to one control plane is opened. */
 export interface LoadStatsTransport {
+  /** Of the server. */
+  readonly uri: string
   /** Begins a stream. The handler is called later, never from here; a failure to open is told to it, too. */
   open(handler: XdsStreamHandler<LoadStatsResponse>): XdsStream<LoadStatsRequest>
 }
@@ -33,5 +35,5 @@ const streamLoadStats: StreamMethod<LoadStatsRequest, LoadStatsResponse> = {
 
 /** The {@link LoadStatsTransport} over HTTP/2, on the connection of the other streams. */
 export function loadStatsTransport(transport: XdsTransport): LoadStatsTransport {
-  return { open: handler => transport.open(streamLoadStats, handler) }
+  return { uri: transport.uri, open: handler => transport.open(streamLoadStats, handler) }
 }

@@ -65,6 +65,11 @@ export class XdsTransport {
     this.#clock = clock
   }
 
+  /** The server's gRPC target. */
+  get uri(): string {
+    return this.#server.uri
+  }
+
   /** Begins a stream. The handler is called later, never from here; a failure to open is told to it, too. */
   open<Request, Response>(method: StreamMethod<Request, Response>, handler: XdsStreamHandler<Response>): XdsStream<Request> {
     return new Http2Stream(
@@ -110,6 +115,8 @@ export interface XdsStream<Request> {
   send(request: Request): void
   /** Ends the stream; the handler hears nothing more. */
   cancel(): void
+  /** The same, once what was sent is with the server. */
+  finish(): void
 }
 
 class Http2Stream<Request, Response> implements XdsStream<Request> {
@@ -121,6 +128,7 @@ class Http2Stream<Request, Response> implements XdsStream<Request> {
   #waiting: Request[] = []
   #call: { readonly stream: ClientHttp2Stream; readonly codec: StreamCodec<Request, Response> } | undefined
   #isOver = false
+  #isFinished = false
 
   constructor(
     method: StreamMethod<Request, Response>,
@@ -143,7 +151,15 @@ class Http2Stream<Request, Response> implements XdsStream<Request> {
   cancel(): void {
     this.#isOver = true
     this.#waiting = []
-    this.#call?.stream.close(cancelCode)
+    if (!this.#isFinished) this.#call?.stream.close(cancelCode)
+  }
+
+  finish(): void {
+    if (this.#isOver) return
+    this.#isFinished = this.#call !== undefined
+    this.cancel()
+    // The server ends its half on that.
+    if (this.#isFinished) this.#call?.stream.end()
   }
 
   #write(stream: ClientHttp2Stream, codec: StreamCodec<Request, Response>, request: Request): void {

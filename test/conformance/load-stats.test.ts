@@ -76,8 +76,8 @@ const take = (loads: LoadStats) =>
     )
     .sort()
 
-const reached = async (backend: Backend) => {
-  while (backend.calls === 0) await new Promise(resolve => setImmediate(resolve))
+const reached = async (backend: Backend, calls = 1) => {
+  while (backend.calls < calls) await new Promise(resolve => setImmediate(resolve))
 }
 
 for (const transport of [http, grpcCalls]) {
@@ -155,6 +155,28 @@ for (const transport of [http, grpcCalls]) {
       await answer
       const [load] = loads.take(null)
       assert.deepEqual([load?.dropped, load?.droppedByCategory.size], [2, 0])
+    })
+
+    test('a mirrored request counts where it goes', async t => {
+      const mirror = { cluster: 'shadow', fraction: { numerator: 100, denominator: 100 }, disableHostSuffix: false } as const
+      const { loads, calls, mesh } = await setUp(t, transport, { action: { mirrors: [mirror] } })
+      const shadow = await transport.start(t)
+      mesh.source.set({ clusters: [makeCluster('shadow', [shadow.address], { loadReporting })] })
+      await calls(2)
+      await reached(shadow, 2)
+      const mirrored = () => mesh.plane.clusters.handle('shadow').cluster?.endpoints().next().value?.activeRequests
+      while (mirrored() !== 0) await new Promise(resolve => setImmediate(resolve))
+      const told = loads
+        .take(null)
+        .map(({ cluster, localities }) => [
+          cluster,
+          localities.reduce((sum, { issued }) => sum + issued, 0),
+          localities.reduce((sum, { succeeded }) => sum + succeeded, 0),
+        ])
+      assert.deepEqual(told, [
+        ['c', 2, 2],
+        ['shadow', 2, 2],
+      ])
     })
 
     test('nothing where the control plane does not ask', async t => {

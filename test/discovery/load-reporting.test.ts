@@ -17,6 +17,7 @@ class FakeStream {
   readonly handler: XdsStreamHandler<LoadStatsResponse>
   readonly requests: LoadStatsRequest[] = []
   isCancelled = false
+  isFinished = false
 
   constructor(handler: XdsStreamHandler<LoadStatsResponse>) {
     this.handler = handler
@@ -29,9 +30,14 @@ class FakeStream {
   cancel(): void {
     this.isCancelled = true
   }
+
+  finish(): void {
+    this.isFinished = true
+  }
 }
 
 class FakeTransport implements LoadStatsTransport {
+  readonly uri = 'cp:1'
   readonly streams: FakeStream[] = []
 
   open(handler: XdsStreamHandler<LoadStatsResponse>): FakeStream {
@@ -219,7 +225,7 @@ test('the stream ends when no cluster asks any more, and begins anew when one do
   clock.advance(10_000)
   await settle()
   assert.deepEqual(told(transport.stream), ['', 'left'])
-  assert.equal(transport.stream.isCancelled, true)
+  assert.equal(transport.stream.isFinished, true)
   assert.equal(clock.pendingTimers, 0)
   loads.want()
   await settle()

@@ -6,6 +6,7 @@ import type { XdsServer } from '../../src/discovery/bootstrap.ts'
 import { parseBootstrap } from '../../src/discovery/bootstrap.ts'
 import { type LoadStatsRequest, LoadStatsRequestSchema } from '../../src/discovery/gen/envoy/service/load_stats/v3/lrs_pb.ts'
 import type { XdsStreamStatus } from '../../src/discovery/grpc-status.ts'
+import { LoadReporting } from '../../src/discovery/load-reporting.ts'
 import { type LoadStatsResponse, loadStatsTransport } from '../../src/discovery/load-stats-stream.ts'
 import type { ClusterLoad, LoadSource } from '../../src/discovery/model/cluster-load.ts'
 import { createXdsConfigSource } from '../../src/discovery/xds-config-source.ts'
@@ -108,6 +109,28 @@ test('a response without an interval ends the stream', async t => {
   assert.deepEqual(await ended, { code: 13, message: 'load_reporting_interval: must be > 0, got 0 ms' })
 })
 
+test('the last report of a cluster that leaves arrives before the stream ends', async t => {
+  const { fake, target } = await FakeLoadStatsServer.start(t)
+  const transport = new XdsTransport(serverOf(target), systemClock)
+  t.after(() => transport.close())
+  const loads = {
+    ...someLoad,
+    isWanted: true,
+    take() {
+      this.isWanted = false
+      // More than a window of HTTP/2 takes.
+      return Array.from({ length: 5_000 }, () => load)
+    },
+  }
+  const reporting = new LoadReporting({ runtime, node, transports: [loadStatsTransport(transport)], loads })
+  t.after(() => reporting.close())
+  await fake.request(0)
+  fake.send({ sendAllClusters: true, loadReportingInterval: durationFromMs(100) })
+  assert.equal((await fake.request(1)).clusterStats[0]?.clusterName, 'reviews')
+  await fake.idle()
+  assert.equal(fake.streams, 1)
+})
+
 /** Has something to report, always. */
 const someLoad: LoadSource = { isWanted: true, take: () => [load], forgetLeft() {}, onWanted: listener => listener() }
 
@@ -143,7 +166,7 @@ test('a control plane that takes no reports serves the configuration undisturbed
   const server = await startServer(t, {})
   const refused = Promise.withResolvers<void>()
   const warn = (message: string) => {
-    if (message.startsWith('load reports: ')) refused.resolve()
+    if (message.startsWith(`load reports to ${server.target}: `)) refused.resolve()
   }
   const servers = [{ server_uri: server.target, channel_creds: [{ type: 'insecure' }] }]
   const bootstrap = parseBootstrap({ xds_servers: servers, node: { id: 'me' } }, 'test', {})

@@ -3,11 +3,25 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { create, type Message } from '@bufbuild/protobuf'
 import * as grpc from '@grpc/grpc-js'
-import { type ControlPlane, type ControlPlaneOptions, type LoadReport, startControlPlane } from '@inmesh/control-plane'
+import {
+  type Configuration,
+  type ControlPlane,
+  type ControlPlaneOptions,
+  DiscoveryService,
+  type LoadReport,
+  startControlPlane,
+  systemClock,
+} from '@inmesh/control-plane'
+import { ConfigSourceSchema } from '../../src/discovery/gen/envoy/config/core/v3/config_source_pb.ts'
+import { ClusterLoadAssignment_PolicySchema } from '../../src/discovery/gen/envoy/config/endpoint/v3/endpoint_pb.ts'
+import { FractionalPercent_DenominatorType } from '../../src/discovery/gen/envoy/type/v3/percent_pb.ts'
+import { typeUrls } from '../../src/discovery/resource-type.ts'
 import { createMesh, type Mesh, silentLogger } from '../../src/index.ts'
 import { callUnary, EchoClient, startGrpcBackend } from '../support/grpc-backend.ts'
 import { startUpstream } from '../support/http-upstream.ts'
+import { assignmentMessage, clusterMessage, listenerMessage, routeMessage } from '../support/xds-resources.ts'
 
 const entry = (protocol: string, ports: readonly number[]) => `
 apiVersion: networking.istio.io/v1
@@ -28,14 +42,18 @@ async function setUp(t: TestContext, yaml: string, loadReporting: ControlPlaneOp
   writeFileSync(join(config, 'mesh.yaml'), yaml)
   const controlPlane = await startControlPlane({ config, xdsPort: 0, loadReporting })
   t.after(() => controlPlane.close())
-  const env = { INMESH_CONTROL_PLANE: controlPlane.xdsAddress, INMESH_SERVICE: 'frontend', INMESH_NODE_ID: 'frontend~1' }
+  return { controlPlane, mesh: await frontendOf(t, controlPlane.xdsAddress) }
+}
+
+async function frontendOf(t: TestContext, xdsAddress: string): Promise<Mesh> {
+  const env = { INMESH_CONTROL_PLANE: xdsAddress, INMESH_SERVICE: 'frontend', INMESH_NODE_ID: 'frontend~1' }
   const mesh = await createMesh({ env, hosts: ['echo.test:9080'], runtime: { logger: silentLogger } })
   t.after(() => mesh.close())
-  return { controlPlane, mesh, config }
+  return mesh
 }
 
 /** The report of the one cluster that is called, once it says so many calls have ended. */
-async function reportOf(controlPlane: ControlPlane, ended: number): Promise<LoadReport> {
+async function reportOf(controlPlane: Pick<ControlPlane, 'loadReports'>, ended: number): Promise<LoadReport> {
   for (;;) {
     const [report, ...others] = controlPlane.loadReports()
     const sum = report?.localities.reduce((total, { succeeded, failed }) => total + succeeded.total + failed.total, 0) ?? 0
@@ -148,6 +166,49 @@ spec:
   assert.equal(await first, 200)
   report = await reportOf(controlPlane, 4)
   assert.deepEqual(rowsOf(report), ['eu/a 1 1 0 0'])
+})
+
+/** One service, of whose requests a category is dropped. */
+function droppingConfiguration(port: number, category: string, percent: number): Configuration {
+  const [listener, route, cluster, assignment] = [
+    listenerMessage('echo.test:9080', 'routes'),
+    routeMessage('routes', 'echo'),
+    clusterMessage('echo'),
+    assignmentMessage('echo', `127.0.0.1:${port}`),
+  ]
+  const self = create(ConfigSourceSchema, { configSourceSpecifier: { case: 'self', value: {} } })
+  const numerator = { numerator: percent, denominator: FractionalPercent_DenominatorType.HUNDRED }
+  const policy = create(ClusterLoadAssignment_PolicySchema, { dropOverloads: [{ category, dropPercentage: numerator }] })
+  const resources = new Map<string, ReadonlyMap<string, Message>>([
+    [typeUrls.listener, new Map([[listener.name, listener]])],
+    [typeUrls.routeConfiguration, new Map([[route.name, route]])],
+    [typeUrls.cluster, new Map([[cluster.name, { ...cluster, lrsServer: self }]])],
+    [typeUrls.clusterLoadAssignment, new Map([[assignment.clusterName, { ...assignment, policy }]])],
+  ])
+  return {
+    viewOf: () => 'all',
+    resourcesOf: () => ({ revision: '1', resources }),
+    setWorkloads() {},
+    onChange() {},
+    close() {},
+  }
+}
+
+test('calls that the control plane has dropped are heard of by category', async t => {
+  const upstream = await startUpstream(t)
+  const service = await DiscoveryService.start(droppingConfiguration(upstream.port, 'throttle', 40), {
+    runtime: { clock: systemClock, logger: silentLogger },
+    xdsPort: 0,
+    loadReporting: { intervalMs: 100 },
+  })
+  t.after(() => service.close())
+  const mesh = await frontendOf(t, service.xdsAddress)
+  let dropped = 0
+  for (let call = 0; call < 50; call++) await get(mesh, '/').catch(() => dropped++)
+  const report = await reportOf(service, 50)
+  assert.ok(dropped > 0 && dropped < 50)
+  assert.deepEqual([report.dropped.total, report.droppedByCategory.throttle?.total], [dropped, dropped])
+  assert.deepEqual([report.localities[0]?.issued.total, upstream.seen.length], [50 - dropped, 50 - dropped])
 })
 
 test('a control plane that does not ask is told nothing', async t => {

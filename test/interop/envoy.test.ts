@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import { createServer as createSocketServer } from 'node:net'
 import { before, type TestContext, test } from 'node:test'
+import type { ControlPlane } from '@inmesh/control-plane'
 import { envoy } from '../support/peers.ts'
 import { serveYaml } from './support/control-plane.ts'
 import { startEnvoy } from './support/envoy-process.ts'
@@ -120,3 +121,25 @@ for (const apiType of ['GRPC', 'DELTA_GRPC'] as const) {
     assert.equal(types.length, 4)
   })
 }
+
+test('a real Envoy reports its load to us where its bootstrap says so', async t => {
+  const [port, v1, v2] = await Promise.all([freePort(), backend(t, 'v1'), backend(t, 'v2')])
+  const loadReporting = { intervalMs: 200 }
+  const { xdsAddress, controlPlane } = await serveYaml(t, yaml(port, v1, v2, 25), { loadReporting })
+  const proxy = await startEnvoy(t, { binary, xdsAddress, apiType: 'DELTA_GRPC', reportsLoad: true })
+  const host = `shop.test:${port}`
+  await proxy.until('the first answer', async () => (await get(port, host, '/')).startsWith('200'))
+  const before = total(controlPlane)
+  // Of a cluster that the server has not asked for before, Envoy does not tell the first calls.
+  await proxy.until('a report', async () => (await get(port, host, '/')).startsWith('200') && total(controlPlane) > before + 10)
+  assert.deepEqual(
+    controlPlane.loadReports().filter(({ localities }) => localities.some(({ failed }) => failed.total > 0)),
+    [],
+  )
+})
+
+/** Of all requests that succeeded. */
+const total = (controlPlane: ControlPlane) =>
+  controlPlane
+    .loadReports()
+    .reduce((sum, { localities }) => sum + localities.reduce((some, { succeeded }) => some + succeeded.total, 0), 0)

@@ -7,7 +7,7 @@ import { processTerminal, type Terminal } from './terminal.ts'
 import { token } from './token.ts'
 import { validate } from './validate.ts'
 
-const usage = `usage: inmesh serve --config DIR [--data DIR] [--host 127.0.0.1] [--xds-port 15010] [--insecure-plaintext] [--verbose]
+const usage = `usage: inmesh serve --config DIR [--data DIR] [--host 127.0.0.1] [--xds-port 15010] [--insecure-plaintext] [--load-report-interval 10] [--verbose]
               [--trust-domain TD [--secure-host HOST] [--secure-port 15012] [--bundle-port 15013] [--server-name NAME]...
                [--token-issuer URL --token-jwks URL|FILE [--token-audience inmesh] [--token-jwks-ca FILE]]]
        inmesh validate DIR [-o text|json]

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
-import { startControlPlane } from '../control-plane.ts'
+import { type ControlPlaneOptions, startControlPlane } from '../control-plane.ts'
 import { systemClock } from '../runtime.ts'
 import { type ExitCode, exitCode, UsageError } from './exit-code.ts'
 import { portOf } from './port.ts'
@@ -18,12 +18,14 @@ export async function serve(args: readonly string[], terminal: Terminal): Promis
       host: { type: 'string', default: '127.0.0.1' },
       'xds-port': { type: 'string', default: '15010' },
       'insecure-plaintext': { type: 'boolean', default: false },
+      'load-report-interval': { type: 'string', default: '10' },
       ...secureFlags,
       verbose: { type: 'boolean', default: false },
     },
   })
   if (!values.config) throw new UsageError('--config DIR is required')
   const xdsPort = portOf('xds-port', values['xds-port'])
+  const loadReporting = loadReportingOf(values['load-report-interval'])
   const secure = secureOptions(values)
 
   const logger = textLogger(terminal, systemClock, values.verbose)
@@ -33,6 +35,7 @@ export async function serve(args: readonly string[], terminal: Terminal): Promis
     ...(values.data === undefined ? {} : { data: values.data }),
     host: values.host,
     xdsPort,
+    loadReporting,
     ...(secure ? { secure } : {}),
     insecurePlaintext: values['insecure-plaintext'],
     runtime: { clock: systemClock, logger },
@@ -48,4 +51,12 @@ export async function serve(args: readonly string[], terminal: Terminal): Promis
   logger.info('draining')
   await controlPlane.close()
   return exitCode.ok
+}
+
+/** @param text seconds; 0: clients are not asked */
+function loadReportingOf(text: string): NonNullable<ControlPlaneOptions['loadReporting']> {
+  const seconds = Number(text)
+  if (text.trim() === '' || !(seconds >= 0 && seconds <= 3600))
+    throw new UsageError(`--load-report-interval: ${text} is not a number of seconds from 0 to 3600`)
+  return seconds === 0 ? false : { intervalMs: seconds * 1000 }
 }

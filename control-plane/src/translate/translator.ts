@@ -19,7 +19,7 @@ import { VirtualHostTable } from './virtual-host-table.ts'
 
 /** What a translation is told beside the mesh. */
 export interface TranslatorOptions {
-  /** What a client without proxy reports. Default: nothing. */
+  /** What a client reports that can. Default: nothing. */
   readonly loadReporting?: LoadReporting | undefined
   /** Of the SPIFFE IDs of the workloads. Default `cluster.local`. */
   readonly trustDomain?: string | undefined
@@ -50,8 +50,7 @@ export class Translator {
   constructor(view: View, { loadReporting, trustDomain = 'cluster.local' }: TranslatorOptions = {}) {
     this.#view = view
     this.#trustDomain = trustDomain
-    // A proxy has a server for its reports in its bootstrap, or none.
-    this.#loadReporting = view.kind === 'proxyless' ? loadReporting : undefined
+    this.#loadReporting = view.reportsLoad ? loadReporting : undefined
   }
 
   /** Makes listeners of servers by their names, from the next translation on. Returns whether one of them is new. */

@@ -16,7 +16,12 @@ export interface View {
   readonly locality: MeshLocality
   /** The one port on which a proxy takes every call; without it, it binds the services' own ports. From `INMESH_OUTBOUND_PORT`. */
   readonly outboundPort: number | undefined
+  /** Whether it may be asked for load reports. A proxy has a server for them in its bootstrap, or none. */
+  readonly reportsLoad: boolean
 }
+
+/** Once asked, it reports for ever: nothing ends the stream or its timer, and so nothing the process (grpc-js-xds 1.14.1). */
+const neverStopsReporting = 'gRPC Node Pure JS'
 
 /**
  * The view of a client. A node is a proxy when it calls itself Envoy, unless its metadata `GENERATOR` is `grpc`, as Istio has it. The
@@ -42,6 +47,7 @@ export function viewOf(node: Node | undefined, identity?: string): View | undefi
     labels: withApp(labels, metadata),
     locality: { region, zone, subZone },
     outboundPort: kind === 'envoy' ? outboundPort : undefined,
+    reportsLoad: kind === 'proxyless' && node?.userAgentName !== neverStopsReporting,
   }
 }
 
@@ -65,7 +71,7 @@ function withApp(labels: View['labels'], { INMESH_ENDPOINTS: endpoints }: JsonOb
 }
 
 /** Names a view: equal for equal views. */
-export function viewKey({ kind, agent, isIdentified, namespace, labels, locality, outboundPort }: View): string {
+export function viewKey({ kind, agent, isIdentified, namespace, labels, locality, outboundPort, reportsLoad }: View): string {
   const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))
   return JSON.stringify([
     kind,
@@ -77,5 +83,6 @@ export function viewKey({ kind, agent, isIdentified, namespace, labels, locality
     locality.zone,
     locality.subZone,
     outboundPort ?? 0,
+    reportsLoad,
   ])
 }

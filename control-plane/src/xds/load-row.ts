@@ -1,90 +1,11 @@
 import { durationMs } from '@bufbuild/protobuf/wkt'
-import type { ClusterStats, UpstreamLocalityStats } from 'inmesh/gen/envoy/config/endpoint/v3/load_report_pb'
-import type { LoadCount, LoadReport, LocalityLoadReport } from './load-report.ts'
+import type { ClusterStats } from 'inmesh/gen/envoy/config/endpoint/v3/load_report_pb'
+import { LoadCounter } from './load-counter.ts'
+import type { LoadReport } from './load-report.ts'
+import { LocalityLoadRow } from './locality-load-row.ts'
 
-class Counter {
-  #total = 0
-  #perSecond = 0
-
-  /** @param seconds in which it grew; 0: not known */
-  add(amount: bigint, seconds: number): void {
-    this.#total += Number(amount)
-    this.#perSecond = seconds > 0 ? Number(amount) / seconds : 0
-  }
-
-  rest(): void {
-    this.#perSecond = 0
-  }
-
-  get count(): LoadCount {
-    return { total: this.#total, perSecond: this.#perSecond }
-  }
-}
-
-/** Categories and metrics of one row; their names come from clients. */
-const maxNames = 1000
-
-class LocalityRow {
-  readonly #region: string
-  readonly #zone: string
-  readonly #subZone: string
-  readonly #priority: number
-  readonly #issued = new Counter()
-  readonly #succeeded = new Counter()
-  readonly #failed = new Counter()
-  readonly #metrics = new Map<string, { count: number; total: number }>()
-  #inProgress = 0
-
-  constructor({ locality, priority }: UpstreamLocalityStats) {
-    this.#region = locality?.region ?? ''
-    this.#zone = locality?.zone ?? ''
-    this.#subZone = locality?.subZone ?? ''
-    this.#priority = priority
-  }
-
-  add(stats: UpstreamLocalityStats, seconds: number): void {
-    const { cpuUtilization, memUtilization, applicationUtilization } = stats
-    this.#issued.add(stats.totalIssuedRequests, seconds)
-    this.#succeeded.add(stats.totalSuccessfulRequests, seconds)
-    this.#failed.add(stats.totalErrorRequests, seconds)
-    this.#inProgress = Number(stats.totalRequestsInProgress)
-    for (const [name, metric] of Object.entries({
-      cpu_utilization: cpuUtilization,
-      mem_utilization: memUtilization,
-      application_utilization: applicationUtilization,
-    }))
-      if (metric) this.#addMetric(name, metric)
-    for (const metric of stats.loadMetricStats) this.#addMetric(metric.metricName, metric)
-  }
-
-  #addMetric(name: string, metric: { readonly numRequestsFinishedWithMetric: bigint; readonly totalMetricValue: number }): void {
-    const sum = this.#metrics.get(name) ?? { count: 0, total: 0 }
-    if (this.#metrics.size >= maxNames && !this.#metrics.has(name)) return
-    sum.count += Number(metric.numRequestsFinishedWithMetric)
-    sum.total += metric.totalMetricValue
-    this.#metrics.set(name, sum)
-  }
-
-  rest(): void {
-    for (const counter of [this.#issued, this.#succeeded, this.#failed]) counter.rest()
-    this.#inProgress = 0
-  }
-
-  get report(): LocalityLoadReport {
-    return {
-      region: this.#region,
-      zone: this.#zone,
-      subZone: this.#subZone,
-      priority: this.#priority,
-      issued: this.#issued.count,
-      succeeded: this.#succeeded.count,
-      failed: this.#failed.count,
-      inProgress: this.#inProgress,
-      metrics: Object.fromEntries(Array.from(this.#metrics, ([name, sum]) => [name, { ...sum }])),
-    }
-  }
-}
-
+/** Categories of one row; their names come from clients. */
+const maxCategories = 1000
 /** Localities of one cluster; of more, those beyond are not kept. */
 const maxLocalities = 1000
 
@@ -92,9 +13,9 @@ const maxLocalities = 1000
 export class LoadRow {
   readonly #cluster: string
   readonly #edsServiceName: string
-  readonly #dropped = new Counter()
-  readonly #categories = new Map<string, Counter>()
-  readonly #localities = new Map<string, LocalityRow>()
+  readonly #dropped = new LoadCounter()
+  readonly #categories = new Map<string, LoadCounter>()
+  readonly #localities = new Map<string, LocalityLoadRow>()
   #reportedAtMs = 0
 
   constructor({ clusterName, clusterServiceName }: ClusterStats) {
@@ -114,11 +35,11 @@ export class LoadRow {
     this.#reportedAtMs = reportedAtMs
     this.#dropped.add(stats.totalDroppedRequests, seconds)
     for (const { category, droppedCount } of stats.droppedRequests)
-      getOrAdd(this.#categories, category, maxNames, () => new Counter())?.add(droppedCount, seconds)
+      getOrAdd(this.#categories, category, maxCategories, () => new LoadCounter())?.add(droppedCount, seconds)
     for (const each of stats.upstreamLocalityStats) {
       const { region = '', zone = '', subZone = '' } = each.locality ?? {}
       const key = JSON.stringify([region, zone, subZone, each.priority])
-      getOrAdd(this.#localities, key, maxLocalities, () => new LocalityRow(each))?.add(each, seconds)
+      getOrAdd(this.#localities, key, maxLocalities, () => new LocalityLoadRow(each))?.add(each, seconds)
     }
   }
 

@@ -76,6 +76,8 @@ test('wrong usage ends with 64 and a folder that is not there with 1', async () 
     assert.match(err, /usage:/)
   }
   assert.equal((await run('serve', '--config', 'x', '--xds-port', '80x')).code, 64)
+  for (const seconds of ['soon', '', '-1', '1e9'])
+    assert.equal((await run('serve', '--config', 'x', `--load-report-interval=${seconds}`)).code, 64)
   for (const flags of [
     ['--trust-domain', 'Not.One'],
     ['--trust-domain', 'mesh.test', '--secure-port', 'x'],

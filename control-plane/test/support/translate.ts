@@ -23,6 +23,7 @@ const here: View = {
   labels: {},
   locality: { region: '', zone: '', subZone: '' },
   outboundPort: undefined,
+  reportsLoad: true,
 }
 
 /** The view of a client in namespace `default`, but for what is given. */

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
 import { durationMs } from '@bufbuild/protobuf/wkt'
 import {
   Cluster_DiscoveryType as DiscoveryType,
   Cluster_LbPolicy as LbPolicy,
 } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
+import { NodeSchema } from 'inmesh/gen/envoy/config/core/v3/base_pb'
 import { UpstreamTlsContextSchema } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb'
 import { HttpProtocolOptionsSchema } from 'inmesh/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb'
 import type { LoadReporting } from '../../src/translate/cluster.ts'
+import { viewOf } from '../../src/translate/view.ts'
 import { istioYaml, serviceYaml, stateOf, translate, translatedOf, unpack } from '../support/translate.ts'
 
 const host = 'reviews.default.svc.cluster.local'
@@ -208,12 +211,17 @@ test('a host that is looked up is in its cluster, and has no assignment', () => 
   assert.deepEqual(translate(entry('DNS')).names('assignments'), [])
 })
 
-test('clients without proxy report their load to this server, and proxies are not asked', () => {
-  const clusterFor = (kind: 'proxyless' | 'envoy', loadReporting?: LoadReporting) =>
-    translatedOf(stateOf(serviceYaml('reviews'), [], loadReporting), { kind }).cluster(name)
-  const asked = clusterFor('proxyless', { endpointMetrics: ['named_metrics.*'] })
+test('clients that can report their load to this server, and the others are not asked', () => {
+  const clusterFor = (reportsLoad: boolean, loadReporting?: LoadReporting) =>
+    translatedOf(stateOf(serviceYaml('reviews'), [], loadReporting), { reportsLoad }).cluster(name)
+  const asked = clusterFor(true, { endpointMetrics: ['named_metrics.*'] })
   assert.equal(asked.lrsServer?.configSourceSpecifier.case, 'self')
   assert.deepEqual(asked.lrsReportEndpointMetrics, ['named_metrics.*'])
-  assert.equal(clusterFor('proxyless').lrsServer, undefined)
-  assert.equal(clusterFor('envoy', { endpointMetrics: [] }).lrsServer, undefined)
+  assert.equal(clusterFor(true).lrsServer, undefined)
+  assert.equal(clusterFor(false, { endpointMetrics: [] }).lrsServer, undefined)
+})
+
+test('a proxy cannot report here, and grpc-js-xds could never stop', () => {
+  const reports = (userAgentName: string) => viewOf(create(NodeSchema, { userAgentName })).reportsLoad
+  assert.deepEqual(['inmesh', 'gRPC Go', 'envoy', 'gRPC Node Pure JS'].map(reports), [true, true, false, false])
 })

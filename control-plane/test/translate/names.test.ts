@@ -129,6 +129,7 @@ test('the view of a client is read from its node', () => {
     labels: { b: '2', a: '1' },
     locality: { region: 'eu', zone: 'a', subZone: '' },
     outboundPort: 15001,
+    reportsLoad: false,
   })
   assert.equal(viewKey(view), viewKey({ ...view, labels: { a: '1', b: '2' } }))
   assert.deepEqual(viewOf(undefined), viewWith({ agent: 'other' }))

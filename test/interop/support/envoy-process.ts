@@ -11,6 +11,8 @@ export interface EnvoySettings {
   readonly xdsAddress: string
   readonly apiType: 'GRPC' | 'DELTA_GRPC'
   readonly metadata?: Readonly<Record<string, unknown>>
+  /** Whether it reports its load to the same server. Default false. */
+  readonly reportsLoad?: boolean
 }
 
 /** A running Envoy that takes all it does from an ADS server. */
@@ -24,20 +26,22 @@ export interface EnvoyProcess {
 /** Starts Envoy until the test ends. */
 export async function startEnvoy(
   t: TestContext,
-  { binary, xdsAddress, apiType, metadata = {} }: EnvoySettings,
+  { binary, xdsAddress, apiType, metadata = {}, reportsLoad = false }: EnvoySettings,
 ): Promise<EnvoyProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'inmesh-envoy-'))
   const adminFile = join(folder, 'admin')
   const [address = '', port = ''] = xdsAddress.split(':')
   const socketAddress = { socket_address: { address, port_value: Number(port) } }
+  const toServer = { transport_api_version: 'V3', grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }] }
   const bootstrap = {
     node: { id: `envoy-${apiType}`, cluster: 'test', metadata },
     admin: { address: { socket_address: { address: '127.0.0.1', port_value: 0 } } },
     dynamic_resources: {
-      ads_config: { api_type: apiType, transport_api_version: 'V3', grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }] },
+      ads_config: { api_type: apiType, ...toServer },
       cds_config: { ads: {}, resource_api_version: 'V3' },
       lds_config: { ads: {}, resource_api_version: 'V3' },
     },
+    ...(reportsLoad ? { cluster_manager: { load_stats_config: { api_type: 'GRPC', ...toServer } } } : {}),
     static_resources: {
       clusters: [
         {
