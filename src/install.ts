@@ -31,16 +31,18 @@ export interface Installation {
  */
 export async function install(env: Environment): Promise<Installation | null> {
   if (env.INMESH_DISABLED === '1' || env.INMESH_DISABLED === 'true') return null
-  const loading = isSdkWanted(env) ? import('./otel.ts') : null
   const telemetry = new MeshTelemetry({
     service: env.INMESH_SERVICE || env.OTEL_SERVICE_NAME || '',
     runtime: systemRuntime,
     accessLog: accessLogFrom(env.INMESH_ACCESS_LOG),
   })
+  // Before anything else can load grpc-js, exporters of OpenTelemetry among it.
+  const grpc = adoptGrpc(telemetry, env)
+  const loading = isSdkWanted(env) ? import('./otel.ts') : null
   const mesh = await startMesh(env, telemetry)
   const servers = new Servers(mesh, env.INMESH_PORT)
   const adopted = adoptServers({ inbound: mesh.inbound, onListening: server => servers.add(server) })
-  adoptGrpc(mesh, telemetry, servers, env)
+  grpc.begin(mesh, servers)
   const otel = await loading
   const sdk = otel === null ? null : adopted.except(() => otel.startOtel({ telemetry, env }))
   setDispatcher(mesh.dispatcher)
@@ -61,15 +63,21 @@ export async function install(env: Environment): Promise<Installation | null> {
 }
 
 /** Puts the clients and servers of grpc-js into the mesh, once the application loads it. */
-function adoptGrpc(mesh: Mesh, telemetry: MeshTelemetry, servers: Servers, env: Environment): void {
+function adoptGrpc(telemetry: MeshTelemetry, env: Environment): { begin(mesh: Mesh, servers: Servers): void } {
   const exporters = exportTargets(env)
+  let running: { readonly mesh: Mesh; readonly servers: Servers } | null = null
   adoptGrpcClients({
     channel(target, credentials, options) {
-      const isOurs = !exporters.has(target) && mesh.isMeshTarget(target)
-      return isOurs ? mesh.channel(target, { credentials, options }) : null
+      if (running === null || exporters.has(target) || !running.mesh.isMeshTarget(target)) return null
+      return running.mesh.channel(target, { credentials, options })
     },
-    onLoad: () => adoptGrpcServers({ telemetry, onListening: server => servers.addGrpc(server) }),
+    onLoad: () => adoptGrpcServers({ telemetry, onListening: server => running?.servers.addGrpc(server) }),
   })
+  return {
+    begin(mesh, servers) {
+      running = { mesh, servers }
+    },
+  }
 }
 
 /** Where telemetry is exported to by gRPC: never through the mesh that it tells of. */

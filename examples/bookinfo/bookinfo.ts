@@ -1,10 +1,10 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { OtlpReceiver } from './otlp-receiver.ts'
-import { freePort, type Running, type Surroundings, startControlPlane, startService } from './processes.ts'
+import { freePort, joinToken, type Running, type Surroundings, startControlPlane, startService } from './processes.ts'
 
 type Counts = Readonly<Record<string, number>>
 
@@ -52,21 +52,15 @@ export class Bookinfo {
   readonly #scratch: string
   readonly #surroundings: Surroundings
   readonly #instances = new Map<string, Running>()
-  readonly #traffic: Running
+  #traffic: Running | undefined
   #controlPlane: Running
 
-  private constructor(scratch: string, receiver: OtlpReceiver, surroundings: Surroundings) {
+  private constructor(scratch: string, receiver: OtlpReceiver, surroundings: Surroundings, controlPlane: Running) {
     this.#scratch = scratch
     this.receiver = receiver
     this.configDir = surroundings.configDir
     this.#surroundings = surroundings
-    this.#controlPlane = startControlPlane(surroundings)
-    for (const instance of ['a', 'b']) {
-      for (const service of ['productpage', 'details']) this.#start(service, `${service}-${instance}`, 'v1')
-      this.#start('ratings', `ratings-${instance}`, instance === 'a' ? 'v1' : 'v2')
-      for (const version of ['v1', 'v2', 'v3']) this.#start('reviews', `reviews-${version}-${instance}`, version)
-    }
-    this.#traffic = startService('traffic', surroundings, { RATE: '60' })
+    this.#controlPlane = controlPlane
   }
 
   /** @param environment of every service, over the demo's own: another OTLP endpoint, for one */
@@ -76,18 +70,39 @@ export class Bookinfo {
     cpSync(shippedConfig, configDir, { recursive: true })
     const receiver = await OtlpReceiver.start()
     const dataDir = join(scratch, 'data')
-    const surroundings = { xdsPort: await freePort(), otlpEndpoint: receiver.endpoint, configDir, dataDir, environment }
-    return new Bookinfo(scratch, receiver, surroundings)
+    const [xdsPort, securePort, bundlePort] = [await freePort(), await freePort(), await freePort()]
+    const ports = { xdsPort, securePort, bundlePort }
+    const surroundings = { ...ports, otlpEndpoint: receiver.endpoint, configDir, dataDir, environment }
+    const app = new Bookinfo(scratch, receiver, surroundings, startControlPlane(surroundings))
+    await app.#startServices()
+    return app
+  }
+
+  async #startServices(): Promise<void> {
+    await this.until('the certificate authority', () =>
+      joinToken('traffic', this.#surroundings).then(
+        () => true,
+        () => false,
+      ),
+    )
+    await Promise.all(
+      ['a', 'b'].map(async instance => {
+        for (const service of ['productpage', 'details']) await this.#start(service, `${service}-${instance}`, 'v1')
+        await this.#start('ratings', `ratings-${instance}`, instance === 'a' ? 'v1' : 'v2')
+        for (const version of ['v1', 'v2', 'v3']) await this.#start('reviews', `reviews-${version}-${instance}`, version)
+      }),
+    )
+    this.#traffic = await this.#join('traffic', { RATE: '60' })
   }
 
   /** What was seen so far. */
   look(): Promise<Seen> {
-    return this.#traffic.ask('look')
+    return this.#traffic?.ask('look') ?? Promise.reject(new Error('no traffic yet'))
   }
 
   /** Begins to count anew. */
   async reset(): Promise<void> {
-    await this.#traffic.ask('reset')
+    await this.#traffic?.ask('reset')
   }
 
   /** What is seen in the next `ms`. */
@@ -146,9 +161,36 @@ export class Bookinfo {
     rmSync(this.#scratch, { recursive: true, force: true, maxRetries: 5 })
   }
 
-  #start(service: string, instance: string, version: string): void {
+  /** Where the instances of a service listen, from what they registered. */
+  addressesOf(service: string): readonly { readonly address: string; readonly port: number }[] {
+    const file = join(this.#surroundings.dataDir, 'registry.json')
+    const text = existsSync(file) ? readFileSync(file, 'utf8') : '{}'
+    const found: { service?: string; address?: string; port?: number }[] = []
+    JSON.parse(text, (_key, value) => {
+      if (typeof value === 'object' && value !== null && value.service === service && 'port' in value) found.push(value)
+      return value
+    })
+    return found.map(({ address = '', port = 0 }) => ({ address, port }))
+  }
+
+  /** What a process with an identity of its own is answered by reviews. */
+  async askAsStranger(): Promise<string> {
+    const stranger = await this.#join('stranger')
+    try {
+      return await stranger.ask('reviews')
+    } finally {
+      await stranger.kill()
+    }
+  }
+
+  async #join(service: string, extra: Readonly<Record<string, string>> = {}): Promise<Running> {
+    const INMESH_JOIN_TOKEN = await joinToken(service, this.#surroundings)
+    return startService(service, this.#surroundings, { INMESH_JOIN_TOKEN, ...extra })
+  }
+
+  async #start(service: string, instance: string, version: string): Promise<void> {
     const environment = { INSTANCE: instance, VERSION: version, INMESH_LABELS: `version=${version}` }
-    this.#instances.set(instance, startService(service, this.#surroundings, environment))
+    this.#instances.set(instance, await this.#join(service, environment))
   }
 
   #instance(name: string): Running {
@@ -158,6 +200,6 @@ export class Bookinfo {
   }
 
   #processes(): Running[] {
-    return [this.#controlPlane, this.#traffic, ...this.#instances.values()]
+    return [this.#controlPlane, ...(this.#traffic ? [this.#traffic] : []), ...this.#instances.values()]
   }
 }

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { allRatings, type Bookinfo, type Seen, splitRatings, splitReviews } from './bookinfo.ts'
+import { isAnswered, serialOf } from './outsider.ts'
 
 /** Whether what a mesh promises was seen, and the figures that say so. */
 export interface Verdict {
@@ -181,6 +182,42 @@ const oneTrace: Claim = {
   },
 }
 
+const strangers: Claim = {
+  name: 'strangers are refused',
+  async show(app) {
+    const services = ['productpage', 'details', 'reviews', 'ratings']
+    const addresses = services.flatMap(service => app.addressesOf(service))
+    const plain = await Promise.all(addresses.map(at => isAnswered(at, 'plaintext')))
+    const tls = await Promise.all(addresses.map(at => isAnswered(at, 'TLS without a certificate')))
+    const answered = [...plain, ...tls].filter(Boolean).length
+    const stranger = await app.askAsStranger()
+    return {
+      held: addresses.length > 0 && answered === 0 && stranger === '403 RBAC: access denied',
+      figures: `${answered} of ${2 * addresses.length} calls without a certificate were answered; a workload with another identity got ${stranger}`,
+    }
+  },
+}
+
+const rotation: Claim = {
+  name: 'certificates rotated twice under load',
+  async show(app) {
+    const serials = async () => (await Promise.all(app.addressesOf('reviews').map(serialOf))).sort()
+    await app.reset()
+    const seen = [await serials()]
+    for (let round = 1; round <= 2; round++) {
+      const before = seen.at(-1) ?? []
+      await app.until('new certificates', async () => (await serials()).every(serial => !before.includes(serial)), 90_000)
+      seen.push(await serials())
+    }
+    const look = await app.look()
+    const different = new Set(seen.flat()).size
+    return {
+      held: look.failed === 0 && look.calls > 0 && different >= 3 * (seen[0]?.length ?? 1),
+      figures: `reviews has had ${different} certificates on ${seen[0]?.length ?? 0} instances; ${failures(look)}`,
+    }
+  },
+}
+
 /** In the order in which they are shown. */
 export const claims: readonly Claim[] = [
   discovery,
@@ -194,4 +231,6 @@ export const claims: readonly Claim[] = [
   lostControlPlane,
   badEdit,
   oneTrace,
+  strangers,
+  rotation,
 ]

@@ -1,15 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(dirname(here))
 
 /** What every process of the demo has in common. */
 export interface Surroundings {
+  /** Plaintext, for none of the services. */
   readonly xdsPort: number
+  /** xDS and certificates over mutual TLS. */
+  readonly securePort: number
+  readonly bundlePort: number
   readonly otlpEndpoint: string
   readonly configDir: string
   readonly dataDir: string
@@ -57,10 +62,21 @@ export class Running {
   }
 }
 
+const cli = join(root, 'control-plane/dist/cli.js')
+
+/** A token with which one process gets the identity of a service, as `npx inmesh token create` prints it. */
+export async function joinToken(service: string, { dataDir }: Surroundings): Promise<string> {
+  const args = [cli, 'token', 'create', '--data', dataDir, '--service', service]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  return stdout.trim()
+}
+
 /** The control plane, as `npx inmesh serve` starts it. */
-export function startControlPlane({ xdsPort, configDir, dataDir }: Surroundings): Running {
-  const cli = join(root, 'control-plane/dist/cli.js')
-  const args = [cli, 'serve', '--config', configDir, '--data', dataDir, '--xds-port', String(xdsPort)]
+export function startControlPlane({ xdsPort, securePort, bundlePort, configDir, dataDir }: Surroundings): Running {
+  const ports = ['--xds-port', String(xdsPort), '--secure-port', String(securePort), '--bundle-port', String(bundlePort)]
+  // Certificates live so short here that their renewal can be watched.
+  const identity = ['--trust-domain', 'bookinfo.test', '--certificate-ttl', '30s']
+  const args = [cli, 'serve', '--config', configDir, '--data', dataDir, ...ports, ...identity]
   return new Running('control plane', spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] }))
 }
 
@@ -69,7 +85,7 @@ export function startService(service: string, surroundings: Surroundings, extra:
   const env = {
     ...process.env,
     PORT: '0',
-    INMESH_CONTROL_PLANE: `127.0.0.1:${surroundings.xdsPort}`,
+    INMESH_CONTROL_PLANE: `127.0.0.1:${surroundings.securePort}`,
     INMESH_SERVICE: service,
     INMESH_CACHE_DIR: join(surroundings.dataDir, 'cache'),
     OTEL_SERVICE_NAME: service,

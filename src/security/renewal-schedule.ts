@@ -8,12 +8,13 @@ const jitter = 0.1
 const shortestMs = 1_000
 
 /**
- * How long to wait until a certificate is renewed: half of its lifetime, ±10 % of it; at least a second.
+ * How long to wait until a new certificate is renewed: half of what it has to live, ±10 % of it; at least a second. Authorities date
+ * certificates back for clocks that are behind, so that what is past does not count.
  *
  * @param now wall-clock milliseconds
  */
 export function renewalDelayMs({ validFrom, validTo }: X509Certificate, now: number, random: Random): number {
-  const from = Date.parse(validFrom)
+  const from = Math.max(Date.parse(validFrom), now)
   const lifetime = Date.parse(validTo) - from
   const at = from + lifetime * (renewAt + jitter * (2 * random() - 1))
   return Math.max(shortestMs, at - now)

@@ -1,7 +1,11 @@
 import { isTrustDomain } from '../ca/spiffe-id.ts'
 import type { SecureOptions } from '../discovery-service.ts'
+import { parseDurationMs } from '../validate/duration.ts'
 import { UsageError } from './exit-code.ts'
 import { portOf } from './port.ts'
+
+/** Below it nobody could renew in time. */
+const shortestTtlMs = 10_000
 
 /** The options of `serve` for certificates, as `parseArgs` wants them. `--trust-domain` turns them on. */
 export const secureFlags = {
@@ -10,6 +14,7 @@ export const secureFlags = {
   'secure-port': { type: 'string', default: '15012' },
   'bundle-port': { type: 'string', default: '15013' },
   'server-name': { type: 'string', multiple: true },
+  'certificate-ttl': { type: 'string', default: '24h' },
   'token-issuer': { type: 'string' },
   'token-audience': { type: 'string', default: 'inmesh' },
   'token-jwks': { type: 'string' },
@@ -23,6 +28,7 @@ export interface SecureFlagValues {
   readonly 'secure-host'?: string | undefined
   readonly 'secure-port': string
   readonly 'bundle-port': string
+  readonly 'certificate-ttl': string
   readonly 'server-name'?: readonly string[] | undefined
   readonly 'token-issuer'?: string | undefined
   readonly 'token-audience': string
@@ -50,8 +56,12 @@ export function secureOptions(values: SecureFlagValues): SecureOptions | undefin
             ...(jwksCaFile === undefined ? {} : { jwksCaFile }),
           },
         }
+  const defaultTtlMs = parseDurationMs(values['certificate-ttl'])
+  if (!(defaultTtlMs && defaultTtlMs >= shortestTtlMs))
+    throw new UsageError(`--certificate-ttl: ${values['certificate-ttl']} is not a duration of at least 10s`)
   return {
     trustDomain,
+    defaultTtlMs,
     host: values['secure-host'] ?? values.host,
     port: portOf('secure-port', values['secure-port']),
     bundlePort: portOf('bundle-port', values['bundle-port']),

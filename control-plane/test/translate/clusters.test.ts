@@ -222,6 +222,6 @@ test('clients that can report their load to this server, and the others are not 
 })
 
 test('a proxy cannot report here, and grpc-js-xds could never stop', () => {
-  const reports = (userAgentName: string) => viewOf(create(NodeSchema, { userAgentName })).reportsLoad
+  const reports = (userAgentName: string) => viewOf(create(NodeSchema, { userAgentName }))?.reportsLoad
   assert.deepEqual(['inmesh', 'gRPC Go', 'envoy', 'gRPC Node Pure JS'].map(reports), [true, true, false, false])
 })

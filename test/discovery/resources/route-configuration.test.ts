@@ -332,11 +332,13 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
   [
     'a fraction without a value, and a filter override nobody knows',
     configuration([{ match: { prefix: '/', runtimeFraction: {} }, route: { cluster: 'c' } }], {
-      typedPerFilterConfig: { rbac: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute' } },
+      typedPerFilterConfig: {
+        authz: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute' },
+      },
     }),
     [
       `${route}match.runtime_fraction.default_value: is required`,
-      `${at}typed_per_filter_config["rbac"]: HTTP filter "rbac" of type "envoy.extensions.filters.http.rbac.v3.RBACPerRoute" is not supported on a client and not optional`,
+      `${at}typed_per_filter_config["authz"]: HTTP filter "authz" of type "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute" is not supported on a client and not optional`,
     ],
   ],
 ]
