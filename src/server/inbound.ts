@@ -47,7 +47,8 @@ export class Inbound {
       this.#active.delete(ending),
     )
     this.#active.add(ending)
-    if (this.#isDraining) ending.closeConnection()
+    // Node reads nothing more from a connection on which an upgrade was asked for and not made.
+    if (this.#isDraining || request.headers.upgrade !== undefined) ending.closeConnection()
     bindEvents(request, exchange)
     bindEvents(response, exchange)
     const fail = (error: unknown) => {

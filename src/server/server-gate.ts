@@ -5,7 +5,7 @@ import { IncomingMessage } from '../node-http.ts'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import { ConnectionGate, type GateEnvironment } from './connection-gate.ts'
 import { markGated } from './gated-servers.ts'
-import { isGrpc, serveStream } from './grpc-inbound.ts'
+import { serveStream } from './grpc-inbound.ts'
 import { admit, denySocket } from './http-admission.ts'
 import { ListenerWatch } from './listener-watch.ts'
 import type { RequestGate } from './request-gate.ts'
@@ -92,15 +92,14 @@ export class ServerGate {
   #interceptsStream(args: readonly unknown[]): boolean {
     const [stream, headers, , rawHeaders] = args as [ServerHttp2Stream, IncomingHttpHeaders, number, string[]]
     const { requests, telemetry } = this.#environment
-    const isCall = isGrpc(headers)
-    const verdict = admitStream(requests, stream, headers, rawHeaders, isCall)
+    const verdict = admitStream(requests, stream, headers, rawHeaders)
     if (verdict === null) return false
     if (!(verdict instanceof Promise)) {
-      serveStream(telemetry, stream, headers, () => denyStream(stream, verdict, isCall))
+      serveStream(telemetry, stream, headers, () => denyStream(stream, verdict, headers))
       return true
     }
     void verdict.then(denial => {
-      if (denial !== null) serveStream(telemetry, stream, headers, () => denyStream(stream, denial, isCall))
+      if (denial !== null) serveStream(telemetry, stream, headers, () => denyStream(stream, denial, headers))
       else if (!stream.destroyed) this.#goOn('stream', args)
     })
     return true

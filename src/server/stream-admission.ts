@@ -1,6 +1,6 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { Denial } from './denial.ts'
-import { unavailable } from './denial.ts'
+import { type Denial, unavailable } from './denial.ts'
+import { isGrpc } from './grpc-inbound.ts'
 import { connectionOf, type InboundConnection } from './inbound-connection.ts'
 import type { RequestGate } from './request-gate.ts'
 import { cleanHeaders, headerProblem } from './request-headers.ts'
@@ -19,19 +19,18 @@ export function admitStream(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   rawHeaders: string[],
-  isGrpc: boolean,
 ): Denial | null | Promise<Denial | null> {
   const connection = stream.session === undefined ? undefined : connectionOf(stream.session)
   if (connection === undefined) return unavailable('the connection came by no listener')
   if (connection.chain === null) return null
-  return judge(gate, headers, rawHeaders, isGrpc, connection)
+  return judge(gate, headers, rawHeaders, isGrpc(headers), connection)
 }
 
 function judge(
   gate: RequestGate,
   headers: IncomingHttpHeaders,
   rawHeaders: string[],
-  isGrpc: boolean,
+  isCall: boolean,
   connection: InboundConnection,
 ): Denial | null | Promise<Denial | null> {
   cleanHeaders(rawHeaders, headers, connection.peer)
@@ -45,11 +44,11 @@ function judge(
     const target = canonicalTarget(method, given, authority)
     if (!target.ok) problem = `the path ${target.problem}`
     // A method of gRPC has one form, and the server knows no other.
-    else if (isGrpc && target.path !== given) problem = 'the path is no method of gRPC'
+    else if (isCall && target.path !== given) problem = 'the path is no method of gRPC'
     else path = target.path
   }
   const plain = rawHeaders.filter((_, at) => rawHeaders[at - (at % 2)]?.startsWith(':') !== true)
-  const view = new RequestView(method, path, authority, headers[':scheme'] ?? 'http', isGrpc, connection, plain)
+  const view = new RequestView(method, path, authority, headers[':scheme'] ?? 'http', isCall, connection, plain)
   const verdict = gate.judge(view, problem)
   if (path !== given && (verdict === null || verdict instanceof Promise)) {
     headers[':path'] = path
@@ -69,21 +68,28 @@ function problemOf(headers: IncomingHttpHeaders, rawHeaders: readonly string[], 
 export function denyStream(
   stream: ServerHttp2Stream,
   { statusCode, grpcStatus, message, headers }: Denial,
-  isGrpc: boolean,
+  request: IncomingHttpHeaders,
 ): void {
   if (stream.destroyed || stream.closed) return
-  if (isGrpc) {
+  if (isGrpc(request)) {
     const answer = {
       ':status': 200,
       'content-type': 'application/grpc+proto',
       'grpc-status': String(grpcStatus),
-      'grpc-message': encodeURIComponent(message),
+      'grpc-message': encodeMessage(message),
     }
     stream.respond(answer, { endStream: true })
   } else {
-    stream.respond({ ':status': statusCode, ...(message === '' ? undefined : { 'content-type': 'text/plain' }), ...headers })
-    stream.end(message)
+    const answer = { ':status': statusCode, ...(message === '' ? undefined : { 'content-type': 'text/plain' }), ...headers }
+    const isEmpty = message === '' || request[':method'] === 'HEAD'
+    stream.respond(answer, { endStream: isEmpty })
+    if (!isEmpty) stream.end(message)
   }
   // Whatever the caller still sends is not wanted.
   stream.close(constants.NGHTTP2_NO_ERROR)
+}
+
+/** As gRPC has it: only what is no printable ASCII, and the percent sign. */
+function encodeMessage(message: string): string {
+  return message.replaceAll(/[^\x20-\x24\x26-\x7e]+/g, encodeURIComponent)
 }

@@ -10,9 +10,9 @@ export function loosely(matcher: StringMatcher): StringMatcher {
  * (`/admin;x=1`); Express and others route by these.
  */
 export function pathForms(path: string): readonly string[] {
-  const needsMore = path.includes(';') || (path.length > 1 && path.endsWith('/'))
+  const needsMore = path.includes(';') || path.includes('%3B') || (path.length > 1 && path.endsWith('/'))
   if (!needsMore) return [path]
-  const withoutParameters = path.replaceAll(/;[^/]*/g, '')
+  const withoutParameters = path.replaceAll(/(?:;|%3B)[^/]*/g, '').replaceAll(/\/{2,}/g, '/')
   const forms = [path, withoutParameters]
   return [...forms, ...forms.map(form => form.replace(/\/+$/, '') || '/')]
 }
