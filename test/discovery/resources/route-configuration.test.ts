@@ -333,12 +333,12 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
     'a fraction without a value, and a filter override nobody knows',
     configuration([{ match: { prefix: '/', runtimeFraction: {} }, route: { cluster: 'c' } }], {
       typedPerFilterConfig: {
-        authz: { '@type': 'type.googleapis.com/google.protobuf.Duration', value: '1s' },
+        authz: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
       },
     }),
     [
       `${route}match.runtime_fraction.default_value: is required`,
-      `${at}typed_per_filter_config["authz"]: HTTP filter "authz" of type "google.protobuf.Duration" is not supported on a client and not optional`,
+      `${at}typed_per_filter_config["authz"]: HTTP filter "authz" of type "envoy.extensions.filters.http.router.v3.Router" is not supported on a client and not optional`,
     ],
   ],
 ]
