@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls'
 import type { TransportSocketMatch, UpstreamTls } from '../discovery/model/cluster.ts'
 import { MeshError } from '../errors.ts'
@@ -7,7 +7,8 @@ import { type Clock, systemClock } from '../runtime.ts'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import { Identities } from '../security/identities.ts'
 import { SvidValidator } from '../security/svid-validator.ts'
-import { authoritiesOf, issuersOf, ownCertificate } from '../security/tls-material.ts'
+import { authoritiesOf, containsAll, issuersOf, ownCertificate } from '../security/tls-material.ts'
+import type { TrustBundles } from '../security/trust-bundle.ts'
 import { SubjectAltNameCheck } from './subject-alt-names.ts'
 
 /** The part of Node's TLS options that {@link UpstreamSecurity.connectOptions} sets. */
@@ -19,16 +20,32 @@ export interface TlsConnectOptions {
   readonly checkServerIdentity?: (hostname: string, certificate: PeerCertificate) => Error | undefined
 }
 
+/** Less than the 30 s after which no connection is left under a root that was taken away. */
+const untrustedGraceMs = 20_000
+
 /** How upstreams are verified, and who this process is to them. */
 export class UpstreamSecurity {
   readonly #identities: Identities
   readonly #validator: SvidValidator
   readonly #contexts = new WeakMap<UpstreamTls, { readonly identities: readonly unknown[]; readonly context: SecureContext }>()
   readonly #checks = new WeakMap<UpstreamTls, SubjectAltNameCheck>()
+  readonly #clock: Clock
+  /** Open connections, by the roots that they were made with. */
+  readonly #sockets = new Map<Socket, { readonly instance: string; readonly bundles: TrustBundles }>()
 
   constructor(clock: Clock, identities: Identities = new Identities()) {
     this.#identities = identities
+    this.#clock = clock
     this.#validator = new SvidValidator(clock)
+    identities.subscribe((instance, identity) => this.#endUntrusted(instance, identity))
+  }
+
+  /** Follows a connection that was made over `tls`: it does not outlive the roots that it was made with. */
+  watch({ trust }: UpstreamTls, socket: Socket): void {
+    const identity = trust.kind === 'provider' ? this.#identities.current(trust.instance) : undefined
+    if (trust.kind !== 'provider' || identity === undefined) return
+    this.#sockets.set(socket, { instance: trust.instance, bundles: identity.bundles })
+    socket.once('close', () => this.#sockets.delete(socket))
   }
 
   /**
@@ -68,6 +85,16 @@ export class UpstreamSecurity {
       secureContext: this.#contextOf(tls),
       rejectUnauthorized: true,
       ...(check === undefined ? undefined : { checkServerIdentity: (_hostname, certificate) => check(certificate) }),
+    }
+  }
+
+  /** Calls in flight have a while; new ones are on new connections already. */
+  #endUntrusted(changed: string, { bundles }: WorkloadIdentity): void {
+    for (const [socket, { instance, bundles: before }] of this.#sockets) {
+      if (instance !== changed || containsAll(bundles, before)) continue
+      this.#sockets.delete(socket)
+      const timer = this.#clock.setTimeout(() => socket.destroy(), untrustedGraceMs)
+      socket.once('close', () => timer.cancel())
     }
   }
 
@@ -152,6 +179,11 @@ export class SecureTransport {
   /** See {@link UpstreamSecurity.connectOptions}. */
   connectOptions(hostname: string): TlsConnectOptions {
     return this.#security.connectOptions(this.#tls, hostname)
+  }
+
+  /** See {@link UpstreamSecurity.watch}. */
+  watch(socket: Socket): void {
+    this.#security.watch(this.#tls, socket)
   }
 }
 

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls'
 import type { WorkloadIdentity } from './certificate-provider.ts'
+import type { TrustBundles } from './trust-bundle.ts'
 
 /** The own certificate and key as Node's TLS takes them. */
 export function ownCertificate({ svid }: WorkloadIdentity): { readonly cert: string; readonly key: string | Buffer } {
@@ -28,4 +29,13 @@ export function issuersOf(certificate: PeerCertificate): X509Certificate[] {
 
 function issuerOf(certificate: PeerCertificate | DetailedPeerCertificate): PeerCertificate | undefined {
   return 'issuerCertificate' in certificate ? certificate.issuerCertificate : undefined
+}
+
+/** Whether every root of `before` is still trusted. */
+export function containsAll(now: TrustBundles, before: TrustBundles): boolean {
+  for (const [trustDomain, { authorities }] of before) {
+    const left = new Set(now.get(trustDomain)?.authorities.map(({ fingerprint256 }) => fingerprint256))
+    if (authorities.some(({ fingerprint256 }) => !left.has(fingerprint256))) return false
+  }
+  return true
 }

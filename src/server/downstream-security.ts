@@ -7,7 +7,7 @@ import type { Clock } from '../runtime.ts'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import type { Identities } from '../security/identities.ts'
 import { SvidValidator } from '../security/svid-validator.ts'
-import { authoritiesOf, issuersOf, ownCertificate } from '../security/tls-material.ts'
+import { authoritiesOf, containsAll, issuersOf, ownCertificate } from '../security/tls-material.ts'
 import type { TrustBundles } from '../security/trust-bundle.ts'
 import { rawSocketOf } from './raw-socket.ts'
 import { VerifiedPeer } from './verified-peer.ts'
@@ -63,6 +63,8 @@ export class DownstreamSecurity {
       socket.destroy()
       return
     }
+    // As the connections of an HTTP server are: one that is given up during the handshake would stay.
+    socket.allowHalfOpen = false
     this.#waiting.set(socket, onEnd)
     socket.once('close', () => this.#end(socket, new Error('the connection was closed during the TLS handshake')))
     server.emit('connection', socket)
@@ -178,13 +180,4 @@ function optionsOf(
     // Never the roots that Node brings.
     ca: trusted !== undefined ? authoritiesOf(trusted) : trust?.kind === 'inline' ? trust.ca : [],
   }
-}
-
-/** Whether every root of `before` is still trusted. */
-function containsAll(now: TrustBundles, before: TrustBundles): boolean {
-  for (const [trustDomain, { authorities }] of before) {
-    const left = new Set(now.get(trustDomain)?.authorities.map(({ fingerprint256 }) => fingerprint256))
-    if (authorities.some(({ fingerprint256 }) => !left.has(fingerprint256))) return false
-  }
-  return true
 }

@@ -14,7 +14,9 @@ export function detectTransport(socket: Socket, clock: Clock, onFound: (transpor
     timer.cancel()
     socket.removeListener('readable', onReadable)
     socket.removeListener('close', end)
+    socket.removeListener('end', onEnd)
   }
+  const onEnd = () => socket.destroy()
   const onReadable = () => {
     const chunk: unknown = socket.read()
     if (!Buffer.isBuffer(chunk)) return
@@ -25,4 +27,5 @@ export function detectTransport(socket: Socket, clock: Clock, onFound: (transpor
   const timer = clock.setTimeout(() => socket.destroy(), detectTimeoutMs)
   socket.on('readable', onReadable)
   socket.on('close', end)
+  socket.on('end', onEnd)
 }

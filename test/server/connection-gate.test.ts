@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer as createHttp2Server } from 'node:http2'
 import type { Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { GrpcRegistration } from '../../src/server/grpc-registration.ts'
 import {
@@ -117,6 +118,19 @@ describe('STRICT', () => {
       assert.equal(second.isSessionReused(), false)
     })
   }
+
+  test('A35: a client that goes away during the handshake leaves nothing behind', async t => {
+    const { source, server: listening, port } = await startGated(t, hello, server)
+    source.setInbound('server', inboundState(...modes.STRICT()))
+    for (let round = 0; round < 20; round++) {
+      const socket = connectTls({ ...clientTls(undefined, server), port })
+      socket.on('error', () => {})
+      await once(socket, 'secureConnect')
+      socket.destroy()
+    }
+    const open = () => new Promise<number>(resolve => listening.getConnections((_error, count) => resolve(count)))
+    while ((await open()) > 0) await setImmediate()
+  })
 
   test('A34: a client that speaks something else is refused', async t => {
     const { source, port } = await startGated(t, hello, server)

@@ -4,14 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { startControlPlane } from '@inmesh/control-plane'
+import { type ControlPlaneOptions, startControlPlane } from '@inmesh/control-plane'
 import { createMesh, type Mesh } from '../../src/index.ts'
-import { silentLogger } from '../../src/runtime.ts'
+import { type Clock, silentLogger, systemClock } from '../../src/runtime.ts'
 
 export const trustDomain = 'mesh.test'
 
 /** A control plane with its certificate authority, and workloads that join it. */
-export async function startSecureMesh(t: TestContext, yaml: string) {
+export async function startSecureMesh(
+  t: TestContext,
+  yaml: string,
+  more: Partial<NonNullable<ControlPlaneOptions['secure']>> = {},
+  clock: Clock = systemClock,
+) {
   const config = mkdtempSync(join(tmpdir(), 'inmesh-secure-'))
   t.after(() => rmSync(config, { recursive: true }))
   const write = (text: string) => writeFileSync(join(config, 'mesh.yaml'), text)
@@ -19,7 +24,8 @@ export async function startSecureMesh(t: TestContext, yaml: string) {
   const controlPlane = await startControlPlane({
     config,
     xdsPort: 0,
-    secure: { trustDomain, port: 0, bundlePort: 0 },
+    secure: { trustDomain, port: 0, bundlePort: 0, ...more },
+    runtime: { clock, logger: silentLogger },
     push: { debounceMs: 0 },
   })
   t.after(() => controlPlane.close())

@@ -2,6 +2,7 @@ import { isIP, type TcpSocketConnectOpts } from 'node:net'
 import type * as Undici from 'undici'
 import type { UpstreamHttp } from '../../discovery/model/cluster.ts'
 import type { Clock } from '../../runtime.ts'
+import type { WorkloadIdentity } from '../../security/certificate-provider.ts'
 import type { Address } from '../endpoint.ts'
 import { publicTls, type SecureTransport } from '../upstream-tls.ts'
 import { markConnectFailure, watchConnection } from './connection-failure.ts'
@@ -43,13 +44,18 @@ export class ConnectionPools {
   #lastOrigin = ''
   #lastPool: Undici.Pool | null = null
   #closing: Promise<void> | null = null
+  /** That the connections were made with. */
+  #identity: WorkloadIdentity | undefined
 
   constructor(options: ConnectionOptions) {
     this.#options = options
+    this.#identity = options.tls?.identity
   }
 
   /** The pool for calls to `origin` (`scheme://authority`); made on first use. */
   get(origin: string): Undici.Pool {
+    const { tls } = this.#options
+    if (tls !== undefined) this.#follow(tls.identity)
     if (this.#lastPool !== null && origin === this.#lastOrigin) return this.#lastPool
     let pool = this.#pools.get(origin)
     if (pool === undefined) {
@@ -61,6 +67,13 @@ export class ConnectionPools {
     this.#lastOrigin = origin
     this.#lastPool = pool
     return pool
+  }
+
+  /** With a new identity come new connections; what is in flight on the old ones goes on. */
+  #follow(identity: WorkloadIdentity | undefined): void {
+    if (identity === this.#identity) return
+    this.#identity = identity
+    void this.#closeAll()
   }
 
   /** Sockets open or opening, over all origins. */
@@ -82,11 +95,11 @@ export class ConnectionPools {
   }
 
   async #closeAll(): Promise<void> {
-    // Closed one turn late, so that what was picked in this turn is accepted.
-    await new Promise<void>(resolve => setImmediate(resolve))
     const pools = [...this.#pools.values()]
     this.#pools.clear()
     this.#lastPool = null
+    // Closed one turn late, so that what was picked in this turn is accepted.
+    await new Promise<void>(resolve => setImmediate(resolve))
     await Promise.all(pools.map(pool => (pool.closed ? undefined : pool.close())))
   }
 }
@@ -175,6 +188,7 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
       } else {
         reader?.attach(socket)
         watchConnection(socket)
+        tls?.watch(socket)
         callback(null, socket)
       }
     })
