@@ -88,7 +88,7 @@ test('B13: names are compared as they are, so that an underscore is no dash', ()
   for (const name of ['x_role', 'x-role ', 'x-roles', ':x-role', '']) {
     assert.ok(!allowed(admin, inbound({ headers: [name, 'admin'] })), JSON.stringify(name))
   }
-  assert.ok(!allowed(admin, inbound({ headers: ['y', 'x-role', 'z', 'admin'] })), 'a value is no name')
+  assert.ok(!allowed(admin, inbound({ headers: ['y', 'x-role', 'admin', 'z'] })), 'a value is no name')
 })
 
 describe('pseudo headers', () => {

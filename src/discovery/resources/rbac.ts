@@ -1,0 +1,84 @@
+import type { Any } from '@bufbuild/protobuf/wkt'
+import type { RbacAction, RbacFilter, RbacPolicy, RbacRules } from '../../policies/rbac/rbac-rules.ts'
+import { RBAC_Action as Action, type Policy, type RBAC as Rules } from '../gen/envoy/config/rbac/v3/rbac_pb.ts'
+import { type RBAC, RBACPerRouteSchema, RBACSchema } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
+import { readTypedConfig, typeName } from './any.ts'
+import type { Problems } from './problems.ts'
+import { decodePermission, decodePrincipal } from './rbac-rule.ts'
+import { refuseUnknownFields } from './unknown-fields.ts'
+
+/** What `RBACPerRoute` without `rbac` puts in place of the filter's own configuration. */
+const nothingEnforced: RbacFilter = { rules: undefined, shadowRules: undefined, shadowRulesStatPrefix: '' }
+
+/** Whether `decodeRbac` is for it: the filter's configuration, or a route's override. */
+export function isRbac(type: string): boolean {
+  return type === RBACSchema.typeName || type === RBACPerRouteSchema.typeName
+}
+
+/**
+ * Decodes `envoy.extensions.filters.http.rbac.v3.RBAC` and `RBACPerRoute` (gRFC A41). Whatever would be lost by leaving it out is an error:
+ * a field of a newer version, a condition in CEL, a matcher tree.
+ *
+ * @returns `undefined` when there was a problem: such a filter must let nobody in
+ */
+export function decodeRbac(any: Any | undefined, problems: Problems): RbacFilter | undefined {
+  const before = problems.found.length
+  const filter = decodeEither(any, problems)
+  return problems.found.length === before ? filter : undefined
+}
+
+function decodeEither(any: Any | undefined, problems: Problems): RbacFilter | undefined {
+  const typed = readTypedConfig(any)
+  if (!isRbac(typed.type)) problems.add(`must be an RBAC, got "${typed.type}"`)
+  // Of JSON it cannot be told which fields were not known.
+  else if (typed.type !== typeName(any?.typeUrl ?? '')) problems.add('must not be a TypedStruct')
+  else if (typed.type === RBACSchema.typeName) {
+    const message = typed.as(RBACSchema, problems)
+    return message && decodeFilter(message, problems)
+  } else {
+    const message = typed.as(RBACPerRouteSchema, problems)
+    if (message !== undefined) refuseUnknownFields(message, problems)
+    return message?.rbac === undefined ? nothingEnforced : decodeFilter(message.rbac, problems.at('rbac'))
+  }
+  return undefined
+}
+
+function decodeFilter(message: RBAC, problems: Problems): RbacFilter {
+  refuseUnknownFields(message, problems)
+  if (message.matcher !== undefined) problems.addAt('matcher', 'is not supported')
+  if (message.shadowMatcher !== undefined) problems.addAt('shadow_matcher', 'is not supported')
+  return {
+    rules: message.rules && decodeRules(message.rules, problems.at('rules')),
+    shadowRules: message.shadowRules && decodeRules(message.shadowRules, problems.at('shadow_rules')),
+    shadowRulesStatPrefix: message.shadowRulesStatPrefix,
+  }
+}
+
+const actions: Readonly<Record<Action, RbacAction>> = { [Action.ALLOW]: 'ALLOW', [Action.DENY]: 'DENY', [Action.LOG]: 'LOG' }
+
+function decodeRules(message: Rules, problems: Problems): RbacRules {
+  // Protocol buffers keep numbers that the enum lacks.
+  const action: RbacAction | undefined = actions[message.action]
+  if (action === undefined) problems.addAt('action', `must be ALLOW, DENY or LOG, got ${message.action}`)
+  for (const [index, { isOptional }] of (message.auditLoggingOptions?.loggerConfigs ?? []).entries()) {
+    if (!isOptional) problems.at('audit_logging_options').at('logger_configs', index).add('is not supported and not optional')
+  }
+  return {
+    action: action ?? 'ALLOW',
+    policies: Object.entries(message.policies).map(([name, policy]) =>
+      decodePolicy(name, policy, problems.at(`policies["${name}"]`)),
+    ),
+  }
+}
+
+function decodePolicy(name: string, message: Policy, problems: Problems): RbacPolicy {
+  if (message.condition !== undefined) problems.addAt('condition', 'is not supported')
+  if (message.checkedCondition !== undefined) problems.addAt('checked_condition', 'is not supported')
+  if (message.permissions.length === 0) problems.addAt('permissions', 'must not be empty')
+  if (message.principals.length === 0) problems.addAt('principals', 'must not be empty')
+  return {
+    name,
+    permissions: message.permissions.map((each, index) => decodePermission(each, problems.at('permissions', index))),
+    principals: message.principals.map((each, index) => decodePrincipal(each, problems.at('principals', index))),
+  }
+}
