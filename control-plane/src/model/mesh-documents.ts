@@ -1,5 +1,8 @@
+import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { DestinationRule } from './destination-rule.ts'
 import type { EndpointSlice, KubernetesService } from './kubernetes.ts'
+import type { PeerAuthentication } from './peer-authentication.ts'
+import type { RequestAuthentication } from './request-authentication.ts'
 import type { ServiceEntry, WorkloadEntry } from './service-entry.ts'
 import type { VirtualService } from './virtual-service.ts'
 
@@ -11,6 +14,9 @@ export interface MeshDocuments {
   readonly workloadEntries: readonly WorkloadEntry[]
   readonly services: readonly KubernetesService[]
   readonly endpointSlices: readonly EndpointSlice[]
+  readonly authorizationPolicies: readonly AuthorizationPolicy[]
+  readonly peerAuthentications: readonly PeerAuthentication[]
+  readonly requestAuthentications: readonly RequestAuthentication[]
 }
 
 /** Nothing. */
@@ -21,4 +27,7 @@ export const noDocuments: MeshDocuments = {
   workloadEntries: [],
   services: [],
   endpointSlices: [],
+  authorizationPolicies: [],
+  peerAuthentications: [],
+  requestAuthentications: [],
 }

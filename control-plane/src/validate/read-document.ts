@@ -1,16 +1,22 @@
+import type { AuthorizationPolicy } from '../model/authorization-policy.ts'
 import type { DestinationRule } from '../model/destination-rule.ts'
 import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
+import type { PeerAuthentication } from '../model/peer-authentication.ts'
+import type { RequestAuthentication } from '../model/request-authentication.ts'
 import type { ServiceEntry, WorkloadEntry } from '../model/service-entry.ts'
 import type { VirtualService } from '../model/virtual-service.ts'
 import type { Problem } from '../sources/problem.ts'
 import type { SourceDocument } from '../sources/source-document.ts'
 import { otherKind } from './other-kinds.ts'
 import { ProblemSink } from './problem-sink.ts'
+import { readAuthorizationPolicy } from './read-authorization-policy.ts'
 import { readDestinationRule } from './read-destination-rule.ts'
 import { readEndpointSlice } from './read-endpoint-slice.ts'
 import { readKubernetesService } from './read-kubernetes-service.ts'
 import { readMeta } from './read-meta.ts'
+import { readPeerAuthentication } from './read-peer-authentication.ts'
+import { readRequestAuthentication } from './read-request-authentication.ts'
 import { readServiceEntry, readWorkloadEntry } from './read-service-entry.ts'
 import { readVirtualService } from './read-virtual-service.ts'
 import { Value } from './value.ts'
@@ -23,6 +29,9 @@ export type MeshObject =
   | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
   | { readonly kind: 'service'; readonly object: KubernetesService }
   | { readonly kind: 'endpoint-slice'; readonly object: EndpointSlice }
+  | { readonly kind: 'authorization-policy'; readonly object: AuthorizationPolicy }
+  | { readonly kind: 'peer-authentication'; readonly object: PeerAuthentication }
+  | { readonly kind: 'request-authentication'; readonly object: RequestAuthentication }
 
 /** What became of a document. */
 export interface DecodedDocument {
@@ -33,12 +42,14 @@ export interface DecodedDocument {
 
 type Reader = (meta: ObjectMeta, root: Value) => MeshObject
 
+const objectFields = ['apiVersion', 'kind', 'metadata', 'spec', 'status'] as const
+
 /** Reads an object that consists of its spec. */
 const withSpec =
   <Kind extends MeshObject['kind'], Model>(kind: Kind, read: (meta: ObjectMeta, spec: Value) => Model) =>
   (meta: ObjectMeta, root: Value) => ({
     kind,
-    object: read(meta, root.fields('apiVersion', 'kind', 'metadata', 'spec', 'status').spec),
+    object: read(meta, root.fields(...objectFields).spec),
   })
 
 const istio: Readonly<Record<string, Reader>> = {
@@ -46,6 +57,20 @@ const istio: Readonly<Record<string, Reader>> = {
   DestinationRule: withSpec('destination-rule', readDestinationRule),
   ServiceEntry: withSpec('service-entry', readServiceEntry),
   WorkloadEntry: withSpec('workload-entry', readWorkloadEntry),
+}
+
+const security: Readonly<Record<string, Reader>> = {
+  AuthorizationPolicy: (meta, root) => {
+    const { spec, metadata } = root.fields(...objectFields)
+    return { kind: 'authorization-policy', object: readAuthorizationPolicy(meta, spec, metadata.field('annotations')) }
+  },
+  PeerAuthentication: withSpec('peer-authentication', readPeerAuthentication),
+  RequestAuthentication: withSpec('request-authentication', readRequestAuthentication),
+}
+
+const securityReaders: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
+  'security.istio.io/v1': security,
+  'security.istio.io/v1beta1': security,
 }
 
 const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
@@ -56,8 +81,11 @@ const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
   'discovery.k8s.io/v1': { EndpointSlice: (meta, root) => ({ kind: 'endpoint-slice', object: readEndpointSlice(meta, root) }) },
 }
 
+/** What becomes of policies that say who may call whom: `refused` as long as nobody enforces them, for then the door would be open. */
+export type SecurityPolicies = 'refused' | 'read'
+
 /** Decodes one document and finds everything that is wrong with it alone. */
-export function readDocument(document: SourceDocument): DecodedDocument {
+export function readDocument(document: SourceDocument, securityPolicies: SecurityPolicies = 'refused'): DecodedDocument {
   const sink = new ProblemSink(document)
   const root = new Value(document.value, [], sink)
   const apiVersion = root.field('apiVersion').required().asString()
@@ -65,7 +93,7 @@ export function readDocument(document: SourceDocument): DecodedDocument {
   if (apiVersion === undefined || kind === undefined) return { decoded: undefined, problems: sink.problems }
   const namespace = root.field('metadata').field('namespace').asString() || 'default'
   sink.object = `${kind} ${namespace}/${root.field('metadata').field('name').asString() ?? ''}`
-  const read = readers[apiVersion]?.[kind]
+  const read = readers[apiVersion]?.[kind] ?? (securityPolicies === 'read' ? securityReaders[apiVersion]?.[kind] : undefined)
   if (!read) {
     const { severity, message } = otherKind(apiVersion, kind)
     sink.add(severity, ['kind'], message)

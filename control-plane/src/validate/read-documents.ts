@@ -3,7 +3,7 @@ import { compareAge, type ObjectMeta, objectName } from '../model/object-meta.ts
 import type { Problem } from '../sources/problem.ts'
 import type { SourceDocument } from '../sources/source-document.ts'
 import { crossCheck } from './cross-check.ts'
-import { type MeshObject, readDocument } from './read-document.ts'
+import { type MeshObject, readDocument, type SecurityPolicies } from './read-document.ts'
 
 /** The documents of an operator, or what is wrong with them. */
 export interface DecodedDocuments {
@@ -14,12 +14,15 @@ export interface DecodedDocuments {
 }
 
 /** Decodes all documents and finds everything that is wrong with each and with all together. */
-export function readDocuments(sources: readonly SourceDocument[]): DecodedDocuments {
+export function readDocuments(
+  sources: readonly SourceDocument[],
+  securityPolicies: SecurityPolicies = 'refused',
+): DecodedDocuments {
   const problems: Problem[] = []
   const objects: MeshObject[] = []
   const seen = new Map<string, ObjectMeta>()
   for (const source of sources) {
-    const { decoded, problems: found } = readDocument(source)
+    const { decoded, problems: found } = readDocument(source, securityPolicies)
     problems.push(...found)
     if (!decoded) continue
     const { meta } = decoded.object
@@ -47,5 +50,8 @@ function sortObjects(objects: readonly MeshObject[]): MeshDocuments {
     workloadEntries: byAge.flatMap(each => (each.kind === 'workload-entry' ? [each.object] : [])),
     services: byAge.flatMap(each => (each.kind === 'service' ? [each.object] : [])),
     endpointSlices: byAge.flatMap(each => (each.kind === 'endpoint-slice' ? [each.object] : [])),
+    authorizationPolicies: byAge.flatMap(each => (each.kind === 'authorization-policy' ? [each.object] : [])),
+    peerAuthentications: byAge.flatMap(each => (each.kind === 'peer-authentication' ? [each.object] : [])),
+    requestAuthentications: byAge.flatMap(each => (each.kind === 'request-authentication' ? [each.object] : [])),
   }
 }
