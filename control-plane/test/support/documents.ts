@@ -1,11 +1,12 @@
 import { parseDocuments } from '../../src/sources/parse-documents.ts'
 import { formatProblem, type Problem } from '../../src/sources/problem.ts'
+import type { SecurityPolicies } from '../../src/validate/read-document.ts'
 import { readDocuments } from '../../src/validate/read-documents.ts'
 
 /** Decodes YAML as the file `mesh.yaml`. */
-export function decode(yaml: string) {
+export function decode(yaml: string, securityPolicies: SecurityPolicies = 'refused') {
   const parsed = parseDocuments('mesh.yaml', yaml)
-  const { documents, problems } = readDocuments(parsed.documents)
+  const { documents, problems } = readDocuments(parsed.documents, securityPolicies)
   return { documents, problems: [...parsed.problems, ...problems] }
 }
 
@@ -14,8 +15,8 @@ export const linesOf = (problems: readonly Problem[], severity: Problem['severit
   problems.filter(problem => problem.severity === severity).map(formatProblem)
 
 /** Decodes YAML that has no errors. */
-export function decodeGood(yaml: string) {
-  const { documents, problems } = decode(yaml)
+export function decodeGood(yaml: string, securityPolicies: SecurityPolicies = 'refused') {
+  const { documents, problems } = decode(yaml, securityPolicies)
   const errors = linesOf(problems, 'error')
   if (errors.length > 0) throw new Error(errors.join('\n'))
   return documents
