@@ -1,6 +1,5 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
-import { parseIp } from '../policies/ip-range.ts'
 import type { Clock } from '../runtime.ts'
 import type { CompiledChain } from './compiled-listener.ts'
 import type { ConnectionFacts } from './filter-chain-match.ts'
@@ -22,8 +21,6 @@ export class InboundConnection {
   readonly serverName: string
   /** It is to be closed as soon as it can be. */
   isDraining = false
-  readonly sourceIp: Uint8Array | null
-  readonly destinationIp: Uint8Array | null
   readonly #socket: Socket
   #session: ServerHttp2Session | null = null
   #active = 0
@@ -38,8 +35,6 @@ export class InboundConnection {
   ) {
     this.#socket = socket
     this.facts = facts
-    this.sourceIp = parseIp(facts.sourceAddress)
-    this.destinationIp = parseIp(facts.destinationAddress)
     this.chain = chain
     this.peer = peer
     this.serverName = serverName

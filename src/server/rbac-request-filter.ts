@@ -1,5 +1,5 @@
-import { RbacEngine } from '../policies/rbac/rbac-engine.ts'
-import type { RbacFilter } from '../policies/rbac/rules.ts'
+import { type RbacDecision, RbacEngine } from '../policies/rbac/rbac-engine.ts'
+import type { RbacFilter } from '../policies/rbac/rbac-rules.ts'
 import type { Denial } from './denial.ts'
 import type { RequestFilter } from './request-filters.ts'
 import type { RequestView } from './request-view.ts'
@@ -10,29 +10,24 @@ const message = 'RBAC: access denied'
 /** The filter `envoy.filters.http.rbac` of a server. */
 export class RbacRequestFilter implements RequestFilter {
   readonly #name: string
-  readonly #rules: RbacEngine | null
-  readonly #shadow: RbacEngine | null
+  readonly #engine: RbacEngine
 
   /** @throws Error when a rule cannot be compiled */
-  constructor(name: string, { rules, shadowRules }: RbacFilter) {
+  constructor(name: string, rbac: RbacFilter) {
     this.#name = name
-    this.#rules = rules === undefined ? null : new RbacEngine(rules)
-    this.#shadow = shadowRules === undefined ? null : new RbacEngine(shadowRules)
+    this.#engine = new RbacEngine(rbac)
   }
 
   judge(request: RequestView): Denial | null {
-    if (this.#shadow !== null) {
-      const { allowed, policy } = this.#shadow.evaluate(request)
-      request.noteShadow(this.#name, allowed, policy)
-    }
-    if (this.#rules === null) return null
-    const { allowed, policy } = this.#rules.evaluate(request)
-    if (this.#rules.action === 'log') {
-      if (policy !== '') request.noteAudit(this.#name, policy)
-      return null
-    }
-    if (allowed) return null
-    const reason = policy === '' ? `no policy of ${this.#name} allows it` : `policy ${policy} of ${this.#name} denies it`
-    return { statusCode: 403, grpcStatus: 7, message, reason }
+    const decision = this.#engine.evaluate(request.attributes)
+    const { allowed, policyName, shadow } = decision
+    if (shadow !== undefined) request.note('shadow', this.#name, shadow.allowed, shadow.policyName)
+    if (this.#engine.action === 'LOG' && policyName !== undefined) request.note('audit', this.#name, true, policyName)
+    return allowed ? null : { statusCode: 403, grpcStatus: 7, message, reason: this.#reasonOf(decision) }
+  }
+
+  #reasonOf({ policyName, error }: RbacDecision): string {
+    if (error !== undefined) return `${this.#name} failed: ${error instanceof Error ? error.message : String(error)}`
+    return policyName === undefined ? `no policy of ${this.#name} allows it` : `policy ${policyName} of ${this.#name} denies it`
   }
 }

@@ -1,7 +1,6 @@
-import { readRequestHeader } from '../client/route-matcher.ts'
 import type { RouteRequest } from '../client/route-request.ts'
 import { withoutQuery } from '../policies/path-rewrite.ts'
-import type { RbacRequest } from '../policies/rbac/rbac-engine.ts'
+import type { InboundAttributes, JwtClaims } from '../policies/rbac/inbound-attributes.ts'
 import type { InboundConnection } from './inbound-connection.ts'
 
 /** Something an operator wants to know of a request that was let in. */
@@ -9,11 +8,11 @@ export interface RequestNote {
   readonly kind: 'shadow' | 'audit'
   readonly filter: string
   readonly allowed: boolean
-  readonly policy: string
+  readonly policy: string | undefined
 }
 
 /** What a request is judged by, and its path as the application will see it. */
-export class RequestView implements RouteRequest, RbacRequest {
+export class RequestView implements RouteRequest {
   readonly method: string
   /** Canonical, with its query. */
   readonly path: string
@@ -25,8 +24,10 @@ export class RequestView implements RouteRequest, RbacRequest {
   readonly rawHeaders: readonly string[]
   /** {@link path} without its query. */
   readonly pathname: string
-  readonly notes: RequestNote[]
-  #metadata: Map<string, unknown> | null
+  /** Of a token that a filter has verified. */
+  claims: JwtClaims | undefined
+  #notes: RequestNote[] | null
+  #attributes: InboundAttributes | null
 
   constructor(
     method: string,
@@ -45,52 +46,25 @@ export class RequestView implements RouteRequest, RbacRequest {
     this.connection = connection
     this.rawHeaders = rawHeaders
     this.pathname = withoutQuery(path)
-    this.notes = []
-    this.#metadata = null
+    this.claims = undefined
+    this.#notes = null
+    this.#attributes = null
   }
 
-  get principals(): readonly string[] | undefined {
-    return this.connection.peer?.principals
+  /** In the form in which authorization reads it; made when it is first asked for. */
+  get attributes(): InboundAttributes {
+    this.#attributes ??= this.#describe()
+    return this.#attributes
   }
 
-  get sourceIp(): Uint8Array | null {
-    return this.connection.sourceIp
+  /** What filters have noted. */
+  get notes(): readonly RequestNote[] {
+    return this.#notes ?? []
   }
 
-  get destinationIp(): Uint8Array | null {
-    return this.connection.destinationIp
-  }
-
-  get destinationPort(): number {
-    return this.connection.facts.destinationPort
-  }
-
-  get serverName(): string {
-    return this.connection.serverName
-  }
-
-  headerValues(name: string): string | readonly string[] | undefined {
-    return readRequestHeader(this, name)
-  }
-
-  metadata(filter: string): unknown {
-    return this.#metadata?.get(filter)
-  }
-
-  /** What would have become of it under rules that are only tried. */
-  noteShadow(filter: string, allowed: boolean, policy: string): void {
-    this.notes.push({ kind: 'shadow', filter, allowed, policy })
-  }
-
-  /** A policy asks that it be told of. */
-  noteAudit(filter: string, policy: string): void {
-    this.notes.push({ kind: 'audit', filter, allowed: true, policy })
-  }
-
-  /** Notes for later filters what one has found out. */
-  setMetadata(filter: string, value: unknown): void {
-    this.#metadata ??= new Map()
-    this.#metadata.set(filter, value)
+  note(kind: RequestNote['kind'], filter: string, allowed: boolean, policy: string | undefined): void {
+    this.#notes ??= []
+    this.#notes.push({ kind, filter, allowed, policy })
   }
 
   /** Every value that came, in order. */
@@ -106,5 +80,21 @@ export class RequestView implements RouteRequest, RbacRequest {
       else found.push(value)
     }
     return found
+  }
+
+  #describe(): InboundAttributes {
+    const { facts, peer, serverName } = this.connection
+    const { rawHeaders, pathname, path } = this
+    return {
+      method: this.method,
+      path: pathname,
+      query: path.length === pathname.length ? '' : path.slice(pathname.length),
+      authority: this.authority,
+      headers: rawHeaders.map((text, at) => (at % 2 === 0 ? text.toLowerCase() : text)),
+      peer: { principal: peer?.principals[0], address: facts.sourceAddress, port: facts.sourcePort },
+      destination: { address: facts.destinationAddress, port: facts.destinationPort },
+      requestedServerName: serverName,
+      claims: this.claims,
+    }
   }
 }

@@ -22,7 +22,8 @@ const seed = Number(process.env.ATTACK_SEED ?? 1)
 const count = Number(process.env.ATTACK_COUNT ?? 26_000)
 const connections = 16
 
-const path = (kind: 'exact' | 'prefix', value: string) => ({ kind: 'path', matcher: { kind, value, ignoreCase: false } }) as const
+const path = (kind: 'exact' | 'prefix', value: string) =>
+  ({ kind: 'url-path', matcher: { kind, value, ignoreCase: false } }) as const
 
 const denyAdmin: HttpFilter = {
   name: 'deny',
@@ -30,7 +31,7 @@ const denyAdmin: HttpFilter = {
     kind: 'rbac',
     rbac: {
       rules: {
-        action: 'deny',
+        action: 'DENY',
         policies: [
           {
             name: 'admin',
@@ -40,6 +41,7 @@ const denyAdmin: HttpFilter = {
         ],
       },
       shadowRules: undefined,
+      shadowRulesStatPrefix: '',
     },
   },
 }

@@ -1,60 +1,60 @@
-import { selects } from './mesh-service.ts'
 import type { ObjectMeta } from './object-meta.ts'
-import { rootNamespace, type WorkloadKey } from './peer-authentication.ts'
 
 /** `security.istio.io` AuthorizationPolicy. */
 export interface AuthorizationPolicy {
   readonly meta: ObjectMeta
-  /** `undefined`: every workload of the namespace; in the root namespace, of the mesh. */
-  readonly selector: Readonly<Record<string, string>> | undefined
-  readonly action: 'ALLOW' | 'DENY' | 'AUDIT'
-  /** Any of them; none matches nothing. */
-  readonly rules: readonly AuthorizationRule[]
-  /** It is tried and told of, and not enforced. */
+  /** Labels that a workload must have; none for all of the namespace, or of the mesh in the root namespace. */
+  readonly selector: Readonly<Record<string, string>>
+  readonly action: AuthorizationAction
+  /** Of the action CUSTOM, else empty. */
+  readonly provider: string
+  /** Evaluated and not enforced: annotation `istio.io/dry-run`. */
   readonly isDryRun: boolean
+  /** Any of them; without one, nothing matches. */
+  readonly rules: readonly AuthorizationRule[]
 }
 
-/** Any source, any operation, and all conditions. */
+export type AuthorizationAction = 'ALLOW' | 'DENY' | 'AUDIT' | 'CUSTOM'
+
+/** One source and one operation, and all conditions. An empty rule matches everything. */
 export interface AuthorizationRule {
-  /** Each is a list of conditions of which all must hold; no list: anybody. */
-  readonly from: readonly (readonly Condition[])[]
-  readonly to: readonly (readonly Condition[])[]
-  readonly when: readonly Condition[]
+  readonly from: readonly AuthorizationSource[]
+  readonly to: readonly AuthorizationOperation[]
+  readonly when: readonly AuthorizationCondition[]
 }
 
 /** One of `values`, where there are any, and none of `notValues`. */
-export interface Condition {
-  readonly attribute: Attribute
+export interface WantedValues {
   readonly values: readonly string[]
   readonly notValues: readonly string[]
 }
 
-/** What a condition is about. */
-export type Attribute =
-  | { readonly kind: SourceAttribute | OperationAttribute }
-  | { readonly kind: 'header'; readonly name: string }
-  | { readonly kind: 'claim'; readonly path: readonly string[] }
+/** Who calls; all of it must match. */
+export interface AuthorizationSource {
+  /** `<trust domain>/ns/<namespace>/sa/<service account>`. */
+  readonly principals: WantedValues
+  /** `<issuer>/<subject>` of a token. */
+  readonly requestPrincipals: WantedValues
+  readonly namespaces: WantedValues
+  /** `<service account>` of the policy's namespace, or `<namespace>/<service account>`. */
+  readonly serviceAccounts: WantedValues
+  readonly trustDomains: WantedValues
+  /** Of the connection. */
+  readonly ipBlocks: WantedValues
+  /** Of the first caller, as trusted hops tell it. */
+  readonly remoteIpBlocks: WantedValues
+}
 
-/** Of the caller. */
-export type SourceAttribute =
-  | 'principal'
-  | 'namespace'
-  | 'service-account'
-  | 'ip'
-  | 'request-principal'
-  | 'audience'
-  | 'presenter'
+/** What is called; all of it must match. */
+export interface AuthorizationOperation {
+  readonly hosts: WantedValues
+  readonly ports: WantedValues
+  readonly methods: WantedValues
+  /** Without query; `{*}` is one segment, `{**}` any number. */
+  readonly paths: WantedValues
+}
 
-/** Of what is called. */
-export type OperationAttribute = 'host' | 'port' | 'method' | 'path' | 'destination-ip' | 'sni'
-
-/** The policies that hold for a workload. */
-export function policiesFor<Policy extends Pick<AuthorizationPolicy, 'meta' | 'selector'>>(
-  policies: readonly Policy[],
-  { namespace, labels }: WorkloadKey,
-): readonly Policy[] {
-  return policies.filter(
-    ({ meta, selector }) =>
-      (meta.namespace === namespace || meta.namespace === rootNamespace) && (selector === undefined || selects(selector, labels)),
-  )
+export interface AuthorizationCondition extends WantedValues {
+  /** Such as `request.headers[x-role]`. */
+  readonly key: string
 }

@@ -2,6 +2,7 @@ import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { DestinationRule } from './destination-rule.ts'
 import type { EndpointSlice, KubernetesService } from './kubernetes.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
+import type { RequestAuthentication } from './request-authentication.ts'
 import type { ServiceEntry, WorkloadEntry } from './service-entry.ts'
 import type { VirtualService } from './virtual-service.ts'
 
@@ -13,8 +14,9 @@ export interface MeshDocuments {
   readonly workloadEntries: readonly WorkloadEntry[]
   readonly services: readonly KubernetesService[]
   readonly endpointSlices: readonly EndpointSlice[]
-  readonly peerAuthentications: readonly PeerAuthentication[]
   readonly authorizationPolicies: readonly AuthorizationPolicy[]
+  readonly peerAuthentications: readonly PeerAuthentication[]
+  readonly requestAuthentications: readonly RequestAuthentication[]
 }
 
 /** Nothing. */
@@ -25,6 +27,7 @@ export const noDocuments: MeshDocuments = {
   workloadEntries: [],
   services: [],
   endpointSlices: [],
-  peerAuthentications: [],
   authorizationPolicies: [],
+  peerAuthentications: [],
+  requestAuthentications: [],
 }

@@ -2,6 +2,7 @@ import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { DestinationRule } from './destination-rule.ts'
 import type { MeshEndpoint, MeshService } from './mesh-service.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
+import type { RequestAuthentication } from './request-authentication.ts'
 import type { VirtualService } from './virtual-service.ts'
 
 /**
@@ -22,4 +23,5 @@ export interface MeshRouting {
   readonly destinationRules: readonly DestinationRule[]
   readonly peerAuthentications: readonly PeerAuthentication[]
   readonly authorizationPolicies: readonly AuthorizationPolicy[]
+  readonly requestAuthentications: readonly RequestAuthentication[]
 }

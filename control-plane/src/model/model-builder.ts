@@ -21,6 +21,7 @@ export class ModelBuilder {
       destinationRules: [],
       peerAuthentications: [],
       authorizationPolicies: [],
+      requestAuthentications: [],
     },
     endpoints: new Map(),
   }
@@ -39,12 +40,12 @@ export class ModelBuilder {
     const { services: implicit, endpoints: joined, orphans } = this.#registered.join(workloads)
     this.orphans = orphans
     const services = new Map([...this.#declared, ...implicit].sort(([a], [b]) => compareText(a, b)))
-    const { virtualServices, destinationRules, peerAuthentications, authorizationPolicies } = documents
+    const { virtualServices, destinationRules, peerAuthentications, authorizationPolicies, requestAuthentications } = documents
     const previous = this.#model.routing
     const isSameRouting = !isNew && isDeepStrictEqual(services, previous.services)
     const routing: MeshRouting = isSameRouting
       ? previous
-      : { services, virtualServices, destinationRules, peerAuthentications, authorizationPolicies }
+      : { services, virtualServices, destinationRules, peerAuthentications, authorizationPolicies, requestAuthentications }
     const endpoints = new Map<string, readonly MeshEndpoint[]>()
     for (const host of services.keys()) {
       const all = [...(this.#listed.get(host) ?? []), ...(joined.get(host) ?? [])]

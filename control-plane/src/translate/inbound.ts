@@ -9,8 +9,9 @@ import {
   HttpFilterSchema,
 } from 'inmesh/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb'
 import type { MeshRouting } from '../model/mesh-model.ts'
-import { type MutualTlsMode, mutualTlsMode } from '../model/peer-authentication.ts'
-import { authorizationFilters } from './authorization.ts'
+import type { MtlsMode } from '../model/peer-authentication.ts'
+import { authorizationFilters } from './authorization/authorization-filters.ts'
+import { peerAuthenticationMode } from './authorization/peer-authentication-mode.ts'
 import { pack } from './config-source.ts'
 import { filterNames } from './filter-overrides.ts'
 import { serverTlsSocket } from './mutual-tls.ts'
@@ -40,15 +41,15 @@ export function translateInbound(
   const bound = inboundAddress(name)
   if (bound === undefined) return undefined
   const { address, port } = bound
-  const mode = mutualTlsMode(peerAuthentications, view, port)
-  const filters = authorizationFilters(authorizationPolicies, view, trustDomain)
+  const mode = peerAuthenticationMode(view, peerAuthentications, port)
+  const filters = withOwnNames(authorizationFilters(view, authorizationPolicies, { trustDomain }))
   const plain = (filterChainMatch: Match = {}): Chain => ({ ...chain('plain', port, filters), filterChainMatch })
   const mutual = (filterChainMatch: Match = {}): Chain => ({
     ...chain('mutual', port, filters),
     filterChainMatch,
     transportSocket: serverTlsSocket(view),
   })
-  const chains: Readonly<Record<MutualTlsMode, () => Chain[]>> = {
+  const chains: Readonly<Record<MtlsMode, () => Chain[]>> = {
     DISABLE: () => [plain()],
     PERMISSIVE: () => [mutual({ transportProtocol: 'tls' }), plain({ transportProtocol: 'raw_buffer' })],
     STRICT: () => [mutual()],
@@ -102,4 +103,9 @@ function router(): HttpFilter {
     name: filterNames.router,
     configType: { case: 'typedConfig', value: pack(RouterSchema, {}) },
   })
+}
+
+/** Istio gives them all the same one, which gRPC refuses (A39). */
+function withOwnNames(filters: readonly HttpFilter[]): readonly HttpFilter[] {
+  return filters.map((filter, index) => ({ ...filter, name: `${filter.name}.${index}` }))
 }

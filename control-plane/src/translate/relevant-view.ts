@@ -33,11 +33,13 @@ function* labelNames({
   destinationRules,
   peerAuthentications,
   authorizationPolicies,
+  requestAuthentications,
 }: MeshRouting): Generator<string> {
   for (const { http } of virtualServices) {
     for (const { sourceLabels } of http.flatMap(({ matches }) => matches)) yield* Object.keys(sourceLabels)
   }
-  for (const { selector } of [...peerAuthentications, ...authorizationPolicies]) yield* Object.keys(selector ?? {})
+  for (const { selector } of [...peerAuthentications, ...authorizationPolicies, ...requestAuthentications])
+    yield* Object.keys(selector)
   for (const { workloadSelector, trafficPolicy, subsets } of destinationRules) {
     yield* Object.keys(workloadSelector ?? {})
     for (const policy of [trafficPolicy, ...subsets.map(subset => subset.trafficPolicy)]) {

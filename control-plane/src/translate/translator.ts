@@ -3,10 +3,10 @@ import type { Cluster } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
 import type { ClusterLoadAssignment } from 'inmesh/gen/envoy/config/endpoint/v3/endpoint_pb'
 import type { MeshModel, MeshRouting } from '../model/mesh-model.ts'
 import { type MeshEndpoint, type MeshService, selects } from '../model/mesh-service.ts'
-import { mutualTlsMode } from '../model/peer-authentication.ts'
 import { clusterType, endpointType, listenerType, routeType } from '../xds/resource-type.ts'
 import type { Resources } from '../xds/snapshot.ts'
 import { assignment } from './assignment.ts'
+import { peerAuthenticationMode } from './authorization/peer-authentication-mode.ts'
 import { type LoadReporting, translateCluster } from './cluster.ts'
 import { clusterName } from './cluster-name.ts'
 import { inboundAddress, translateInbound } from './inbound.ts'
@@ -149,7 +149,7 @@ export class Translator {
   #takesMutualTls({ namespace }: MeshService, { identity, labels, ports }: MeshEndpoint, port: number): boolean {
     const policies = this.#static?.routing.peerAuthentications ?? []
     if (identity === undefined) return false
-    return mutualTlsMode(policies, { namespace, labels }, ports.get(port) ?? port) !== 'DISABLE'
+    return peerAuthenticationMode({ namespace, labels }, policies, ports.get(port) ?? port) !== 'DISABLE'
   }
 
   #localityPlan(policies: TrafficPolicies, host: string, subset: string, port: number): LocalityPlan {

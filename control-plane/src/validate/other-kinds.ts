@@ -4,11 +4,7 @@ export interface OtherKind {
   readonly message: string
 }
 
-const unenforced = 'is not enforced here: leaving it out of sight would leave the door open, so it is refused'
 const ineffective = 'has no effect here'
-
-/** Kinds of Istio that restrict who may call whom, and must not seem to work. */
-const security = ['RequestAuthentication']
 
 /** Kinds of Istio that configure something else than calls between services, or how. */
 const ignored = [
@@ -26,7 +22,6 @@ const ignored = [
 export function otherKind(apiVersion: string, kind: string): OtherKind {
   const group = apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : ''
   if (group.endsWith('istio.io')) {
-    if (security.includes(kind)) return { severity: 'error', message: unenforced }
     if (ignored.includes(kind)) return { severity: 'warning', message: ineffective }
     return { severity: 'error', message: `there is no kind ${kind} in ${apiVersion} that is known here` }
   }

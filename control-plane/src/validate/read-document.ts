@@ -3,6 +3,7 @@ import type { DestinationRule } from '../model/destination-rule.ts'
 import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
 import type { PeerAuthentication } from '../model/peer-authentication.ts'
+import type { RequestAuthentication } from '../model/request-authentication.ts'
 import type { ServiceEntry, WorkloadEntry } from '../model/service-entry.ts'
 import type { VirtualService } from '../model/virtual-service.ts'
 import type { Problem } from '../sources/problem.ts'
@@ -15,6 +16,7 @@ import { readEndpointSlice } from './read-endpoint-slice.ts'
 import { readKubernetesService } from './read-kubernetes-service.ts'
 import { readMeta } from './read-meta.ts'
 import { readPeerAuthentication } from './read-peer-authentication.ts'
+import { readRequestAuthentication } from './read-request-authentication.ts'
 import { readServiceEntry, readWorkloadEntry } from './read-service-entry.ts'
 import { readVirtualService } from './read-virtual-service.ts'
 import { Value } from './value.ts'
@@ -26,9 +28,10 @@ export type MeshObject =
   | { readonly kind: 'service-entry'; readonly object: ServiceEntry }
   | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
   | { readonly kind: 'service'; readonly object: KubernetesService }
+  | { readonly kind: 'endpoint-slice'; readonly object: EndpointSlice }
   | { readonly kind: 'authorization-policy'; readonly object: AuthorizationPolicy }
   | { readonly kind: 'peer-authentication'; readonly object: PeerAuthentication }
-  | { readonly kind: 'endpoint-slice'; readonly object: EndpointSlice }
+  | { readonly kind: 'request-authentication'; readonly object: RequestAuthentication }
 
 /** What became of a document. */
 export interface DecodedDocument {
@@ -39,12 +42,14 @@ export interface DecodedDocument {
 
 type Reader = (meta: ObjectMeta, root: Value) => MeshObject
 
+const objectFields = ['apiVersion', 'kind', 'metadata', 'spec', 'status'] as const
+
 /** Reads an object that consists of its spec. */
 const withSpec =
   <Kind extends MeshObject['kind'], Model>(kind: Kind, read: (meta: ObjectMeta, spec: Value) => Model) =>
   (meta: ObjectMeta, root: Value) => ({
     kind,
-    object: read(meta, root.fields('apiVersion', 'kind', 'metadata', 'spec', 'status').spec),
+    object: read(meta, root.fields(...objectFields).spec),
   })
 
 const istio: Readonly<Record<string, Reader>> = {
@@ -54,17 +59,13 @@ const istio: Readonly<Record<string, Reader>> = {
   WorkloadEntry: withSpec('workload-entry', readWorkloadEntry),
 }
 
-/** Annotations, which may hold any text. */
-const readLabelsOf = (value: Value): Readonly<Record<string, string>> =>
-  Object.fromEntries(value.entries().map(([key, item]) => [key, item.asString() ?? '']))
-
 const security: Readonly<Record<string, Reader>> = {
   AuthorizationPolicy: (meta, root) => {
-    const { spec } = root.fields('apiVersion', 'kind', 'metadata', 'spec', 'status')
-    const annotations = readLabelsOf(root.field('metadata').field('annotations'))
-    return { kind: 'authorization-policy', object: readAuthorizationPolicy(meta, spec, annotations) }
+    const { spec, metadata } = root.fields(...objectFields)
+    return { kind: 'authorization-policy', object: readAuthorizationPolicy(meta, spec, metadata.field('annotations')) }
   },
   PeerAuthentication: withSpec('peer-authentication', readPeerAuthentication),
+  RequestAuthentication: withSpec('request-authentication', readRequestAuthentication),
 }
 
 const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {

@@ -46,8 +46,9 @@ function sortObjects(objects: readonly MeshObject[]): MeshDocuments {
     serviceEntries: byAge.flatMap(each => (each.kind === 'service-entry' ? [each.object] : [])),
     workloadEntries: byAge.flatMap(each => (each.kind === 'workload-entry' ? [each.object] : [])),
     services: byAge.flatMap(each => (each.kind === 'service' ? [each.object] : [])),
-    peerAuthentications: byAge.flatMap(each => (each.kind === 'peer-authentication' ? [each.object] : [])),
-    authorizationPolicies: byAge.flatMap(each => (each.kind === 'authorization-policy' ? [each.object] : [])),
     endpointSlices: byAge.flatMap(each => (each.kind === 'endpoint-slice' ? [each.object] : [])),
+    authorizationPolicies: byAge.flatMap(each => (each.kind === 'authorization-policy' ? [each.object] : [])),
+    peerAuthentications: byAge.flatMap(each => (each.kind === 'peer-authentication' ? [each.object] : [])),
+    requestAuthentications: byAge.flatMap(each => (each.kind === 'request-authentication' ? [each.object] : [])),
   }
 }

@@ -1,18 +1,17 @@
 import { readLabels } from './names.ts'
 import type { Value } from './value.ts'
 
-/** The labels of `selector.matchLabels`; `undefined` for a policy that has no selector, or an empty one. */
-export function readSelector(value: Value): Readonly<Record<string, string>> | undefined {
-  if (value.isAbsent) return undefined
-  const labels = readLabels(value.fields('matchLabels').matchLabels)
-  for (const key of Object.keys(labels)) {
-    if (key === '' || key.includes('*') || labels[key]?.includes('*')) value.error('wildcards are not supported')
-  }
-  return Object.keys(labels).length === 0 ? undefined : labels
+/** Reads `selector` of a security policy. None, and one without labels, select everything. */
+export function readSelector(selector: Value): Readonly<Record<string, string>> {
+  if (selector.isAbsent) return {}
+  const labels = readLabels(selector.fields('matchLabels').matchLabels)
+  if (Object.keys(labels).length === 0) selector.warn('has no labels, and so selects every workload')
+  return labels
 }
 
-/** A policy that is attached to something else than workloads would not hold where its writer thinks it does. */
-export function refuseTargets(fields: Readonly<Record<'targetRef' | 'targetRefs', Value>>): void {
-  for (const field of [fields.targetRef, fields.targetRefs])
-    if (!field.isAbsent) field.error('is not supported: workloads are selected by their labels')
+/** Refuses `targetRef` and `targetRefs`: left out of sight they would widen a policy to every workload. */
+export function refuseTargets(...targets: readonly Value[]): void {
+  for (const target of targets) {
+    if (!target.isAbsent) target.error('is not supported: there are no gateways and waypoints here; use selector')
+  }
 }

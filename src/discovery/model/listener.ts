@@ -1,5 +1,5 @@
 import type { FaultConfig } from '../../policies/fault.ts'
-import type { RbacFilter } from '../../policies/rbac/rules.ts'
+import type { RbacFilter } from '../../policies/rbac/rbac-rules.ts'
 import type { RouteConfiguration } from './route.ts'
 
 /** An LDS resource as a client uses it: `envoy.config.listener.v3.Listener` with an `api_listener` or one HTTP filter chain. */

@@ -1,7 +1,7 @@
 import type { Any } from '@bufbuild/protobuf/wkt'
+import { denyEverything } from '../../policies/rbac/rbac-rules.ts'
 import { FilterConfigSchema } from '../gen/envoy/config/route/v3/route_components_pb.ts'
 import { HTTPFaultSchema } from '../gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts'
-import { RBACPerRouteSchema, RBACSchema } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
 import { RouterSchema } from '../gen/envoy/extensions/filters/http/router/v3/router_pb.ts'
 import type { HttpFilter as HttpFilterMessage } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import type { FilterConfig, HttpFilter } from '../model/listener.ts'
@@ -9,7 +9,7 @@ import type { FilterOverrides } from '../model/route.ts'
 import { readTypedConfig, type TypedConfig } from './any.ts'
 import { decodeFault } from './fault.ts'
 import type { Problems } from './problems.ts'
-import { decodeRbac, decodeRbacPerRoute } from './rbac.ts'
+import { decodeRbac, isRbac, isRbacFilter } from './rbac.ts'
 
 /**
  * Filters that have nothing to do in the process that makes the call, so that leaving them out weakens nothing: browsers'
@@ -102,12 +102,8 @@ function decodeFilterConfig(
   if (typed.type === HTTPFaultSchema.typeName) {
     const fault = typed.as(HTTPFaultSchema, problems)
     if (fault !== undefined) return { kind: 'fault', fault: decodeFault(fault, problems) }
-  } else if (typed.type === RBACSchema.typeName && side !== 'client') {
-    const rbac = typed.as(RBACSchema, problems)
-    if (rbac !== undefined) return { kind: 'rbac', rbac: decodeRbac(rbac, problems) }
-  } else if (typed.type === RBACPerRouteSchema.typeName) {
-    const rbac = typed.as(RBACPerRouteSchema, problems)
-    if (rbac !== undefined) return { kind: 'rbac', rbac: decodeRbacPerRoute(rbac, problems) }
+  } else if (isRbac(typed.type) && (side !== 'client' || !isRbacFilter(typed.type))) {
+    return { kind: 'rbac', rbac: decodeRbac(any, problems) ?? denyEverything }
   } else if (!isOptional && !withoutEffect.has(typed.type)) {
     problems.add(`HTTP filter "${name}" of type "${typed.type}" is not supported on a ${side ?? 'client'} and not optional`)
   }

@@ -1,5 +1,3 @@
-import { isIP } from 'node:net'
-import type { CidrRange as CidrRangeMessage } from '../gen/envoy/config/core/v3/address_pb.ts'
 import {
   type FilterChainMatch as FilterChainMatchMessage,
   type FilterChain as FilterChainMessage,
@@ -10,6 +8,7 @@ import { HttpConnectionManagerSchema } from '../gen/envoy/extensions/filters/net
 import type { CidrRange, FilterChain, FilterChainMatch, InboundListener } from '../model/inbound-listener.ts'
 import type { HttpConnectionManager } from '../model/listener.ts'
 import { readTypedConfig } from './any.ts'
+import { decodeCidrRange } from './cidr-range.ts'
 import { decodeDownstreamTls } from './downstream-tls.ts'
 import { decodeHttpConnectionManager } from './http-connection-manager.ts'
 import type { Problems } from './problems.ts'
@@ -107,10 +106,10 @@ function decodeMatch(message: FilterChainMatchMessage | undefined, problems: Pro
   const { destinationPort, serverNames, applicationProtocols, transportProtocol, sourceType } = message
   if (message.directSourcePrefixRanges.length > 0) problems.addAt('direct_source_prefix_ranges', 'is not supported')
   return {
-    prefixRanges: message.prefixRanges.map((range, index) => decodeRange(range, problems.at('prefix_ranges', index))),
+    prefixRanges: message.prefixRanges.map((range, index) => decodeCidrRange(range, problems.at('prefix_ranges', index))),
     sourceType: sourceTypes[sourceType] ?? 'any',
     sourcePrefixRanges: message.sourcePrefixRanges.map((range, index) =>
-      decodeRange(range, problems.at('source_prefix_ranges', index)),
+      decodeCidrRange(range, problems.at('source_prefix_ranges', index)),
     ),
     sourcePorts: message.sourcePorts,
     transportProtocol,
@@ -120,14 +119,6 @@ function decodeMatch(message: FilterChainMatchMessage | undefined, problems: Pro
       applicationProtocols.length > 0 ||
       !['', 'raw_buffer', 'tls'].includes(transportProtocol),
   }
-}
-
-function decodeRange({ addressPrefix, prefixLen = 0 }: CidrRangeMessage, problems: Problems): CidrRange {
-  const family = isIP(addressPrefix)
-  if (family === 0) problems.addAt('address_prefix', `must be an IP address, got ${JSON.stringify(addressPrefix)}`)
-  const longest = family === 6 ? 128 : 32
-  if (prefixLen > longest) problems.addAt('prefix_len', `must be <= ${longest}, got ${prefixLen}`)
-  return { address: addressPrefix, prefixLength: prefixLen }
 }
 
 /** Two chains for the same connections leave open which of them is meant. */

@@ -1,200 +1,89 @@
-import { parseIp } from '../../policies/ip-range.ts'
-import { compilePathTemplate } from '../../policies/path-template.ts'
-import type { RbacFilter, RbacRule, RbacRules } from '../../policies/rbac/rules.ts'
-import type { CidrRange } from '../gen/envoy/config/core/v3/address_pb.ts'
-import {
-  RBAC_Action as Action,
-  type Permission,
-  type Policy,
-  type Principal,
-  type RBAC as Rules,
-} from '../gen/envoy/config/rbac/v3/rbac_pb.ts'
-import type { HeaderMatcher as HeaderMatcherMessage } from '../gen/envoy/config/route/v3/route_components_pb.ts'
-import type { RBAC, RBACPerRoute } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
-import { UriTemplateMatchConfigSchema } from '../gen/envoy/extensions/path/match/uri_template/v3/uri_template_match_pb.ts'
-import type { MetadataMatcher } from '../gen/envoy/type/matcher/v3/metadata_pb.ts'
-import type { PathMatcher } from '../gen/envoy/type/matcher/v3/path_pb.ts'
-import { readTypedConfig } from './any.ts'
-import { decodeHeaderMatcher } from './header-matcher.ts'
+import type { Any } from '@bufbuild/protobuf/wkt'
+import type { RbacAction, RbacFilter, RbacPolicy, RbacRules } from '../../policies/rbac/rbac-rules.ts'
+import { RBAC_Action as Action, type Policy, type RBAC as Rules } from '../gen/envoy/config/rbac/v3/rbac_pb.ts'
+import { type RBAC, RBACPerRouteSchema, RBACSchema } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
+import { readTypedConfig, typeName } from './any.ts'
 import type { Problems } from './problems.ts'
-import { decodeStringMatcher } from './string-matcher.ts'
-import { decodeValueMatcher } from './value-matcher.ts'
+import { decodePermission, decodePrincipal } from './rbac-rule.ts'
+import { refuseUnknownFields } from './unknown-fields.ts'
 
-/** In place of what cannot be decoded: the resource is refused. */
-const nothing: RbacRule = { kind: 'or', rules: [] }
+/** What `RBACPerRoute` without `rbac` puts in place of the filter's own configuration. */
+const nothingEnforced: RbacFilter = { rules: undefined, shadowRules: undefined, shadowRulesStatPrefix: '' }
+
+/** Whether `decodeRbac` is for it: the filter's configuration, or a route's override. */
+export function isRbac(type: string): boolean {
+  return type === RBACSchema.typeName || type === RBACPerRouteSchema.typeName
+}
+
+/** Whether it is the filter's configuration. */
+export function isRbacFilter(type: string): boolean {
+  return type === RBACSchema.typeName
+}
 
 /**
- * Decodes `envoy.extensions.filters.http.rbac.v3.RBAC` (gRFC A41). What cannot be obeyed in full is an error: a policy that is passed over would
- * let somebody in.
+ * Decodes `envoy.extensions.filters.http.rbac.v3.RBAC` and `RBACPerRoute` (gRFC A41). Whatever would be lost by leaving it out is an error:
+ * a field of a newer version, a condition in CEL, a matcher tree.
+ *
+ * @returns `undefined` when there was a problem: such a filter must let nobody in
  */
-export function decodeRbac(message: RBAC, problems: Problems): RbacFilter {
+export function decodeRbac(any: Any | undefined, problems: Problems): RbacFilter | undefined {
+  const before = problems.found.length
+  const filter = decodeEither(any, problems)
+  return problems.found.length === before ? filter : undefined
+}
+
+function decodeEither(any: Any | undefined, problems: Problems): RbacFilter | undefined {
+  const typed = readTypedConfig(any)
+  if (!isRbac(typed.type)) problems.add(`must be an RBAC, got "${typed.type}"`)
+  // Of JSON it cannot be told which fields were not known.
+  else if (typed.type !== typeName(any?.typeUrl ?? '')) problems.add('must not be a TypedStruct')
+  else if (typed.type === RBACSchema.typeName) {
+    const message = typed.as(RBACSchema, problems)
+    return message && decodeFilter(message, problems)
+  } else {
+    const message = typed.as(RBACPerRouteSchema, problems)
+    if (message !== undefined) refuseUnknownFields(message, problems)
+    return message?.rbac === undefined ? nothingEnforced : decodeFilter(message.rbac, problems.at('rbac'))
+  }
+  return undefined
+}
+
+function decodeFilter(message: RBAC, problems: Problems): RbacFilter {
+  refuseUnknownFields(message, problems)
   if (message.matcher !== undefined) problems.addAt('matcher', 'is not supported')
   if (message.shadowMatcher !== undefined) problems.addAt('shadow_matcher', 'is not supported')
   return {
     rules: message.rules && decodeRules(message.rules, problems.at('rules')),
     shadowRules: message.shadowRules && decodeRules(message.shadowRules, problems.at('shadow_rules')),
+    shadowRulesStatPrefix: message.shadowRulesStatPrefix,
   }
 }
 
-/** Decodes `RBACPerRoute`; without rules it turns the filter off. */
-export function decodeRbacPerRoute({ rbac }: RBACPerRoute, problems: Problems): RbacFilter {
-  return rbac === undefined ? { rules: undefined, shadowRules: undefined } : decodeRbac(rbac, problems.at('rbac'))
-}
+const actions: Readonly<Record<Action, RbacAction>> = { [Action.ALLOW]: 'ALLOW', [Action.DENY]: 'DENY', [Action.LOG]: 'LOG' }
 
-const actions: Partial<Record<Action, RbacRules['action']>> = {
-  [Action.ALLOW]: 'allow',
-  [Action.DENY]: 'deny',
-  [Action.LOG]: 'log',
-}
-
-function decodeRules({ action, policies }: Rules, problems: Problems): RbacRules {
-  const known = actions[action]
-  if (known === undefined) problems.addAt('action', `must be ALLOW, DENY or LOG, got ${action}`)
-  const decoded = Object.entries(policies)
-    // In this order, since a map has none, and the first that matches is told of.
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, policy]) => ({ name, ...decodePolicy(policy, problems.at(`policies["${name}"]`)) }))
-  return { action: known ?? 'allow', policies: decoded }
-}
-
-function decodePolicy(policy: Policy, problems: Problems) {
-  if (policy.condition !== undefined) problems.addAt('condition', 'is not supported')
-  if (policy.checkedCondition !== undefined) problems.addAt('checked_condition', 'is not supported')
-  if (policy.permissions.length === 0) problems.addAt('permissions', 'must not be empty')
-  if (policy.principals.length === 0) problems.addAt('principals', 'must not be empty')
+function decodeRules(message: Rules, problems: Problems): RbacRules {
+  // Protocol buffers keep numbers that the enum lacks.
+  const action: RbacAction | undefined = actions[message.action]
+  if (action === undefined) problems.addAt('action', `must be ALLOW, DENY or LOG, got ${message.action}`)
+  for (const [index, { isOptional }] of (message.auditLoggingOptions?.loggerConfigs ?? []).entries()) {
+    if (!isOptional) problems.at('audit_logging_options').at('logger_configs', index).add('is not supported and not optional')
+  }
   return {
-    permissions: policy.permissions.map((each, index) => decodePermission(each, problems.at('permissions', index))),
-    principals: policy.principals.map((each, index) => decodePrincipal(each, problems.at('principals', index))),
+    action: action ?? 'ALLOW',
+    policies: Object.entries(message.policies).map(([name, policy]) =>
+      decodePolicy(name, policy, problems.at(`policies["${name}"]`)),
+    ),
   }
 }
 
-function decodePermission({ rule }: Permission, problems: Problems): RbacRule {
-  switch (rule.case) {
-    case 'any':
-      return decodeAny(rule.value, problems)
-    case 'andRules':
-    case 'orRules': {
-      const field = rule.case === 'andRules' ? 'and_rules' : 'or_rules'
-      const rules = rule.value.rules.map((each, index) => decodePermission(each, problems.at(field).at('rules', index)))
-      return { kind: rule.case === 'andRules' ? 'and' : 'or', rules: notEmpty(rules, problems.at(field), 'rules') }
-    }
-    case 'notRule':
-      return { kind: 'not', rule: decodePermission(rule.value, problems.at('not_rule')) }
-    case 'header':
-      return decodeHeader(rule.value, problems.at('header'))
-    case 'urlPath':
-      return decodePath(rule.value, problems.at('url_path'))
-    case 'destinationIp':
-      return decodeIp('destination-ip', rule.value, problems.at('destination_ip'))
-    case 'destinationPort':
-      return { kind: 'destination-port', start: rule.value, end: rule.value + 1 }
-    case 'destinationPortRange':
-      return { kind: 'destination-port', start: rule.value.start, end: rule.value.end }
-    case 'metadata':
-      return decodeMetadata(rule.value, problems.at('metadata'))
-    case 'requestedServerName':
-      return { kind: 'server-name', matcher: decodeStringMatcher(rule.value, problems.at('requested_server_name')) }
-    case 'uriTemplate': {
-      const typed = readTypedConfig(rule.value.typedConfig)
-      const template = typed.as(UriTemplateMatchConfigSchema, problems.at('uri_template'))
-      return template === undefined ? nothing : decodeTemplate(template.pathTemplate, problems.at('uri_template'))
-    }
-    default:
-      problems.add(rule.case === undefined ? 'must have a rule' : `${rule.case} is not supported`)
-      return nothing
+function decodePolicy(name: string, message: Policy, problems: Problems): RbacPolicy {
+  if (message.condition !== undefined) problems.addAt('condition', 'is not supported')
+  if (message.checkedCondition !== undefined) problems.addAt('checked_condition', 'is not supported')
+  if (message.permissions.length === 0) problems.addAt('permissions', 'must not be empty')
+  if (message.principals.length === 0) problems.addAt('principals', 'must not be empty')
+  return {
+    name,
+    permissions: message.permissions.map((each, index) => decodePermission(each, problems.at('permissions', index))),
+    principals: message.principals.map((each, index) => decodePrincipal(each, problems.at('principals', index))),
   }
-}
-
-function decodePrincipal({ identifier }: Principal, problems: Problems): RbacRule {
-  switch (identifier.case) {
-    case 'any':
-      return decodeAny(identifier.value, problems)
-    case 'andIds':
-    case 'orIds': {
-      const field = identifier.case === 'andIds' ? 'and_ids' : 'or_ids'
-      const rules = identifier.value.ids.map((each, index) => decodePrincipal(each, problems.at(field).at('ids', index)))
-      return { kind: identifier.case === 'andIds' ? 'and' : 'or', rules: notEmpty(rules, problems.at(field), 'ids') }
-    }
-    case 'notId':
-      return { kind: 'not', rule: decodePrincipal(identifier.value, problems.at('not_id')) }
-    case 'authenticated': {
-      const { principalName } = identifier.value
-      const at = problems.at('authenticated').at('principal_name')
-      return { kind: 'authenticated', name: principalName && decodeStringMatcher(principalName, at) }
-    }
-    case 'sourceIp':
-      return decodeIp('source-ip', identifier.value, problems.at('source_ip'))
-    case 'directRemoteIp':
-      return decodeIp('source-ip', identifier.value, problems.at('direct_remote_ip'))
-    case 'remoteIp':
-      // Nobody is trusted to say where a call came from, so it came from where the connection did.
-      return decodeIp('source-ip', identifier.value, problems.at('remote_ip'))
-    case 'header':
-      return decodeHeader(identifier.value, problems.at('header'))
-    case 'urlPath':
-      return decodePath(identifier.value, problems.at('url_path'))
-    case 'metadata':
-      return decodeMetadata(identifier.value, problems.at('metadata'))
-    default:
-      problems.add(identifier.case === undefined ? 'must have an identifier' : `${identifier.case} is not supported`)
-      return nothing
-  }
-}
-
-function notEmpty(rules: readonly RbacRule[], problems: Problems, field: string): readonly RbacRule[] {
-  if (rules.length === 0) problems.addAt(field, 'must not be empty')
-  return rules
-}
-
-function decodeAny(value: boolean, problems: Problems): RbacRule {
-  if (!value) problems.addAt('any', 'must be true')
-  return { kind: 'any' }
-}
-
-/** Matchers of what gRPC itself sets would not see it (gRFC A41). */
-function decodeHeader(message: HeaderMatcherMessage, problems: Problems): RbacRule {
-  const header = decodeHeaderMatcher(message, problems)
-  if (header.name === ':scheme' || header.name.startsWith('grpc-')) problems.addAt('name', `must not be ${header.name}`)
-  return { kind: 'header', header }
-}
-
-function decodePath({ rule }: PathMatcher, problems: Problems): RbacRule {
-  if (rule.case !== 'path') {
-    problems.addAt('path', 'is required')
-    return nothing
-  }
-  return { kind: 'path', matcher: decodeStringMatcher(rule.value, problems.at('path')) }
-}
-
-function decodeTemplate(template: string, problems: Problems): RbacRule {
-  try {
-    compilePathTemplate(template)
-  } catch (error) {
-    problems.addAt('path_template', error instanceof Error ? error.message : String(error))
-  }
-  return { kind: 'path-template', template }
-}
-
-function decodeIp(
-  kind: 'destination-ip' | 'source-ip',
-  { addressPrefix, prefixLen = 0 }: CidrRange,
-  problems: Problems,
-): RbacRule {
-  if (parseIp(addressPrefix) === null)
-    problems.addAt('address_prefix', `must be an IP address, got ${JSON.stringify(addressPrefix)}`)
-  return { kind, address: addressPrefix, prefixLength: prefixLen }
-}
-
-function decodeMetadata({ filter, path, value, invert }: MetadataMatcher, problems: Problems): RbacRule {
-  problems.required('filter', filter)
-  const keys = path.map(({ segment }, index) => {
-    if (segment.case === 'key') return segment.value
-    problems.at('path', index).add('must be a key')
-    return ''
-  })
-  if (value === undefined) problems.addAt('value', 'is required')
-  const match = value === undefined ? undefined : decodeValueMatcher(value, problems.at('value'))
-  if (match === undefined) return nothing
-  const rule: RbacRule = { kind: 'metadata', filter, path: keys, value: match }
-  return invert ? { kind: 'not', rule } : rule
 }

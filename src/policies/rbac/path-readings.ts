@@ -1,0 +1,33 @@
+import { compileStringMatcher, type StringMatcher } from '../string-matcher.ts'
+import type { InboundAttributes } from './inbound-attributes.ts'
+
+/**
+ * What a framework could take a canonical path for: as it stands, without the slash at its end, and without parameters of its segments
+ * (`/admin;x=1`).
+ */
+export function pathReadings(path: string): readonly string[] {
+  const needsMore = path.includes(';') || path.includes('%3B') || (path.length > 1 && path.endsWith('/'))
+  if (!needsMore) return [path]
+  const withoutParameters = path.replaceAll(/(?:;|%3B)[^/]*/g, '').replaceAll(/\/{2,}/g, '/')
+  const readings = [path, withoutParameters]
+  return [...readings, ...readings.map(reading => reading.replace(/\/+$/, '') || '/')]
+}
+
+/**
+ * Compiles a matcher of a path that closes the door: one reading is enough, and case does not count. Express and others route by these, so
+ * that a rule for `/admin` which `/ADMIN/` did not fall under would protect nothing.
+ *
+ * @throws RE2JSException when a regex is not RE2
+ */
+export function compilePathReadings(
+  matcher: StringMatcher,
+  pathOf: (request: InboundAttributes) => string,
+): (request: InboundAttributes) => boolean {
+  const compiled = compileStringMatcher(
+    matcher.kind === 'regex' ? { kind: 'regex', regex: `(?i:${matcher.regex})` } : { ...matcher, ignoreCase: true },
+  )
+  return request => {
+    for (const path of pathReadings(pathOf(request))) if (compiled.matches(path)) return true
+    return false
+  }
+}

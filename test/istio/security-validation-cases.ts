@@ -1,0 +1,162 @@
+import type { ValidationCase } from './validation-cases.ts'
+
+const object = (kind: string, spec: string, more = '') => `apiVersion: security.istio.io/v1
+kind: ${kind}
+metadata: { name: case, namespace: default${more} }
+spec: ${spec}
+`
+const ap = (spec: string, more = '') => object('AuthorizationPolicy', spec, more)
+const rule = (text: string, action = 'ALLOW') => ap(`{ action: ${action}, rules: [${text}] }`)
+const source = (text: string) => rule(`{ from: [{ source: { ${text} } }] }`)
+const operation = (text: string) => rule(`{ to: [{ operation: { ${text} } }] }`)
+const when = (key: string, values = 'values: [a]') => rule(`{ when: [{ key: "${key}", ${values} }] }`)
+const custom = (text: string) => ap(`{ action: CUSTOM, provider: { name: p }, rules: [${text}] }`)
+const pa = (spec: string) => object('PeerAuthentication', spec)
+const ra = (jwt: string) => object('RequestAuthentication', `{ jwtRules: [{ ${jwt} }] }`)
+
+const table: Readonly<Record<string, string>> = {
+  // AuthorizationPolicy: the whole
+  'nothing at all': ap('{ }'),
+  'the empty rule': rule('{ }'),
+  'no rules to allow': ap('{ action: ALLOW }'),
+  'no rules to deny': ap('{ action: DENY }'),
+  'no rules to audit': ap('{ action: AUDIT }'),
+  'an unknown action': ap('{ action: PERMIT }'),
+  'an unknown field': ap('{ rule: [{}] }'),
+  'an unknown field of a source': source('principal: [a]'),
+  'the older version': ap('{ }').replace('/v1', '/v1beta1'),
+  'a selector': ap('{ selector: { matchLabels: { app: a } } }'),
+  'a selector without labels': ap('{ selector: { } }'),
+  'a selector with a wildcard': ap('{ selector: { matchLabels: { app: "a*" } } }'),
+  'a selector by expressions': ap('{ selector: { matchExpressions: [] } }'),
+  'a target': ap('{ targetRefs: [{ kind: Gateway, group: gateway.networking.k8s.io, name: g }] }'),
+  'a target and a selector': ap(
+    '{ selector: { matchLabels: { a: b } }, targetRefs: [{ kind: Gateway, group: gateway.networking.k8s.io, name: g }] }',
+  ),
+  'a dry run': ap('{ }', ', annotations: { istio.io/dry-run: "true" }'),
+  // Rules
+  'a null rule': ap('{ rules: [null] }'),
+  'from without source': rule('{ from: [{ }] }'),
+  'an empty source': source(''),
+  'to without operation': rule('{ to: [{ }] }'),
+  'an empty operation': operation(''),
+  'an empty from': rule('{ from: [] }'),
+  'an empty to': rule('{ to: [] }'),
+  'an empty list of principals': source('principals: []'),
+  'an empty list beside another': source('principals: [], namespaces: [a]'),
+  // Sources
+  principals: source('principals: ["cluster.local/ns/a/sa/b", "*", "a/*", "*/b"]'),
+  'an empty principal': source('principals: [""]'),
+  'a principal that is a number': source('principals: [1]'),
+  namespaces: source('namespaces: [a, "a-*"], notNamespaces: [b]'),
+  'service accounts': source('serviceAccounts: [a, b/c]'),
+  'a service account with a wildcard': source('serviceAccounts: ["a*"]'),
+  'a service account of three parts': source('serviceAccounts: [a/b/c]'),
+  'a service account without namespace': source('serviceAccounts: [/c]'),
+  'a service account without name': source('serviceAccounts: [a/]'),
+  'service accounts and principals': source('serviceAccounts: [a], principals: [b]'),
+  'service accounts and namespaces': source('serviceAccounts: [a], notNamespaces: [b]'),
+  '17 service accounts': source(`serviceAccounts: [${Array.from({ length: 17 }, (_, index) => `a${index}`)}]`),
+  'trust domains': source('trustDomains: [a, "*.b", "c*", "*"]'),
+  'a trust domain with a slash': source('trustDomains: [a/b]'),
+  'a trust domain with a wildcard inside': source('trustDomains: ["a*b"]'),
+  'a trust domain with two wildcards': source('trustDomains: ["*a*"]'),
+  'IP blocks': source('ipBlocks: ["10.0.0.0/8", "1.2.3.4", "fd00::/8", "fd00::1"]'),
+  'an IP block that is none': source('ipBlocks: [10.0.0]'),
+  'an IP block too long': source('ipBlocks: [10.0.0.0/33]'),
+  'an IP block with a leading zero': source('ipBlocks: [10.0.0.0/08]'),
+  'a remote IP block that is none': source('notRemoteIpBlocks: [x]'),
+  'request principals': source('requestPrincipals: ["https://a/b", "*"]'),
+  // Operations
+  'hosts, methods, paths and ports': operation('hosts: [a.com, "*.b"], methods: [GET], paths: [/a, "/b*"], ports: ["80"]'),
+  'a port that is a number': operation('ports: [80]'),
+  'port 70000': operation('ports: ["70000"]'),
+  'port 0': operation('ports: ["0"]'),
+  'a port that is a name': operation('ports: [http]'),
+  'an empty host': operation('hosts: [""]'),
+  'a path template': operation('paths: ["/a/{*}/b/{**}"]'),
+  'a path template after its end': operation('paths: ["/{**}/{*}"]'),
+  'a path template inside a segment': operation('paths: ["/a{*}"]'),
+  'a path with a named variable': operation('paths: ["/{id}"]'),
+  'a path template with a star': operation('paths: ["/{*}/b*"]'),
+  'a path template without slash': operation('paths: ["{*}"]'),
+  'a path with a star inside': operation('paths: ["/a*b"]'),
+  // Conditions
+  'a header': when('request.headers[x-role]'),
+  'a header without name': when('request.headers[]'),
+  'a header without brackets': when('request.headers'),
+  'a header of gRPC': when('request.headers[grpc-timeout]'),
+  'a claim': when('request.auth.claims[iss]'),
+  'a nested claim': when('request.auth.claims[a][b]'),
+  'source.ip': when('source.ip', 'values: [10.0.0.1]'),
+  'a bad source.ip': when('source.ip'),
+  'remote.ip': when('remote.ip', 'notValues: [10.0.0.0/8]'),
+  'source.namespace': when('source.namespace'),
+  'source.principal': when('source.principal'),
+  'source.serviceAccount': when('source.serviceAccount'),
+  'a bad source.serviceAccount': when('source.serviceAccount', 'values: [a/b/c]'),
+  'source.trustDomain': when('source.trustDomain'),
+  'request.auth.principal': when('request.auth.principal'),
+  'request.auth.audiences': when('request.auth.audiences'),
+  'request.auth.presenter': when('request.auth.presenter'),
+  'destination.ip': when('destination.ip', 'values: [10.0.0.1]'),
+  'destination.port': when('destination.port', 'values: ["80"]'),
+  'a bad destination.port': when('destination.port', 'values: ["80000"]'),
+  'connection.sni': when('connection.sni'),
+  'metadata of a filter': when('experimental.envoy.filters.a.b[c]'),
+  'destination.labels': when('destination.labels[a]'),
+  'destination.namespace': when('destination.namespace'),
+  'an unknown attribute': when('request.time'),
+  'an empty key': when(''),
+  'no values': rule('{ when: [{ key: source.namespace }] }'),
+  'an empty value': when('source.namespace', 'values: [""]'),
+  // CUSTOM
+  'CUSTOM with a path': custom('{ to: [{ operation: { paths: [/a] } }] }'),
+  'CUSTOM without rules': ap('{ action: CUSTOM, provider: { name: p } }'),
+  'CUSTOM without provider': ap('{ action: CUSTOM, rules: [{}] }'),
+  'CUSTOM with a provider without name': ap('{ action: CUSTOM, provider: { name: "" }, rules: [{}] }'),
+  'CUSTOM with principals': custom('{ from: [{ source: { principals: [a] } }] }'),
+  'CUSTOM with IP blocks': custom('{ from: [{ source: { ipBlocks: [10.0.0.1] } }] }'),
+  'CUSTOM with a claim': custom('{ when: [{ key: "request.auth.claims[a]", values: [b] }] }'),
+  'CUSTOM with a namespace': custom('{ when: [{ key: source.namespace, values: [b] }] }'),
+  'a provider without CUSTOM': ap('{ action: DENY, provider: { name: p }, rules: [{}] }'),
+  // PeerAuthentication
+  'an empty PeerAuthentication': pa('{ }'),
+  STRICT: pa('{ mtls: { mode: STRICT } }'),
+  'an unknown mode': pa('{ mtls: { mode: MUTUAL } }'),
+  'mtls without mode': pa('{ mtls: { } }'),
+  'ports of a workload': pa('{ selector: { matchLabels: { a: b } }, portLevelMtls: { 80: { mode: DISABLE } } }'),
+  'ports of a namespace': pa('{ portLevelMtls: { 80: { mode: DISABLE } } }'),
+  'no ports': pa('{ selector: { matchLabels: { a: b } }, portLevelMtls: { } }'),
+  'mtls of port 0': pa('{ selector: { matchLabels: { a: b } }, portLevelMtls: { 0: { mode: DISABLE } } }'),
+  'mtls of port 70000': pa('{ selector: { matchLabels: { a: b } }, portLevelMtls: { 70000: { mode: DISABLE } } }'),
+  'mtls of a port by name': pa('{ selector: { matchLabels: { a: b } }, portLevelMtls: { http: { mode: DISABLE } } }'),
+  // RequestAuthentication
+  'an empty RequestAuthentication': object('RequestAuthentication', '{ }'),
+  'an issuer': ra('issuer: https://a'),
+  'keys at a URL': ra('jwksUri: https://a/keys'),
+  'neither issuer nor keys': ra('audiences: [a]'),
+  'keys by FTP': ra('issuer: a, jwksUri: ftp://a/keys'),
+  'keys without scheme': ra('issuer: a, jwksUri: a/keys'),
+  'keys in place': ra(
+    'issuer: a, jwks: \'{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}\'',
+  ),
+  'keys in place that are none': ra("issuer: a, jwks: 'x'"),
+  'an empty audience': ra('issuer: a, audiences: [""]'),
+  'a header with a prefix': ra('issuer: a, fromHeaders: [{ name: x-token, prefix: "Bearer " }]'),
+  'a header without a name': ra('issuer: a, fromHeaders: [{ prefix: "Bearer " }]'),
+  'parameters and cookies': ra('issuer: a, fromParams: [t], fromCookies: [c]'),
+  'an empty parameter': ra('issuer: a, fromParams: [""]'),
+  'an empty cookie': ra('issuer: a, fromCookies: [""]'),
+  'a claim in a header': ra('issuer: a, outputClaimToHeaders: [{ header: x-sub, claim: sub }]'),
+  'a claim in no header': ra('issuer: a, outputClaimToHeaders: [{ claim: sub }]'),
+  'a claim in a header with a space': ra('issuer: a, outputClaimToHeaders: [{ header: "x sub", claim: sub }]'),
+  'the payload in a header': ra('issuer: a, outputPayloadToHeader: x-payload, forwardOriginalToken: true'),
+  'a timeout': ra('issuer: a, timeout: 2s'),
+  'no timeout': ra('issuer: a, timeout: 0s'),
+  'space-delimited claims': ra('issuer: a, spaceDelimitedClaims: [roles]'),
+  'an unknown field of a JWT rule': ra('issuer: a, audience: [x]'),
+}
+
+/** Documents about who may call whom, on each of which Istio has a verdict. */
+export const securityValidationCases: readonly ValidationCase[] = Object.entries(table).map(([name, yaml]) => ({ name, yaml }))
