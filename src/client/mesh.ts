@@ -8,6 +8,7 @@ import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import { type Runtime, systemRuntime, type Timer } from '../runtime.ts'
 import type { Identities } from '../security/identities.ts'
 import { DownstreamSecurity } from '../server/downstream-security.ts'
+import { filterFactories } from '../server/filter-factories.ts'
 import { GrpcRegistration } from '../server/grpc-registration.ts'
 import type { GrpcServer, GrpcWorkload, ServeGrpcOptions } from '../server/grpc-server.ts'
 import { Inbound } from '../server/inbound.ts'
@@ -209,6 +210,7 @@ class RunningMesh implements Mesh {
       source: found.source,
       security: new DownstreamSecurity(runtime.clock, identities),
       requests: new RequestGate(runtime.random, runtime.logger),
+      factories: filterFactories(runtime.clock),
       telemetry: own,
       requiresListener: found.kind !== 'xds' || found.bootstrap.requiresServerListener || !identities.isEmpty,
     }

@@ -4,7 +4,7 @@ import type { DownstreamTls, FilterChain, InboundListener } from '../discovery/m
 import type { InboundRoutes } from '../discovery/model/mesh-config.ts'
 import type { RouteConfiguration } from '../discovery/model/route.ts'
 import { type ConnectionFacts, FilterChainMatch } from './filter-chain-match.ts'
-import { filtersFor, type RequestFilters } from './request-filters.ts'
+import { type FilterFactories, filtersFor, type RequestFilters } from './request-filters.ts'
 import type { RequestView } from './request-view.ts'
 
 /** A route of a server. */
@@ -28,9 +28,9 @@ export class CompiledChain {
   /** Why there are no routes; empty where there are. */
   readonly problem: string
 
-  constructor(config: FilterChain, routes: Routes) {
+  constructor(config: FilterChain, routes: Routes, factories: FilterFactories) {
     this.config = config
-    const found = resolve(config, routes)
+    const found = resolve(config, routes, factories)
     this.#router = typeof found === 'string' ? null : found
     this.#onlyRoute = this.#router === null ? null : onlyRouteOf(this.#router)
     this.problem = typeof found === 'string' ? found : ''
@@ -53,12 +53,12 @@ export class CompiledListener {
   readonly #match: FilterChainMatch
   readonly #chains = new Map<FilterChain, CompiledChain>()
 
-  constructor(config: InboundListener, routes: Routes) {
+  constructor(config: InboundListener, routes: Routes, factories: FilterFactories) {
     this.config = config
     this.#match = new FilterChainMatch(config)
     const { filterChains, defaultFilterChain } = config
     for (const chain of defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain])
-      this.#chains.set(chain, new CompiledChain(chain, routes))
+      this.#chains.set(chain, new CompiledChain(chain, routes, factories))
   }
 
   /** Whether a chain can be chosen only after the first byte. */
@@ -74,18 +74,19 @@ export class CompiledListener {
 }
 
 /** The router of a chain, or why there is none. */
-function resolve(chain: FilterChain, known: Routes): InboundRouter | string {
+function resolve(chain: FilterChain, known: Routes, factories: FilterFactories): InboundRouter | string {
   const { routes } = chain.http
-  if (routes.kind === 'inline') return compile(chain, routes.routeConfiguration)
+  if (routes.kind === 'inline') return compile(chain, routes.routeConfiguration, factories)
   const found = known.get(routes.routeConfigName)
   if (found === undefined) return `routes "${routes.routeConfigName}" are not there`
-  return found.kind === 'failed' ? found.message : compile(chain, found.routeConfiguration)
+  return found.kind === 'failed' ? found.message : compile(chain, found.routeConfiguration, factories)
 }
 
-function compile({ http }: FilterChain, config: RouteConfiguration): InboundRouter | string {
+function compile({ http }: FilterChain, config: RouteConfiguration, factories: FilterFactories): InboundRouter | string {
   try {
     return new Router<RequestFilters, undefined>(config, {
-      route: ({ config: route, virtualHost }) => filtersFor(http, [route.filterOverrides, virtualHost.filterOverrides]),
+      route: ({ config: route, virtualHost }) =>
+        filtersFor(http, [route.filterOverrides, virtualHost.filterOverrides], factories),
       target: () => undefined,
     })
   } catch (error) {

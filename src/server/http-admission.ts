@@ -4,7 +4,7 @@ import { type Denial, unavailable } from './denial.ts'
 import { isGated } from './gated-servers.ts'
 import { connectionOf, type InboundConnection } from './inbound-connection.ts'
 import type { RequestGate } from './request-gate.ts'
-import { cleanHeaders, headerProblem } from './request-headers.ts'
+import { cleanHeaders, headerProblem, replaceHeader } from './request-headers.ts'
 import { canonicalTarget } from './request-target.ts'
 import { RequestView } from './request-view.ts'
 
@@ -39,7 +39,9 @@ function judge(
     if (target.ok) path = target.path
     else problem = `the target ${target.problem}`
   }
-  const view = new RequestView(method, path, authority, scheme, false, connection, rawHeaders)
+  const view = new RequestView(method, path, authority, scheme, false, connection, rawHeaders, (name, value) =>
+    replaceHeader(rawHeaders, request.headers, name, value),
+  )
   const verdict = gate.judge(view, problem)
   if (verdict instanceof Promise)
     return verdict.then(denial => {

@@ -1,6 +1,7 @@
 import type { ConfigSource, InboundState, MeshConfig } from '../discovery/model/mesh-config.ts'
 import type { Logger } from '../runtime.ts'
 import { CompiledListener } from './compiled-listener.ts'
+import type { FilterFactories } from './request-filters.ts'
 
 /** What becomes of the connections to a server. */
 export type Serving =
@@ -18,6 +19,7 @@ export interface ListenerWatchOptions {
   readonly logger: Logger
   /** A server without a listener does not serve. Else it serves as without a mesh, until it had one. */
   readonly isRequired: boolean
+  readonly factories: FilterFactories
   /** Called after each change of {@link ListenerWatch.serving}, and not for the first. */
   onChange(): void
 }
@@ -81,7 +83,7 @@ export class ListenerWatch {
       return { kind: 'refused', message: `the listener is for ${address}:${port}` }
     }
     this.#hadListener = true
-    return { kind: 'ready', listener: new CompiledListener(listener, routeConfigurations) }
+    return { kind: 'ready', listener: new CompiledListener(listener, routeConfigurations, this.#options.factories) }
   }
 }
 

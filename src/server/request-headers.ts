@@ -59,6 +59,25 @@ function dropReserved(raw: RawHeaders, headers: IncomingHttpHeaders): void {
   raw.length = to
 }
 
+/** Replaces every header of a name in lower case in both forms, or takes it out. */
+export function replaceHeader(raw: RawHeaders, headers: IncomingHttpHeaders, name: string, value: string | undefined): void {
+  let to = 0
+  for (let at = 0; at < raw.length; at += 2) {
+    const written = raw[at] ?? ''
+    if (lowerCase(written) === name) continue
+    const kept = raw[at + 1] ?? ''
+    raw[to++] = written
+    raw[to++] = kept
+  }
+  raw.length = to
+  if (value === undefined) {
+    delete headers[name]
+  } else {
+    raw.push(name, value)
+    headers[name] = value
+  }
+}
+
 function namesReserved(connection: string): boolean {
   return connection.includes('-') && connection.split(',').some(token => isReserved(lowerCase(token.trim())))
 }

@@ -11,6 +11,9 @@ export interface RequestNote {
   readonly policy: string | undefined
 }
 
+/** Replaces every header of a name in lower case, or takes it out. */
+export type HeaderEdit = (name: string, value: string | undefined) => void
+
 /** What a request is judged by, and its path as the application will see it. */
 export class RequestView implements RouteRequest {
   readonly method: string
@@ -22,6 +25,7 @@ export class RequestView implements RouteRequest {
   readonly connection: InboundConnection
   /** Names and values in turn; pseudo headers are left out. */
   readonly rawHeaders: readonly string[]
+  readonly #edit: HeaderEdit
   /** {@link path} without its query. */
   readonly pathname: string
   /** Of a token that a filter has verified. */
@@ -37,7 +41,9 @@ export class RequestView implements RouteRequest {
     isGrpc: boolean,
     connection: InboundConnection,
     rawHeaders: readonly string[],
+    edit: HeaderEdit,
   ) {
+    this.#edit = edit
     this.method = method
     this.path = path
     this.authority = authority
@@ -49,6 +55,17 @@ export class RequestView implements RouteRequest {
     this.claims = undefined
     this.#notes = null
     this.#attributes = null
+  }
+
+  /** What the application, and later filters, see from now on. */
+  setHeader(name: string, value: string): void {
+    this.#attributes = null
+    this.#edit(name, value)
+  }
+
+  removeHeader(name: string): void {
+    this.#attributes = null
+    this.#edit(name, undefined)
   }
 
   /** In the form in which authorization reads it; made when it is first asked for. */

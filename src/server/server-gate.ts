@@ -8,6 +8,7 @@ import { markGated } from './gated-servers.ts'
 import { serveStream } from './grpc-inbound.ts'
 import { admit, denySocket } from './http-admission.ts'
 import { ListenerWatch } from './listener-watch.ts'
+import type { FilterFactories } from './request-filters.ts'
 import type { RequestGate } from './request-gate.ts'
 import { admitStream, denyStream } from './stream-admission.ts'
 
@@ -15,6 +16,7 @@ import { admitStream, denyStream } from './stream-admission.ts'
 export interface ServerGateEnvironment extends GateEnvironment {
   readonly source: ConfigSource
   readonly requests: RequestGate
+  readonly factories: FilterFactories
   readonly telemetry: MeshTelemetry
   /** A server without a listener does not serve. Else it serves as without a mesh, until it had one. */
   readonly requiresListener: boolean
@@ -60,6 +62,7 @@ export class ServerGate {
       source,
       logger,
       isRequired: requiresListener,
+      factories: this.#environment.factories,
       onChange: () => this.#gate?.update(),
     })
     if (watch === null) return

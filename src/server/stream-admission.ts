@@ -3,7 +3,7 @@ import { type Denial, unavailable } from './denial.ts'
 import { isGrpc } from './grpc-inbound.ts'
 import { connectionOf, type InboundConnection } from './inbound-connection.ts'
 import type { RequestGate } from './request-gate.ts'
-import { cleanHeaders, headerProblem } from './request-headers.ts'
+import { cleanHeaders, headerProblem, replaceHeader } from './request-headers.ts'
 import { canonicalTarget } from './request-target.ts'
 import { RequestView } from './request-view.ts'
 
@@ -48,7 +48,11 @@ function judge(
     else path = target.path
   }
   const plain = rawHeaders.filter((_, at) => rawHeaders[at - (at % 2)]?.startsWith(':') !== true)
-  const view = new RequestView(method, path, authority, headers[':scheme'] ?? 'http', isCall, connection, plain)
+  const edit = (name: string, value: string | undefined) => {
+    replaceHeader(rawHeaders, headers, name, value)
+    replaceHeader(plain, headers, name, value)
+  }
+  const view = new RequestView(method, path, authority, headers[':scheme'] ?? 'http', isCall, connection, plain, edit)
   const verdict = gate.judge(view, problem)
   if (path !== given && (verdict === null || verdict instanceof Promise)) {
     headers[':path'] = path

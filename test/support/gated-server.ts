@@ -11,6 +11,7 @@ import type { WorkloadIdentity } from '../../src/security/certificate-provider.t
 import { Identities } from '../../src/security/identities.ts'
 import { authoritiesOf, ownCertificate } from '../../src/security/tls-material.ts'
 import { DownstreamSecurity } from '../../src/server/downstream-security.ts'
+import { filterFactories } from '../../src/server/filter-factories.ts'
 import { Inbound } from '../../src/server/inbound.ts'
 import { createMeshServer, type ServerEnvironment } from '../../src/server/mesh-server.ts'
 import { RequestGate } from '../../src/server/request-gate.ts'
@@ -40,7 +41,7 @@ export function gateEnvironment(identity: WorkloadIdentity | undefined, { requir
     clock,
     registrar: null,
     address: undefined,
-    gate: { clock, logger, source, security, requests, telemetry, requiresListener },
+    gate: { clock, logger, source, security, requests, telemetry, requiresListener, factories: filterFactories(clock) },
   }
   return { environment, clock, source, provider, told, telemetry }
 }

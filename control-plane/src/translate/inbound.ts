@@ -11,7 +11,9 @@ import {
 import type { MeshRouting } from '../model/mesh-model.ts'
 import type { MtlsMode } from '../model/peer-authentication.ts'
 import { authorizationFilters } from './authorization/authorization-filters.ts'
+import { jwtAuthnFilter } from './authorization/jwt-authn.ts'
 import { peerAuthenticationMode } from './authorization/peer-authentication-mode.ts'
+import { requestAuthenticationFilter } from './authorization/request-authentication-filter.ts'
 import { pack } from './config-source.ts'
 import { filterNames } from './filter-overrides.ts'
 import { serverTlsSocket } from './mutual-tls.ts'
@@ -34,7 +36,7 @@ export function inboundAddress(name: string): { readonly address: string; readon
 /** The listener of a server (gRFC A36): how it takes connections, and who may do what. `undefined` for a name that is no server's. */
 export function translateInbound(
   name: string,
-  { peerAuthentications, authorizationPolicies }: MeshRouting,
+  { peerAuthentications, authorizationPolicies, requestAuthentications }: MeshRouting,
   view: View,
   trustDomain: string,
 ): Listener | undefined {
@@ -42,7 +44,11 @@ export function translateInbound(
   if (bound === undefined) return undefined
   const { address, port } = bound
   const mode = peerAuthenticationMode(view, peerAuthentications, port)
-  const filters = withOwnNames(authorizationFilters(view, authorizationPolicies, { trustDomain }))
+  const tokens = requestAuthenticationFilter(view, requestAuthentications)
+  const filters = [
+    ...(tokens === undefined ? [] : [jwtAuthnFilter(tokens)]),
+    ...withOwnNames(authorizationFilters(view, authorizationPolicies, { trustDomain })),
+  ]
   const plain = (filterChainMatch: Match = {}): Chain => ({ ...chain('plain', port, filters), filterChainMatch })
   const mutual = (filterChainMatch: Match = {}): Chain => ({
     ...chain('mutual', port, filters),

@@ -3,8 +3,6 @@ import { describe, test } from 'node:test'
 import { decode, decodeGood, linesOf } from '../support/documents.ts'
 import { securityYaml } from '../support/security.ts'
 
-const kinds = ['AuthorizationPolicy', 'PeerAuthentication', 'RequestAuthentication']
-
 test('an error names file, line, column, object and field, and all errors are found', () => {
   const { problems, documents } = decode(
     `apiVersion: security.istio.io/v1

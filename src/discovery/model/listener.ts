@@ -1,4 +1,5 @@
 import type { FaultConfig } from '../../policies/fault.ts'
+import type { JwtAuthnFilter } from '../../policies/jwt-provider.ts'
 import type { RbacFilter } from '../../policies/rbac/rbac-rules.ts'
 import type { RouteConfiguration } from './route.ts'
 
@@ -34,6 +35,8 @@ export type FilterConfig =
   | { readonly kind: 'fault'; readonly fault: FaultConfig }
   /** Of a server. */
   | { readonly kind: 'rbac'; readonly rbac: RbacFilter }
+  /** Of a server. */
+  | { readonly kind: 'jwt-authn'; readonly jwtAuthn: JwtAuthnFilter }
   | { readonly kind: 'disabled' }
   /** Known and without effect on a client, or optional and unknown. */
   | { readonly kind: 'ignored'; readonly typeUrl: string }

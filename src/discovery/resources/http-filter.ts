@@ -8,6 +8,7 @@ import type { FilterConfig, HttpFilter } from '../model/listener.ts'
 import type { FilterOverrides } from '../model/route.ts'
 import { readTypedConfig, type TypedConfig } from './any.ts'
 import { decodeFault } from './fault.ts'
+import { decodeJwtAuthn, jwtAuthnType } from './jwt-authn.ts'
 import type { Problems } from './problems.ts'
 import { decodeRbac, isRbac, isRbacFilter } from './rbac.ts'
 
@@ -102,6 +103,9 @@ function decodeFilterConfig(
   if (typed.type === HTTPFaultSchema.typeName) {
     const fault = typed.as(HTTPFaultSchema, problems)
     if (fault !== undefined) return { kind: 'fault', fault: decodeFault(fault, problems) }
+  } else if (typed.type === jwtAuthnType && side !== 'client' && any !== undefined) {
+    const jwtAuthn = decodeJwtAuthn(any, problems)
+    if (jwtAuthn !== undefined) return { kind: 'jwt-authn', jwtAuthn }
   } else if (isRbac(typed.type) && (side !== 'client' || !isRbacFilter(typed.type))) {
     return { kind: 'rbac', rbac: decodeRbac(any, problems) ?? denyEverything }
   } else if (!isOptional && !withoutEffect.has(typed.type)) {

@@ -1,0 +1,181 @@
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  decodeJwt,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose'
+import type { JwtAuthnFilter, JwtProvider } from '../policies/jwt-provider.ts'
+import type { Clock } from '../runtime.ts'
+import type { Denial } from './denial.ts'
+import { fetchKeys } from './fetch-keys.ts'
+import type { RequestFilter } from './request-filters.ts'
+import type { RequestView } from './request-view.ts'
+import { type FoundToken, tokensIn } from './token-locations.ts'
+
+/** Asymmetric, and none of them `none` (SPIFFE JWT-SVID, section 2.1). */
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']
+/** Longer ones are not looked at. */
+const maxTokenLength = 16_384
+/** How long keys that were fetched are used while no newer ones can be. */
+const maxStaleMs = 3_600_000
+
+interface Verified {
+  readonly payload: JWTPayload
+  readonly provider: JwtProvider
+}
+
+interface Refused {
+  readonly message: string
+  readonly statusCode: number
+}
+
+interface Verifier {
+  readonly provider: JwtProvider
+  readonly keys: JWTVerifyGetKey
+}
+
+/** The filter `envoy.filters.http.jwt_authn` of a server. */
+export class JwtRequestFilter implements RequestFilter {
+  readonly #verifiers: readonly Verifier[]
+  readonly #isRequired: boolean
+  readonly #ownHeaders: readonly string[]
+  readonly #clock: Clock
+
+  /** @throws Error when keys that are given cannot be read */
+  constructor({ providers, isRequired }: JwtAuthnFilter, clock: Clock) {
+    this.#verifiers = providers.map(provider => ({ provider, keys: keysOf(provider, clock) }))
+    this.#isRequired = isRequired
+    this.#ownHeaders = providers
+      .flatMap(({ payloadHeader, claimHeaders }) => [payloadHeader, ...claimHeaders.map(({ header }) => header)])
+      .filter(name => name !== '')
+    this.#clock = clock
+  }
+
+  judge(request: RequestView): Denial | null | Promise<Denial | null> {
+    // Whoever calls does not say what is in a token.
+    for (const name of this.#ownHeaders) if (request.header(name) !== undefined) request.removeHeader(name)
+    const found = this.#verifiers.flatMap(verifier => tokensIn(request, verifier.provider).map(token => ({ verifier, token })))
+    if (found.length > 0) return this.#verifyAll(request, found)
+    return this.#isRequired ? denied(request, 'Jwt is missing') : null
+  }
+
+  /** Every token that is there must be good; one that several providers look for, with one of them. */
+  async #verifyAll(
+    request: RequestView,
+    found: readonly { readonly verifier: Verifier; readonly token: FoundToken }[],
+  ): Promise<Denial | null> {
+    const byText = Map.groupBy(found, ({ token }) => token.text)
+    for (const [text, places] of byText) {
+      const verdict = await this.#verify(
+        text,
+        places.map(({ verifier }) => verifier),
+      )
+      if (!('payload' in verdict)) return denied(request, verdict.message, verdict.statusCode)
+      const { payload, provider } = verdict
+      const place = places.find(each => each.verifier.provider === provider)
+      accept(request, provider, payload, place?.token)
+    }
+    return null
+  }
+
+  async #verify(text: string, verifiers: readonly Verifier[]): Promise<Verified | Refused> {
+    if (text.length > maxTokenLength) return { message: 'Jwt is too long', statusCode: 401 }
+    let issuer: string | undefined
+    try {
+      issuer = decodeJwt(text).iss
+    } catch {
+      return { message: 'Jwt is not in the form of Header.Payload.Signature', statusCode: 401 }
+    }
+    const candidates = verifiers.filter(({ provider }) => provider.issuer === '' || provider.issuer === issuer)
+    let failure: Refused = { message: 'Jwt issuer is not configured', statusCode: 401 }
+    for (const { provider, keys } of candidates) {
+      try {
+        const { payload } = await jwtVerify(text, keys, {
+          algorithms,
+          requiredClaims: ['exp'],
+          clockTolerance: provider.clockSkewMs / 1000,
+          currentDate: new Date(this.#clock.wallNow()),
+          ...(provider.issuer === '' ? undefined : { issuer: provider.issuer }),
+          ...(provider.audiences.length === 0 ? undefined : { audience: [...provider.audiences] }),
+        })
+        return { payload, provider }
+      } catch (error) {
+        failure = failureOf(error)
+      }
+    }
+    return failure
+  }
+}
+
+function accept(request: RequestView, provider: JwtProvider, payload: JWTPayload, token: FoundToken | undefined): void {
+  const { iss = '', sub = '', aud = [] } = payload
+  const raw: Record<string, unknown> = { ...payload }
+  for (const claim of ['scope', 'permission', ...provider.spaceDelimitedClaims]) {
+    const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined
+    if (typeof value === 'string') raw[claim] = value.split(' ')
+  }
+  request.claims = { issuer: iss, subject: sub, audience: typeof aud === 'string' ? [aud] : aud, raw }
+  if (provider.payloadHeader !== '')
+    request.setHeader(provider.payloadHeader, Buffer.from(JSON.stringify(payload)).toString('base64url'))
+  for (const { header, claim } of provider.claimHeaders) {
+    const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined
+    const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    if (isPlain && /^[\x20-\x7e]*$/.test(String(value))) request.setHeader(header, String(value))
+    else request.removeHeader(header)
+  }
+  if (!provider.forward && token?.header !== undefined) request.removeHeader(token.header)
+}
+
+function failureOf(error: unknown): Refused {
+  if (error instanceof errors.JWTExpired) return { message: 'Jwt is expired', statusCode: 401 }
+  if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'aud')
+    return { message: 'Audiences in Jwt are not allowed', statusCode: 403 }
+  if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf')
+    return { message: 'Jwt not yet valid', statusCode: 401 }
+  if (error instanceof errors.JOSEError) return { message: 'Jwt verification fails', statusCode: 401 }
+  return { message: 'Jwks remote fetch is failed', statusCode: 401 }
+}
+
+function denied({ scheme, authority, pathname }: RequestView, message: string, statusCode = 401): Denial {
+  const realm = `Bearer realm="${scheme}://${authority.replaceAll(/["\\]/g, '')}${pathname.replaceAll(/["\\]/g, '')}"`
+  const challenge = message === 'Jwt is missing' ? realm : `${realm}, error="invalid_token"`
+  return {
+    statusCode,
+    grpcStatus: statusCode === 401 ? 16 : 7,
+    message,
+    reason: message,
+    ...(statusCode === 401 ? { headers: { 'www-authenticate': challenge } } : undefined),
+  }
+}
+
+function keysOf({ keys, name }: JwtProvider, clock: Clock): JWTVerifyGetKey {
+  if (keys.kind === 'local') return createLocalJWKSet(parseKeys(keys.jwks, name))
+  const remote = createRemoteJWKSet(new URL(keys.uri), { timeoutDuration: keys.timeoutMs, [customFetch]: fetchKeys })
+  let fetchedAt = 0
+  return async (header, token) => {
+    try {
+      const key = await remote(header, token)
+      fetchedAt = clock.now()
+      return key
+    } catch (error) {
+      const last = remote.jwks()
+      const isKnown = last !== undefined && clock.now() - fetchedAt < maxStaleMs
+      // Of keys that there are, the one that is named is not one of them.
+      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys || !isKnown) throw error
+      return createLocalJWKSet(last)(header, token)
+    }
+  }
+}
+
+function parseKeys(text: string, name: string): JSONWebKeySet {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new Error(`the keys of ${name} are no JSON`, { cause })
+  }
+}
