@@ -1,4 +1,4 @@
-import type { Bootstrap } from '../discovery/bootstrap.ts'
+import type { Bootstrap, CertificateProviderConfig } from '../discovery/bootstrap.ts'
 import { workloadIdentity } from '../discovery/model/tls.ts'
 import { MeshError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
@@ -12,6 +12,11 @@ export interface StartingProvider extends CertificateProvider {
   /** Rejects when there will never be one. */
   ready(): Promise<void>
 }
+
+/** A provider of the application's own, or one to be made, as an entry of `certificate_providers` in a bootstrap says it. */
+export type GivenProviders = Readonly<
+  Record<string, CertificateProvider | { readonly plugin_name: string; readonly config: CertificateProviderConfig['config'] }>
+>
 
 /** Who this process is, and what it waits for to know it. */
 export interface FoundIdentities {
@@ -29,7 +34,7 @@ export interface FoundIdentities {
  */
 export async function findIdentities(
   bootstrap: Bootstrap | undefined,
-  given: Readonly<Record<string, CertificateProvider>>,
+  given: GivenProviders,
   env: Environment,
   runtime: Runtime,
 ): Promise<FoundIdentities> {
@@ -43,12 +48,18 @@ export async function findIdentities(
   const isDefaultGiven = workloadIdentity in given
   if (socket && !isDefaultGiven) add(workloadIdentity, await workloadApi(socket, runtime))
   else if (token && !isDefaultGiven) add(workloadIdentity, await joinWith(token, bootstrap, runtime))
-  for (const [instance, { pluginName, config }] of Object.entries(bootstrap?.certificateProviders ?? {})) {
-    if (instance in given || pluginName !== 'file_watcher') continue
+  const addPlugin = async (instance: string, pluginName: string, config: CertificateProviderConfig['config']) => {
+    // Another library's plugin is an error only where it is used (gRFC A29).
+    if (pluginName !== 'file_watcher') return
     const { fileProvider } = await import('../discovery/file-watcher.ts')
     add(instance, fileProvider(instance, config, runtime))
   }
-  for (const [instance, provider] of Object.entries(given)) providers.set(instance, provider)
+  for (const [instance, { pluginName, config }] of Object.entries(bootstrap?.certificateProviders ?? {}))
+    if (!(instance in given)) await addPlugin(instance, pluginName, config)
+  for (const [instance, provider] of Object.entries(given)) {
+    if ('plugin_name' in provider) await addPlugin(instance, provider.plugin_name, provider.config)
+    else providers.set(instance, provider)
+  }
   const ready = async () => {
     await Promise.all(starting.map(provider => provider.ready()))
   }

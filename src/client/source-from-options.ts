@@ -3,8 +3,7 @@ import type { ConfigSource } from '../discovery/model/mesh-config.ts'
 import type { XdsConfigSource } from '../discovery/xds-config-source.ts'
 import { MeshError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
-import type { CertificateProvider } from '../security/certificate-provider.ts'
-import { type FoundIdentities, findIdentities } from './find-identities.ts'
+import { type FoundIdentities, findIdentities, type GivenProviders } from './find-identities.ts'
 
 /** Where the configuration of a mesh comes from; the first of these that is given. */
 export interface SourceOptions {
@@ -17,7 +16,7 @@ export interface SourceOptions {
   /** Where the last good configuration is kept. Default: `INMESH_CACHE_DIR`, else nowhere. */
   readonly cacheDir?: string
   /** Who this process is, by instance name (gRFC A29). Default: what the bootstrap, `SPIFFE_ENDPOINT_SOCKET` or `INMESH_JOIN_TOKEN` say. */
-  readonly certificateProviders?: Readonly<Record<string, CertificateProvider>>
+  readonly certificateProviders?: GivenProviders
 }
 
 type Environment = Readonly<Record<string, string | undefined>>

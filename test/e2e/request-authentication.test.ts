@@ -133,4 +133,19 @@ describe('RequestAuthentication', () => {
     isUp = false
     assert.equal((await call(await sign())).status, 200)
   })
+
+  test('keys are found by what an issuer tells of itself', async t => {
+    let origin = ''
+    const keys = createServer((request, response) => {
+      const isDiscovery = request.url === '/.well-known/openid-configuration'
+      response.end(JSON.stringify(isDiscovery ? { issuer: origin, jwks_uri: `${origin}/keys` } : jwks))
+    })
+    keys.listen(0, '127.0.0.1')
+    await once(keys, 'listening')
+    t.after(() => keys.close())
+    origin = `http://127.0.0.1:${(keys.address() as AddressInfo).port}`
+    const call = await start(t, authentication('audiences: [shop]').replace(issuer, `'${origin}'`))
+    assert.equal((await call(await sign({ iss: origin }))).status, 200)
+    assert.equal((await call(await sign({ iss: origin }, other.privateKey))).status, 401)
+  })
 })

@@ -37,8 +37,6 @@ function readJwtRule(rule: Value): JwtRule {
   const issuer = fields.issuer.asString() ?? ''
   const jwksUri = readJwksUri(fields.jwksUri)
   if (issuer === '' && fields.jwksUri.isAbsent) rule.error('must have issuer or jwksUri')
-  else if (fields.jwksUri.isAbsent && fields.jwks.isAbsent)
-    rule.error('must have jwksUri or jwks: the keys of an issuer are not looked for')
   return {
     issuer,
     audiences: readTexts(fields.audiences),

@@ -81,7 +81,6 @@ function decodeKeys(fields: Fields, problems: Problems): JwtProvider['keys'] {
     const uri = readFields(http, { 1: 'uri', 2: 'cluster', 3: 'timeout' }, problems)
     const [timeout] = uri.get(3) ?? []
     const seconds = timeout === undefined ? 5 : numberOf(readFields(timeout, { 1: 'seconds', 2: 'nanos' }, problems), 1)
-    if (!/^https?:\/\//.test(textOf(uri, 1))) problems.at('remote_jwks').at('http_uri').addAt('uri', 'must be a URL')
     return { kind: 'remote', uri: textOf(uri, 1), timeoutMs: Math.max(1, seconds) * 1000 }
   }
   const [local] = fields.get(4) ?? []

@@ -48,9 +48,11 @@ function providerMessage(provider: JwtProvider): BinaryWriter {
 }
 
 /** `RemoteJwks { http_uri = 1 { uri = 1, cluster = 2, timeout = 3 } }` */
-function remoteKeys({ jwksUri, timeoutMs }: JwtProvider): BinaryWriter {
+function remoteKeys({ issuer, jwksUri: given, timeoutMs }: JwtProvider): BinaryWriter {
+  // Where OpenID Connect Discovery says that keys are told of; the server follows it.
+  const jwksUri = given || `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
   const timeout = new BinaryWriter().tag(1, WireType.Varint).int64(Math.max(1, Math.ceil(timeoutMs / 1000)))
-  const uri = text(text(new BinaryWriter(), 1, jwksUri), 2, new URL(jwksUri).host)
+  const uri = text(text(new BinaryWriter(), 1, jwksUri), 2, hostOf(jwksUri))
   return message(new BinaryWriter(), 1, message(uri, 3, timeout))
 }
 
@@ -69,4 +71,9 @@ function text(writer: BinaryWriter, field: number, value: string): BinaryWriter 
 
 function message(writer: BinaryWriter, field: number, value: BinaryWriter): BinaryWriter {
   return writer.tag(field, WireType.LengthDelimited).bytes(value.finish())
+}
+
+/** An issuer need not be a URL; its keys can then not be had, and its tokens are refused. */
+function hostOf(uri: string): string {
+  return URL.canParse(uri) ? new URL(uri).host : ''
 }
