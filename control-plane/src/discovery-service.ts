@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { SecureEndpoint, type SecureEndpointOptions } from './ca/secure-endpoint.ts'
+import { WorkloadSecrets } from './ca/workload-secrets.ts'
 import type { Configuration } from './configuration.ts'
 import { RegistryFile } from './registry/registry-file.ts'
 import { WorkloadRegistry } from './registry/workload-registry.ts'
@@ -9,6 +10,7 @@ import type { ClientStatus } from './xds/client-status.ts'
 import { GrpcServer } from './xds/grpc-server.ts'
 import type { LoadReport } from './xds/load-report.ts'
 import { LoadReportingServer, type LoadReportingServerOptions } from './xds/load-reporting.ts'
+import { SecretSource } from './xds/secret-source.ts'
 
 /** How certificates are issued and xDS is served over mutual TLS; the rest is that of {@link DiscoveryServiceOptions}. */
 export type SecureOptions = Omit<SecureEndpointOptions, 'runtime' | 'data' | 'handlers'>
@@ -52,6 +54,7 @@ export class DiscoveryService {
   readonly #server: GrpcServer
   /** The certificate authority and the server of mutual TLS, where there is one. */
   readonly secure: SecureEndpoint | undefined
+  readonly #secrets: WorkloadSecrets | undefined
 
   private constructor(
     xdsAddress: string,
@@ -62,7 +65,9 @@ export class DiscoveryService {
     loads: LoadReportingServer | undefined,
     server: GrpcServer,
     secure: SecureEndpoint | undefined,
+    secrets: WorkloadSecrets | undefined,
   ) {
+    this.#secrets = secrets
     this.xdsAddress = xdsAddress
     this.#configuration = configuration
     this.#registry = registry
@@ -92,10 +97,11 @@ export class DiscoveryService {
       },
     })
     configuration.setWorkloads(registry.workloads)
+    const source = new SecretSource(configuration)
     const ads = new AdsServer({
       ...runtime,
       ...options.push,
-      source: configuration,
+      source,
       observer: registry,
       settleMs: stored ? 0 : settleMs,
     })
@@ -107,7 +113,8 @@ export class DiscoveryService {
     try {
       const address = await server.listen(options.host ?? '127.0.0.1', options.xdsPort ?? 15_010)
       const secure = options.secure && (await startSecure(options.secure, { runtime, data, handlers }))
-      return new DiscoveryService(address, configuration, registry, file, ads, loads || undefined, server, secure)
+      const secrets = secure && secretsOf(secure, runtime, source, ads)
+      return new DiscoveryService(address, configuration, registry, file, ads, loads || undefined, server, secure, secrets)
     } catch (error) {
       await server.close()
       ads.close()
@@ -130,11 +137,23 @@ export class DiscoveryService {
   async close(): Promise<void> {
     this.#configuration.close()
     this.#ads.close()
+    this.#secrets?.close()
     await Promise.all([this.#server.close(), this.secure?.close()])
     this.#loads?.close()
     await this.#file?.flush()
     this.#registry.close()
   }
+}
+
+/** From now on proxies get theirs. */
+function secretsOf({ authority }: SecureEndpoint, runtime: Runtime, source: SecretSource, ads: AdsServer): WorkloadSecrets {
+  const onChange = () => {
+    source.changed()
+    ads.update()
+  }
+  const secrets = new WorkloadSecrets({ ...runtime, authority, onChange })
+  source.use(secrets)
+  return secrets
 }
 
 function startSecure(

@@ -155,7 +155,11 @@ function denied({ scheme, authority, pathname }: RequestView, message: string, s
 
 function keysOf({ keys, name }: JwtProvider, clock: Clock): JWTVerifyGetKey {
   if (keys.kind === 'local') return createLocalJWKSet(parseKeys(keys.jwks, name))
-  if (!URL.canParse(keys.uri)) throw new Error(`the keys of ${name} cannot be fetched from ${keys.uri}`)
+  if (!URL.canParse(keys.uri)) {
+    return async () => {
+      throw new Error(`the keys of ${name} cannot be fetched from ${keys.uri}`)
+    }
+  }
   const remote = createRemoteJWKSet(new URL(keys.uri), { timeoutDuration: keys.timeoutMs, [customFetch]: fetchKeys })
   let fetchedAt = 0
   return async (header, token) => {

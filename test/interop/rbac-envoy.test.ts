@@ -146,6 +146,9 @@ const ambiguous: readonly Call[] = [
 ].map(headers => ({ ...plain, headers }))
 
 /** What Envoy lets pass of these: an ALLOW by any of several lines, a DENY that looks at whole lines alone. */
+/** What a framework could take for a path that is closed; Envoy compares letter by letter. */
+const byPath: readonly string[] = ['audit: /A', 'audit: /a/']
+
 const stricterThanEnvoy = [
   'a header: user + admin',
   'a header: admin + user',
@@ -267,6 +270,7 @@ describe('RBAC, beside a real Envoy', () => {
   test('the same filters give the same answers', async t => {
     const { sets, portsOf, askEnvoy } = await start(t)
     const wrong: unknown[] = []
+    const seenByPath = new Set<string>()
     const ours = async (index: number, call: Call) => {
       const result = await sets[index]?.chain.authorize(attributesOf(call, portsOf(index).plainPort))
       assert.ok(result)
@@ -277,12 +281,15 @@ describe('RBAC, beside a real Envoy', () => {
     for (const [index, { name }] of sets.entries()) {
       for (const call of calls) {
         const [envoys, own] = [await askEnvoy(index, call), await ours(index, call)]
-        if (envoys !== own) wrong.push({ name, call, envoys, own })
+        const isStricter = envoys === '200' && own.startsWith('403') && byPath.includes(`${name}: ${call.target}`)
+        if (envoys !== own && !isStricter) wrong.push({ name, call, envoys, own })
+        if (isStricter) seenByPath.add(`${name}: ${call.target}`)
         tally[own === '200' ? 'allowed' : 'denied']++
         count++
       }
     }
     assert.deepEqual(wrong, [])
+    assert.deepEqual([...seenByPath].sort(), [...byPath].sort())
     t.diagnostic(`${count} answers, ${tally.allowed} allowed and ${tally.denied} denied`)
     assert.ok(tally.allowed > 300 && tally.denied > 300)
 

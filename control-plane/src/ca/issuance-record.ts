@@ -1,7 +1,7 @@
 import type { IssuedCertificate } from './certificate-authority.ts'
 
 /** How a caller proved who it is. */
-export type AuthenticationMethod = 'join_token' | 'service_account' | 'client_certificate' | 'self'
+export type AuthenticationMethod = 'join_token' | 'service_account' | 'client_certificate' | 'self' | 'sds'
 
 /** Who a certificate was issued for, and on what proof. */
 export interface Requester {

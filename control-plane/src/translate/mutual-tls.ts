@@ -2,7 +2,10 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { type Any, AnySchema, anyPack } from '@bufbuild/protobuf/wkt'
 import type { Cluster_TransportSocketMatchSchema } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
 import type { TransportSocketSchema } from 'inmesh/gen/envoy/config/core/v3/base_pb'
-import { SubjectAltNameMatcher_SanType as SanType } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/common_pb'
+import {
+  SubjectAltNameMatcher_SanType as SanType,
+  TlsParameters_TlsProtocol as TlsProtocol,
+} from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/common_pb'
 import {
   type CommonTlsContextSchema,
   DownstreamTlsContextSchema,
@@ -81,6 +84,8 @@ function common(names: readonly string[], { kind }: View): CommonTls {
       },
     }
   return {
+    // Left to itself, Envoy goes no further than 1.2 as a client.
+    tlsParams: { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2, tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3 },
     tlsCertificateSdsSecretConfigs: [{ name: identity, sdsConfig: ads }],
     validationContextType: {
       case: 'combinedValidationContext',

@@ -3,6 +3,7 @@ import { ClusterSchema } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
 import { ClusterLoadAssignmentSchema } from 'inmesh/gen/envoy/config/endpoint/v3/endpoint_pb'
 import { ListenerSchema } from 'inmesh/gen/envoy/config/listener/v3/listener_pb'
 import { RouteConfigurationSchema } from 'inmesh/gen/envoy/config/route/v3/route_pb'
+import { SecretSchema } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb'
 
 const prefix = 'type.googleapis.com/'
 
@@ -15,12 +16,16 @@ export const listenerType = `${prefix}${ListenerSchema.typeName}`
 /** Type URL of `envoy.config.route.v3.RouteConfiguration`. */
 export const routeType = `${prefix}${RouteConfigurationSchema.typeName}`
 
+/** Type URL of `envoy.extensions.transport_sockets.tls.v3.Secret`. */
+export const secretType = `${prefix}${SecretSchema.typeName}`
+
 /** The schema of each type this server can encode. */
 export const resourceSchemas: ReadonlyMap<string, DescMessage> = new Map<string, DescMessage>([
   [clusterType, ClusterSchema],
   [endpointType, ClusterLoadAssignmentSchema],
   [listenerType, ListenerSchema],
   [routeType, RouteConfigurationSchema],
+  [secretType, SecretSchema],
 ])
 
 const order = [clusterType, endpointType, listenerType, routeType]

@@ -13,6 +13,11 @@ export interface EnvoySettings {
   readonly metadata?: Readonly<Record<string, unknown>>
   /** Whether it reports its load to the same server. Default false. */
   readonly reportsLoad?: boolean
+  /** The `transport_socket` to the server; default plain text. */
+  readonly transportSocket?: object
+  /** Beside those of the server. */
+  readonly listeners?: readonly object[]
+  readonly clusters?: readonly object[]
 }
 
 /** A running Envoy that takes all it does from an ADS server. */
@@ -26,7 +31,16 @@ export interface EnvoyProcess {
 /** Starts Envoy until the test ends. */
 export async function startEnvoy(
   t: TestContext,
-  { binary, xdsAddress, apiType, metadata = {}, reportsLoad = false }: EnvoySettings,
+  {
+    binary,
+    xdsAddress,
+    apiType,
+    metadata = {},
+    reportsLoad = false,
+    transportSocket,
+    listeners = [],
+    clusters = [],
+  }: EnvoySettings,
 ): Promise<EnvoyProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'inmesh-envoy-'))
   const adminFile = join(folder, 'admin')
@@ -43,9 +57,12 @@ export async function startEnvoy(
     },
     ...(reportsLoad ? { cluster_manager: { load_stats_config: { api_type: 'GRPC', ...toServer } } } : {}),
     static_resources: {
+      listeners,
       clusters: [
+        ...clusters,
         {
           name: 'xds',
+          ...(transportSocket === undefined ? {} : { transport_socket: transportSocket }),
           type: 'STATIC',
           typed_extension_protocol_options: {
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
