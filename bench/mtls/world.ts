@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SvidAuthority } from '../../test/support/svid-fixtures.ts'
+import type { BetweenEnvoys } from '../sidecar/envoy-pair.ts'
 
 /** Certificates of a caller and of a server, and the configuration of both, as files. */
 export interface MtlsWorld extends AsyncDisposable {
@@ -12,6 +13,7 @@ export interface MtlsWorld extends AsyncDisposable {
 }
 
 const type = (name: string) => ({ '@type': `type.googleapis.com/envoy.${name}` })
+const serverNames = [{ san_type: 'URI', matcher: { exact: 'spiffe://bench/ns/default/sa/server' } }]
 const instance = { instance_name: 'default' }
 const roots = { ca_certificate_provider_instance: instance }
 
@@ -57,12 +59,11 @@ function listener(): object {
 }
 
 function cluster(way: 'plain' | 'mtls', port: number, concurrency: number, requests?: number): object {
-  const names = [{ san_type: 'URI', matcher: { exact: 'spiffe://bench/ns/default/sa/server' } }]
   const tls = {
     ...type('extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
     common_tls_context: {
       tls_certificate_provider_instance: instance,
-      validation_context: { ...roots, match_typed_subject_alt_names: names },
+      validation_context: { ...roots, match_typed_subject_alt_names: serverNames },
     },
   }
   const thresholds = [{ max_connections: concurrency }]
@@ -81,8 +82,32 @@ function cluster(way: 'plain' | 'mtls', port: number, concurrency: number, reque
   }
 }
 
+/** The same between two Envoys. */
+export function betweenEnvoys(folder: string): BetweenEnvoys {
+  const file = (name: string) => ({ filename: join(folder, name) })
+  const tls = (side: 'Upstream' | 'Downstream', identity: string, validation: object, more: object) => ({
+    transport_socket: {
+      name: 'envoy.transport_sockets.tls',
+      typed_config: {
+        ...type(`extensions.transport_sockets.tls.v3.${side}TlsContext`),
+        ...more,
+        common_tls_context: {
+          tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+          tls_certificates: [{ certificate_chain: file(`${identity}.crt`), private_key: file(`${identity}.key`) }],
+          validation_context: { trusted_ca: file('ca.crt'), ...validation },
+        },
+      },
+    },
+  })
+  return {
+    upstream: tls('Upstream', 'client', { match_typed_subject_alt_names: serverNames }, {}),
+    downstream: tls('Downstream', 'server', {}, { require_client_certificate: true }),
+    filters: policies(),
+  }
+}
+
 /** The caller by name, two of the methods, and a path that is denied: as the policies of a small service. */
-function inbound(way: 'plain' | 'mtls', port: number): object {
+function policies(): readonly object[] {
   const rbac = (name: string, action: string, permission: object, principal: object) => ({
     name,
     typed_config: {
@@ -92,10 +117,13 @@ function inbound(way: 'plain' | 'mtls', port: number): object {
   })
   const method = (exact: string) => ({ header: { name: ':method', string_match: { exact } } })
   const caller = { authenticated: { principal_name: { exact: 'spiffe://bench/ns/default/sa/client' } } }
-  const filters = [
+  return [
     rbac('deny', 'DENY', { url_path: { path: { prefix: '/admin' } } }, { any: true }),
     rbac('allow', 'ALLOW', { or_rules: { rules: [method('GET'), method('POST')] } }, caller),
   ]
+}
+
+function inbound(way: 'plain' | 'mtls', port: number): object {
   const tls = {
     ...type('extensions.transport_sockets.tls.v3.DownstreamTlsContext'),
     require_client_certificate: true,
@@ -105,7 +133,7 @@ function inbound(way: 'plain' | 'mtls', port: number): object {
   const chain =
     way === 'plain'
       ? { filters: [manager(route, [])] }
-      : { filters: [manager(route, filters)], transport_socket: { name: 'tls', typed_config: tls } }
+      : { filters: [manager(route, policies())], transport_socket: { name: 'tls', typed_config: tls } }
   const address = { socket_address: { address: '127.0.0.1', port_value: port } }
   return { name: 'inbound', traffic_direction: 'INBOUND', address, filter_chains: [chain] }
 }
