@@ -42,10 +42,10 @@ type batch struct {
 	Calls    []call `json:"calls"`
 }
 
-// text is a codec that leaves strings as they are.
+// text is a codec that leaves strings as they are, without a name, which would be part of the content type.
 type text struct{}
 
-func (text) Name() string                           { return "text" }
+func (text) Name() string                           { return "" }
 func (text) Marshal(message any) ([]byte, error)    { return []byte(*message.(*string)), nil }
 func (text) Unmarshal(bytes []byte, into any) error { *into.(*string) = string(bytes); return nil }
 
