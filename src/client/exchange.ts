@@ -182,8 +182,9 @@ export abstract class Exchange extends RoutedExchange {
    *
    * @param free whether the server cannot have read the request, so that another attempt is made at once, outside all counts: `once`, or
    *   `elsewhere` for as long as there is an endpoint that was not tried
+   * @param grpcStatus what it is to a gRPC caller
    */
-  protected attemptFailed(failure: AttemptFailure, cause: Error, free: 'no' | 'once' | 'elsewhere'): void {
+  protected attemptFailed(failure: AttemptFailure, cause: Error, free: 'no' | 'once' | 'elsewhere', grpcStatus?: number): void {
     const { cluster, endpoint } = this
     const retry = this.plan === null ? null : this.plan.retry
     const hadAnswer = this.phase === 'committed'
@@ -207,7 +208,7 @@ export abstract class Exchange extends RoutedExchange {
       this.attempt()
       return
     }
-    if (!hadAnswer && retry?.retriesFailure(failure) === true && this.#reserveRetry(retry)) {
+    if (!hadAnswer && retry?.retriesFailure(failure, grpcStatus) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
       this.#backOff(0, failure, null)
       return

@@ -87,7 +87,17 @@ export const routingCases: readonly XdsClientCase[] = [
   {
     name: 'the content type is that of gRPC',
     http: matching('{ headers: { content-type: { exact: application/grpc } } }'),
-    steps: [leads('v2')],
+    steps: [
+      {
+        expect: { version: 'v2' },
+        differs: {
+          'grpc-go': {
+            because: 'A28 has it match; grpc-go adds the content type after the route is chosen',
+            expect: { version: 'v1' },
+          },
+        },
+      },
+    ],
   },
   {
     name: 'the HTTP method is POST',
