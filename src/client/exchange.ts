@@ -15,9 +15,6 @@ import { RetryState } from './retry-state.ts'
 import type { RoutePlan } from './route-plan.ts'
 import { RoutedExchange } from './routed-exchange.ts'
 
-/** Picks to spend on an endpoint that is not known to be unreachable. */
-const maxUnreachablePicks = 10
-
 /**
  * One request from the caller's point of view, whatever it takes: match, admit, pick, attempt, outcome, commit or retry, finish. Here is only
  * the sequence, from the first attempt on ({@link RoutedExchange} comes before); every decision is a call into a policy. A transport extends it
@@ -99,10 +96,7 @@ export abstract class Exchange extends RoutedExchange {
   }
 
   #pick(cluster: Cluster, { retry }: RoutePlan): Endpoint | null {
-    if (this.#unreachable !== null) {
-      const other = cluster.pick(this, this.#unreachable, maxUnreachablePicks)
-      return other === null || this.#unreachable.includes(other) ? null : other
-    }
+    if (this.#unreachable !== null) return cluster.pickReachable(this, this.#unreachable)
     return cluster.pick(
       this,
       this.#retry === null ? null : this.#retry.previous,
