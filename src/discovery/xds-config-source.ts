@@ -10,6 +10,7 @@ import { LastKnownGood, type LoadedConfig } from './last-known-good.ts'
 import { serverListenerName } from './listener-name.ts'
 import type { ConfigSource, MeshConfig } from './model/mesh-config.ts'
 import type { ResourceTypes } from './resource-type.ts'
+import type { ReadingOptions } from './resources/decode.ts'
 import { XdsClient } from './xds-client.ts'
 import type { XdsClientEvent, XdsClientStatus } from './xds-client-status.ts'
 import { type Workload, withWorkloads } from './xds-node.ts'
@@ -83,7 +84,11 @@ class AdsConfigSource implements XdsConfigSource {
       ...(transport === undefined
         ? { fallbacks: others.map(each => ({ server: each, transport: new Http2AdsTransport(each, runtime.clock) })) }
         : {}),
-      loadTypes: () => loadTypes(name => this.#watcher.isInbound(name)),
+      loadTypes: () =>
+        loadTypes({
+          isInbound: name => this.#watcher.isInbound(name),
+          isForGrpc: bootstrap.node.metadata.GENERATOR === 'grpc',
+        }),
       onEvent: event => this.#onEvent(event),
     })
     this.#watcher = new ConfigWatcher({
@@ -179,11 +184,11 @@ class AdsConfigSource implements XdsConfigSource {
   }
 }
 
-async function loadTypes(isInbound: (name: string) => boolean): Promise<ResourceTypes> {
+async function loadTypes(reading: ReadingOptions): Promise<ResourceTypes> {
   // Evaluating the generated types takes a while; what waits for the cached configuration goes first.
   await setImmediate()
   const { resourceTypesOf } = await import('./resources/decode.ts')
-  return resourceTypesOf(isInbound)
+  return resourceTypesOf(reading)
 }
 
 /** Processes of one service that follow the same server share a file, whatever their ids. */

@@ -99,8 +99,6 @@ export interface XdsClientCase {
   /** Default v1, v2, v3. */
   readonly endpoints?: readonly CaseEndpoint[]
   readonly steps: readonly CaseStep[]
-  /** Why Istio's discovery server cannot be asked it. */
-  readonly notByIstio?: string
 }
 
 /** The port every case's service has. */
