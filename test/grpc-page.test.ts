@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { xdsClientCases } from './interop/support/xds-client-cases.ts'
 
 const page = readFileSync(new URL('../docs/grpc.md', import.meta.url), 'utf8')
 const rows = page.split('\n').filter(line => /^\| A\d/.test(line))
@@ -21,3 +22,22 @@ for (const row of rows) {
     assert.ok(title !== undefined && title !== '' && text.includes(title), `${path} has no test "${title}"`)
   })
 }
+
+/** A row for each case and reason, with the clients that differ for it. */
+function* differences(): Generator<string> {
+  for (const { name, steps } of xdsClientCases) {
+    const clients = new Map<string, Set<string>>()
+    for (const { differs = {} } of steps) {
+      for (const [client, { because }] of Object.entries(differs))
+        clients.set(because, (clients.get(because) ?? new Set()).add(client))
+    }
+    for (const [because, those] of clients) yield `| ${name} | ${[...those].join(', ')} | ${because} |`
+  }
+}
+
+test('docs/grpc.md: where other clients differ', () => {
+  const [, section = ''] = page.split('## Where other clients differ')
+  const told = section.split('\n## ')[0]?.match(/^\| (?!case|-).*$/gm) ?? []
+  assert.deepEqual(told, [...differences()])
+  assert.ok(section.includes(`${xdsClientCases.length} cases`))
+})

@@ -51,6 +51,9 @@ export interface ClusterEnvironment {
 /** Requests that wait for DNS in one cluster. */
 const maxResolving = 1000
 
+/** Picks to spend on an endpoint that is not known to be unreachable, before all are looked through. */
+const maxUnreachablePicks = 10
+
 /** How many endpoints are worth a millisecond without a new picker. */
 const endpointsPerRefreshMs = 500
 
@@ -275,6 +278,21 @@ export class Cluster {
   pick(context: PickContext, previous: readonly Endpoint[] | null, maxAttempts: number): Endpoint | null {
     if (this.#isPickerStale) this.#rebalance()
     return previous === null ? this.#picker.pick(context, 0) : pickOther(this.#picker, context, previous, maxAttempts)
+  }
+
+  /**
+   * An endpoint beside those that could not be connected: the balancer's choice, else one of the first priority that has any left (gRFC A56).
+   * `null` when there is none.
+   */
+  pickReachable(context: PickContext, unreachable: readonly Endpoint[]): Endpoint | null {
+    const picked = this.pick(context, unreachable, maxUnreachablePicks)
+    if (picked === null || !unreachable.includes(picked)) return picked
+    for (const { localities } of this.#hosts.priorities) {
+      const left = localities.flatMap(({ hosts }) => hosts.filter(host => isHealthy(host) && !unreachable.includes(host)))
+      const host = left[Math.floor(context.random() * left.length)]
+      if (host !== undefined) return host
+    }
+    return null
   }
 
   /** An endpoint answered. */

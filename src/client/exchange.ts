@@ -16,9 +16,6 @@ import { RetryState } from './retry-state.ts'
 import type { RoutePlan } from './route-plan.ts'
 import { RoutedExchange } from './routed-exchange.ts'
 
-/** Picks to spend on an endpoint that is not known to be unreachable. */
-const maxUnreachablePicks = 10
-
 /**
  * One request from the caller's point of view, whatever it takes: match, admit, pick, attempt, outcome, commit or retry, finish. Here is only
  * the sequence, from the first attempt on ({@link RoutedExchange} comes before); every decision is a call into a policy. A transport extends it
@@ -106,10 +103,7 @@ export abstract class Exchange extends RoutedExchange {
   }
 
   #pick(cluster: Cluster, { retry }: RoutePlan): Endpoint | null {
-    if (this.#unreachable !== null) {
-      const other = cluster.pick(this, this.#unreachable, maxUnreachablePicks)
-      return other === null || this.#unreachable.includes(other) ? null : other
-    }
+    if (this.#unreachable !== null) return cluster.pickReachable(this, this.#unreachable)
     return cluster.pick(
       this,
       this.#retry === null ? null : this.#retry.previous,
@@ -191,8 +185,9 @@ export abstract class Exchange extends RoutedExchange {
    *
    * @param free whether the server cannot have read the request, so that another attempt is made at once, outside all counts: `once`, or
    *   `elsewhere` for as long as there is an endpoint that was not tried
+   * @param grpcStatus what it is to a gRPC caller
    */
-  protected attemptFailed(failure: AttemptFailure, cause: Error, free: 'no' | 'once' | 'elsewhere'): void {
+  protected attemptFailed(failure: AttemptFailure, cause: Error, free: 'no' | 'once' | 'elsewhere', grpcStatus?: number): void {
     const { cluster, endpoint } = this
     const retry = this.plan === null ? null : this.plan.retry
     const hadAnswer = this.phase === 'committed'
@@ -216,7 +211,7 @@ export abstract class Exchange extends RoutedExchange {
       this.attempt()
       return
     }
-    if (!hadAnswer && retry?.retriesFailure(failure) === true && this.#reserveRetry(retry)) {
+    if (!hadAnswer && retry?.retriesFailure(failure, grpcStatus) === true && this.#reserveRetry(retry)) {
       this.#endAttempt()
       this.#backOff(0, failure, null)
       return

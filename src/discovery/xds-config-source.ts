@@ -14,6 +14,7 @@ import { loadStatsTransport } from './load-stats-stream.ts'
 import type { LoadSource } from './model/cluster-load.ts'
 import type { ConfigSource, MeshConfig } from './model/mesh-config.ts'
 import type { ResourceTypes } from './resource-type.ts'
+import type { ReadingOptions } from './resources/decode.ts'
 import { XdsClient } from './xds-client.ts'
 import type { XdsClientEvent, XdsClientStatus } from './xds-client-status.ts'
 import { type Workload, withWorkloads } from './xds-node.ts'
@@ -103,7 +104,11 @@ class AdsConfigSource implements XdsConfigSource {
             fallbacks: fallbacks.map(({ server: each, way }) => ({ server: each, transport: new Http2AdsTransport(way) })),
           }
         : {}),
-      loadTypes: () => loadTypes(name => this.#watcher.isInbound(name)),
+      loadTypes: () =>
+        loadTypes({
+          isInbound: name => this.#watcher.isInbound(name),
+          isForGrpc: bootstrap.node.metadata.GENERATOR === 'grpc',
+        }),
       onEvent: event => this.#onEvent(event),
       onServing: place => {
         this.#serving = place
@@ -220,11 +225,11 @@ class AdsConfigSource implements XdsConfigSource {
   }
 }
 
-async function loadTypes(isInbound: (name: string) => boolean): Promise<ResourceTypes> {
+async function loadTypes(reading: ReadingOptions): Promise<ResourceTypes> {
   // Evaluating the generated types takes a while; what waits for the cached configuration goes first.
   await setImmediate()
   const { resourceTypesOf } = await import('./resources/decode.ts')
-  return resourceTypesOf(isInbound)
+  return resourceTypesOf(reading)
 }
 
 /** Processes of one service that follow the same server share a file, whatever their ids. */

@@ -178,8 +178,11 @@ export class CompiledRetryPolicy {
   /**
    * Whether a failure calls for another attempt. `5xx` and `gateway-error` count every failure as an answer of theirs, `reset` takes them all
    * too; a per-try timeout is a reset of our own, so that `connect-failure` and `reset-before-request` leave it alone.
+   *
+   * @param grpcStatus what the failure is to a gRPC caller, which counts like a status of the server's (gRFC A6)
    */
-  retriesFailure(failure: AttemptFailure): boolean {
+  retriesFailure(failure: AttemptFailure, grpcStatus = -1): boolean {
+    if (this.retriesGrpcStatus(grpcStatus)) return true
     switch (failure) {
       case 'connect-failure':
         // Nothing of the request was sent.

@@ -23,8 +23,14 @@ async function closing(child: ChildProcess, folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true })
 }
 
+/** Istio's discovery server. */
+export interface Istiod extends Peer {
+  /** Serves other documents of the same names. */
+  rewrite(yaml: string): void
+}
+
 /** Istio's discovery server, fed with `yaml`. */
-export async function startIstiod(yaml: string): Promise<Peer> {
+export async function startIstiod(yaml: string): Promise<Istiod> {
   const binary = goProgram('test/istio/istiod')
   const folder = mkdtempSync(join(tmpdir(), 'inmesh-istiod-'))
   const file = join(folder, 'all.yaml')
@@ -38,7 +44,11 @@ export async function startIstiod(yaml: string): Promise<Peer> {
     })
     child.on('exit', code => reject(new Error(`istiod has ended with ${code}`)))
   })
-  return { address: '127.0.0.1:15810', close: () => closing(child, folder) }
+  const rewrite = (next: string) => {
+    writeFileSync(file, next)
+    child.kill('SIGHUP')
+  }
+  return { address: '127.0.0.1:15810', rewrite, close: () => closing(child, folder) }
 }
 
 const connects = (port: number) =>

@@ -130,6 +130,13 @@ test('only requests that match one of the retriable request headers are retried'
   assert.ok(policy(['5xx']).allowsRequest(request('POST')))
 })
 
+test('a failure that is a gRPC status to the caller counts like one of the server', () => {
+  const on = policy(['unavailable'])
+  assert.ok(on.retriesFailure('reset', 14))
+  assert.ok(!on.retriesFailure('reset', 1))
+  assert.ok(!on.retriesFailure('reset'))
+})
+
 test('the default policy retries only what cannot have reached the application', () => {
   const on = new CompiledRetryPolicy(defaultRetryPolicy)
   assert.deepEqual(

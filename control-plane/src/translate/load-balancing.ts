@@ -14,8 +14,12 @@ import {
 import { LeastRequestSchema } from 'inmesh/gen/envoy/extensions/load_balancing_policies/least_request/v3/least_request_pb'
 import { MaglevSchema } from 'inmesh/gen/envoy/extensions/load_balancing_policies/maglev/v3/maglev_pb'
 import { RandomSchema } from 'inmesh/gen/envoy/extensions/load_balancing_policies/random/v3/random_pb'
-import { RingHashSchema } from 'inmesh/gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb'
+import {
+  RingHash_HashFunction as HashFunction,
+  RingHashSchema,
+} from 'inmesh/gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb'
 import { RoundRobinSchema } from 'inmesh/gen/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb'
+import { WrrLocalitySchema } from 'inmesh/gen/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb'
 import type { LoadBalancer } from '../model/destination-rule.ts'
 import { pack } from './config-source.ts'
 import type { ClusterPolicy } from './traffic-policies.ts'
@@ -72,24 +76,27 @@ function simplePolicy(balancer: LoadBalancer | undefined): Pick<Cluster, 'lbPoli
 function policyList(balancer: LoadBalancer | undefined, weighted: boolean): LoadBalancingPolicy | undefined {
   const policy = balancer?.policy ?? 'least-request'
   const start = slowStart(balancer?.warmup)
-  const locality = weighted
-    ? { localityLbConfig: { localityConfigSpecifier: { case: 'localityWeightedLbConfig' as const, value: {} } } }
-    : {}
-  const roundRobin = pack(RoundRobinSchema, { ...start, ...locality })
+  const roundRobin = pack(RoundRobinSchema, start)
   switch (policy) {
     case 'round-robin':
       return undefined
     case 'least-request':
-      return policies(['least_request', pack(LeastRequestSchema, { ...start, ...locality })], ['round_robin', roundRobin])
+      return byLocality(policies(['least_request', pack(LeastRequestSchema, start)], ['round_robin', roundRobin]), weighted)
     case 'random':
-      return policies(['random', pack(RandomSchema, locality)], ['round_robin', roundRobin])
+      return byLocality(policies(['random', pack(RandomSchema, {})], ['round_robin', roundRobin]), weighted)
   }
   const { table } = policy
   if (table.kind !== 'maglev') return undefined
   const localityWeighted = weighted ? { localityWeightedLbConfig: {} } : {}
   const maglev = pack(MaglevSchema, { tableSize: BigInt(table.size), ...localityWeighted })
-  return policies(['maglev', maglev], ['ring_hash', pack(RingHashSchema, localityWeighted)])
+  // gRPC refuses the cluster unless the hash function is named.
+  const ringHash = pack(RingHashSchema, { hashFunction: HashFunction.XX_HASH, ...localityWeighted })
+  return policies(['maglev', maglev], ['ring_hash', ringHash])
 }
+
+/** gRPC weighs localities by a policy around the others alone, and not by a field of theirs (gRFC A52). */
+const byLocality = (list: LoadBalancingPolicy, weighted: boolean): LoadBalancingPolicy =>
+  weighted ? policies(['wrr_locality', pack(WrrLocalitySchema, { endpointPickingPolicy: list })]) : list
 
 const policies = (...list: readonly (readonly [string, Any])[]): LoadBalancingPolicy =>
   create(LoadBalancingPolicySchema, {

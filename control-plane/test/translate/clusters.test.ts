@@ -7,6 +7,11 @@ import {
   Cluster_LbPolicy as LbPolicy,
 } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
 import { NodeSchema } from 'inmesh/gen/envoy/config/core/v3/base_pb'
+import {
+  RingHash_HashFunction as HashFunction,
+  RingHashSchema,
+} from 'inmesh/gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb'
+import { WrrLocalitySchema } from 'inmesh/gen/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb'
 import { UpstreamTlsContextSchema } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb'
 import { HttpProtocolOptionsSchema } from 'inmesh/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb'
 import type { LoadReporting } from '../../src/translate/cluster.ts'
@@ -52,6 +57,23 @@ test('least request comes first, and second what every client of gRPC knows', ()
   const forEnvoy = translate(serviceYaml('reviews'), { kind: 'envoy' }).cluster(name)
   assert.equal(forEnvoy.lbPolicy, LbPolicy.LEAST_REQUEST)
   assert.equal(forEnvoy.loadBalancingPolicy, undefined)
+})
+
+test('shares of localities are a policy around the balancer, for clients without proxy', () => {
+  const distribute = 'distribute: [{ from: "*", to: { "us/*": 80, "eu/*": 20 } }]'
+  const [outer, ...others] = policy(`loadBalancer: { localityLbSetting: { ${distribute} } }`).loadBalancingPolicy?.policies ?? []
+  assert.deepEqual(others, [])
+  const { typedConfig } = outer?.typedExtensionConfig ?? {}
+  const wrrLocality = unpack(typedConfig, WrrLocalitySchema)
+  const inner = wrrLocality.endpointPickingPolicy?.policies.map(({ typedExtensionConfig }) => typedExtensionConfig?.name)
+  assert.deepEqual(inner, ['envoy.load_balancing_policies.least_request', 'envoy.load_balancing_policies.round_robin'])
+})
+
+test('the ring that stands in for a table names its hash function', () => {
+  const maglev = 'consistentHash: { httpHeaderName: x, maglev: { tableSize: 101 } }'
+  const [, second] = policy(`loadBalancer: { ${maglev} }`).loadBalancingPolicy?.policies ?? []
+  const { typedConfig } = second?.typedExtensionConfig ?? {}
+  assert.equal(unpack(typedConfig, RingHashSchema).hashFunction, HashFunction.XX_HASH)
 })
 
 test('every balancer is translated', () => {

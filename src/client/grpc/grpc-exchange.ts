@@ -200,7 +200,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     if (failure !== null) {
       this.#call = null
       const free = failure === 'connect-failure' ? 'elsewhere' : failure === 'refused-stream' ? 'once' : 'no'
-      this.attemptFailed(failure, new CallStatusError(status), free)
+      this.attemptFailed(failure, new CallStatusError(status), free, status.code)
       return
     }
     if (this.responseStarted(200, answerHeaders(status), httpStatusOf(status.code), grpcStatusName(status.code))) {

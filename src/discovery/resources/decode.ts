@@ -16,6 +16,7 @@ import { typeUrlOf } from './any.ts'
 import { decodeCluster } from './cluster.ts'
 import { readClusterLoadAssignment } from './cluster-load-assignment-reader.ts'
 import type { Decoded } from './decoded.ts'
+import { withGrpcDefaults } from './grpc-defaults.ts'
 import { decodeInboundListener } from './inbound-listener.ts'
 import { decodeListener } from './listener.ts'
 import { Problems } from './problems.ts'
@@ -56,18 +57,25 @@ export const resourceTypes: {
   clusterLoadAssignment: slicedResourceType(ClusterLoadAssignmentSchema, readClusterLoadAssignment),
 }
 
-/**
- * The same for a process that also serves: listeners of these names are read as a server's (gRFC A36).
- *
- * @param isInbound asked whenever a listener comes
- */
-export function resourceTypesOf(isInbound: (name: string) => boolean): ResourceTypes {
+const forGrpc = resourceType(ClusterSchema, (message, problems) => decodeCluster(withGrpcDefaults(message), problems))
+
+/** What decides how resources are read. */
+export interface ReadingOptions {
+  /** Whether a listener of that name is read as a server's (gRFC A36). Asked whenever one comes. */
+  readonly isInbound: (name: string) => boolean
+  /** Whether clusters are made for clients of gRPC alone: see {@link withGrpcDefaults}. */
+  readonly isForGrpc: boolean
+}
+
+/** The same for a process that also serves, or whose control plane speaks to it as to a client of gRPC. */
+export function resourceTypesOf({ isInbound, isForGrpc }: ReadingOptions): ResourceTypes {
   const { listener: outbound } = resourceTypes
   const inbound = resourceType(ListenerSchema, decodeInboundListener)
   const typeOf = (bytes: Uint8Array): ResourceType<Listener | InboundListener> =>
     isInbound(readName(bytes)) ? inbound : outbound
   return {
     ...resourceTypes,
+    ...(isForGrpc ? { cluster: forGrpc } : {}),
     listener: {
       kind: outbound.kind,
       typeUrl: outbound.typeUrl,

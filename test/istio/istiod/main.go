@@ -1,11 +1,13 @@
-// Istio's discovery server over plain TCP, fed by one YAML file: istiod ADDRESS FILE.
+// Istio's discovery server over plain TCP, fed by one YAML file, which is read again on SIGHUP: istiod ADDRESS FILE.
 package main
 
 import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"regexp"
+	"syscall"
 	"time"
 
 	"istio.io/istio/pilot/pkg/config/kube/crd"
@@ -17,16 +19,16 @@ import (
 // The fake discovery server wants a test to belong to; this one ends the process where a test would fail.
 type process struct{}
 
-func die(a ...any)                       { fmt.Fprintln(os.Stderr, a...); os.Exit(1) }
-func (process) Fail()                    { die("failed") }
-func (process) FailNow()                 { die("failed") }
-func (process) Fatal(a ...any)           { die(a...) }
+func die(a ...any)                        { fmt.Fprintln(os.Stderr, a...); os.Exit(1) }
+func (process) Fail()                     { die("failed") }
+func (process) FailNow()                  { die("failed") }
+func (process) Fatal(a ...any)            { die(a...) }
 func (process) Fatalf(f string, a ...any) { die(fmt.Sprintf(f, a...)) }
-func (process) Log(...any)               {}
-func (process) Logf(string, ...any)      {}
-func (process) Helper()                  {}
-func (process) Cleanup(func())           {}
-func (process) Skip(...any)              { os.Exit(0) }
+func (process) Log(...any)                {}
+func (process) Logf(string, ...any)       {}
+func (process) Helper()                   {}
+func (process) Cleanup(func())            {}
+func (process) Skip(...any)               { os.Exit(0) }
 func (process) TempDir() string {
 	dir, err := os.MkdirTemp("", "istiod")
 	if err != nil {
@@ -35,13 +37,14 @@ func (process) TempDir() string {
 	return dir
 }
 
-func main() {
-	address, file := os.Args[1], os.Args[2]
+// The documents of a file, and the text of each by the name of what it holds.
+func read(file string) ([]config.Config, map[string]string) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		die(err)
 	}
 	var configs []config.Config
+	texts := map[string]string{}
 	for _, document := range regexp.MustCompile(`(?m)^---\s*$`).Split(string(text), -1) {
 		parsed, _, err := crd.ParseInputs(document)
 		if err != nil {
@@ -51,15 +54,35 @@ func main() {
 			one.Domain = "cluster.local"
 			one.CreationTimestamp = time.Now()
 			configs = append(configs, one)
+			texts[one.Key()] = document
 		}
 	}
+	return configs, texts
+}
+
+func main() {
+	address, file := os.Args[1], os.Args[2]
+	changes := make(chan os.Signal, 1)
+	signal.Notify(changes, syscall.SIGHUP)
+	configs, held := read(file)
 	meshConfig := mesh.DefaultMeshConfig()
 	meshConfig.EnableAutoMtls.Value = false
-	xds.NewFakeDiscoveryServer(process{}, xds.FakeOptions{
+	server := xds.NewFakeDiscoveryServer(process{}, xds.FakeOptions{
 		Configs:         configs,
 		MeshConfig:      meshConfig,
 		ListenerBuilder: func() (net.Listener, error) { return net.Listen("tcp", address) },
 	})
 	fmt.Println("serving", address)
-	select {}
+	for range changes {
+		configs, texts := read(file)
+		for _, one := range configs {
+			if held[one.Key()] == texts[one.Key()] {
+				continue
+			}
+			if _, err := server.Store().Update(one); err != nil {
+				die(err)
+			}
+		}
+		held = texts
+	}
 }
