@@ -1,5 +1,5 @@
 import type { Http2Server } from 'node:http2'
-import type { Server, ServerCredentials } from '@grpc/grpc-js'
+import type { Server, ServerCredentials, ServerMetricRecorder } from '@grpc/grpc-js'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import { HealthService } from './grpc-health.ts'
 import { adoptGrpcServers, claimServers } from './grpc-inbound.ts'
@@ -17,11 +17,18 @@ export interface ServeGrpcOptions {
   readonly host?: string
   /** Default: plaintext. */
   readonly credentials?: ServerCredentials
+  /** Serves {@link GrpcWorkload.loadMetrics} to callers that balance by load (ORCA out of band, gRFC A51). Default false. */
+  readonly reportsLoad?: boolean
 }
 
 /** A gRPC server of the mesh. */
 export interface GrpcWorkload extends AsyncDisposable {
   readonly port: number
+  /**
+   * What callers are told of the load of this process, with `reportsLoad`; else `null`. What a single call cost, a handler tells by
+   * `call.getMetricsRecorder()` of grpc-js, of a server that was made with `grpc.server_call_metric_recording: 1`.
+   */
+  readonly loadMetrics: ServerMetricRecorder | null
   /** The health that `grpc.health.v1.Health` tells; the empty name is the server's own. */
   setServingStatus(service: string, status: 'SERVING' | 'NOT_SERVING'): void
   /** Takes the workload out of the mesh, lets the calls in flight finish, and shuts the server down. */
@@ -38,7 +45,7 @@ type Grpc = typeof import('@grpc/grpc-js')
  */
 export async function serveGrpc(
   server: Server,
-  { port = 0, host = '0.0.0.0', credentials }: ServeGrpcOptions,
+  { port = 0, host = '0.0.0.0', credentials, reportsLoad = false }: ServeGrpcOptions,
   environment: ServerEnvironment,
   telemetry: MeshTelemetry,
   grpc: Grpc,
@@ -46,6 +53,8 @@ export async function serveGrpc(
   adoptGrpcServers({ telemetry })
   const health = new HealthService()
   health.addTo(server)
+  const loadMetrics = reportsLoad ? new grpc.ServerMetricRecorder() : null
+  loadMetrics?.addToServer(server)
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
   const servers: Http2Server[] = []
   const bound = await new Promise<number>((resolve, reject) => {
@@ -65,6 +74,7 @@ export async function serveGrpc(
   }
   return {
     port: bound,
+    loadMetrics,
     setServingStatus: (service, status) => health.set(service, status),
     drain,
     [Symbol.asyncDispose]: () => drain(),

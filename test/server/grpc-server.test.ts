@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { describe, type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import * as grpc from '@grpc/grpc-js'
@@ -58,11 +59,11 @@ async function start(t: TestContext, unary: grpc.handleUnaryCall<Buffer, Buffer>
     register: ({ address, port, protocol }: ListeningWorkload) => told.push(`register ${protocol} ${address}:${port}`),
     deregister: ({ port }: ListeningWorkload) => told.push(`deregister ${port}`),
   }
-  const server = new grpc.Server()
+  const server = new grpc.Server({ 'grpc.server_call_metric_recording': 1 })
   const streaming = () => {}
   server.addService(echoDefinition, { Unary: unary, ClientStream: streaming, ServerStream: streaming, Bidi: streaming })
   const environment = { inbound: new Inbound(telemetry), clock, registrar, gate: null, address: undefined }
-  const workload = await serveGrpc(server, { host: '127.0.0.1' }, environment, telemetry, grpc)
+  const workload = await serveGrpc(server, { host: '127.0.0.1', reportsLoad: true }, environment, telemetry, grpc)
   const address = `127.0.0.1:${workload.port}`
   const echo = new EchoClient(address, grpc.credentials.createInsecure())
   const healthClient = new HealthClient(address, grpc.credentials.createInsecure())
@@ -168,5 +169,30 @@ describe('a gRPC server of the mesh', () => {
     started.clock.advance(1000)
     await drained
     assert.notEqual((await held).code, 0)
+  })
+
+  test('A51: tells of its load out of band, and of the cost of a call in its trailers', async t => {
+    const { workload, echo } = await start(t, (call, callback) => {
+      call.getMetricsRecorder().recordCPUUtilizationMetric(0.25)
+      callback(null, call.request)
+    })
+    workload.loadMetrics?.setCpuUtilizationMetric(0.5)
+    const serialize = (value: Buffer) => value
+    const stream = echo.makeServerStreamRequest(
+      '/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics',
+      serialize,
+      serialize,
+      // OrcaLoadReportRequest { report_interval = 1 { nanos = 2: 1,000,000 } }
+      Buffer.from('0a0410c0843d', 'hex'),
+    )
+    stream.on('error', () => {})
+    // OrcaLoadReport { double cpu_utilization = 1 }
+    const [report] = (await once(stream, 'data')) as [Buffer]
+    assert.deepEqual([report[0], report.readDoubleLE(1)], [9, 0.5])
+    stream.cancel()
+    const call = echo.Unary(Buffer.from('x'), () => {})
+    const [{ metadata }] = (await once(call, 'status')) as [grpc.StatusObject]
+    const [trailer] = metadata.get('endpoint-load-metrics-bin') as [Buffer]
+    assert.deepEqual([trailer[0], trailer.readDoubleLE(1)], [9, 0.25])
   })
 })
