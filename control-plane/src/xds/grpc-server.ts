@@ -25,7 +25,10 @@ export interface GrpcServerOptions {
   readonly handlers: ReadonlyMap<string, GrpcHandler>
   /** Largest request message. Default 4 MiB, as gRPC. */
   readonly maxRequestBytes?: number
-  /** Concurrent streams of one connection. Default 100. */
+  /**
+   * Concurrent streams of one connection. A client waits for a free one without a word, so this is no quota: gRPC's C core has an ADS
+   * and an LRS stream for every `xds:///` target. Default 10,000.
+   */
   readonly maxStreamsPerConnection?: number
   /** Connections at once. Default 10,000. */
   readonly maxConnections?: number
@@ -58,7 +61,7 @@ export class GrpcServer {
     const http2Options = {
       // A response may be many megabytes long; Node's default of 10 MB would refuse further streams meanwhile.
       maxSessionMemory: 128,
-      settings: { maxConcurrentStreams: options.maxStreamsPerConnection ?? 100, initialWindowSize: 1024 * 1024 },
+      settings: { maxConcurrentStreams: options.maxStreamsPerConnection ?? 10_000, initialWindowSize: 1024 * 1024 },
     }
     const { tls } = options
     this.#server = tls ? this.#createSecure(tls, http2Options) : createServer(http2Options)

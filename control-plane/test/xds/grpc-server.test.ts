@@ -71,6 +71,14 @@ test('a half-closed call ends with OK', async t => {
   assert.equal((await status)['grpc-status'], '0')
 })
 
+test("gRPC's C core has two streams for each target: hundreds on one connection are all answered", async t => {
+  const { session } = await start(t)
+  const streams = Array.from({ length: 300 }, () => begin(session))
+  for (const stream of streams) stream.write(frame(request))
+  const answers = await Promise.all(streams.map(stream => once(stream, 'data')))
+  assert.ok(answers.every(([data]) => (data as Buffer).includes(clusterType)))
+})
+
 test('an unknown method is UNIMPLEMENTED, and so is a compressed message', async t => {
   const { session } = await start(t)
   assert.equal((await statusOf(begin(session, '/x.Y/Z')))['grpc-status'], '12')
