@@ -1,10 +1,13 @@
 // Generates src/discovery/gen from the .proto files that come inside devDependencies.
 // `npm run generate` runs it; scripts/run.mjs runs it when its inputs have changed.
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { clearField, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { DescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import { opaqueTypes } from '../src/discovery/opaque-types.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
@@ -24,6 +27,7 @@ const entries = [
   'envoy/config/bootstrap/v3/bootstrap.proto',
   'envoy/config/listener/v3/listener.proto',
   'envoy/config/route/v3/route.proto',
+  'envoy/config/route/v3/route_components.proto',
   'envoy/config/cluster/v3/cluster.proto',
   'envoy/config/endpoint/v3/endpoint.proto',
   'envoy/extensions/clusters/aggregate/v3/cluster.proto',
@@ -75,19 +79,53 @@ const template = {
   ],
 }
 
+const buf = (...args) =>
+  execFileSync(process.execPath, [join(packageRoot('@bufbuild/buf'), 'bin/buf'), ...args], { cwd: root, stdio: 'inherit' })
+
+/** Everything that the entry points need, as descriptors. */
+const image = join(staging, 'image.binpb')
+buf('build', staging, '-o', image, ...entries.flatMap(path => ['--path', join(staging, path)]))
+const set = fromBinary(FileDescriptorSetSchema, readFileSync(image))
+for (const { package: name, messageType } of set.file) for (const message of messageType) empty(message, name)
+dropUnreachable(set.file)
+writeFileSync(image, toBinary(FileDescriptorSetSchema, set))
+
+/** Leaves messages whose insides are not looked into without any. */
+function empty(message, parent) {
+  const name = `${parent}.${message.name}`
+  if (opaqueTypes.has(name)) {
+    for (const part of ['field', 'oneofDecl', 'nestedType', 'enumType', 'extensionRange', 'reservedRange', 'reservedName'])
+      clearField(message, DescriptorProtoSchema.field[part])
+  } else for (const nested of message.nestedType) empty(nested, name)
+}
+
+/** Leaves out the messages of imported files that no message of an entry point is made of. */
+function dropUnreachable(files) {
+  const all = new Map(files.flatMap(file => file.messageType.map(each => [`.${file.package}.${each.name}`, each])))
+  const reached = new Set()
+  const reach = name => {
+    // A nested message stays with its outermost one.
+    const outer = [...prefixes(name)].find(prefix => all.has(prefix))
+    if (outer === undefined || reached.has(outer)) return
+    reached.add(outer)
+    visit(all.get(outer))
+  }
+  const visit = ({ field, extension, nestedType }) => {
+    for (const { typeName } of [...field, ...extension]) if (typeName !== '') reach(typeName)
+    for (const nested of nestedType) visit(nested)
+  }
+  const isKept = ({ name, service }) => entries.includes(name) || name.startsWith('google/protobuf/') || service.length > 0
+  for (const { extension } of files) visit({ field: [], extension, nestedType: [] })
+  for (const file of files.filter(isKept)) for (const { name } of file.messageType) reach(`.${file.package}.${name}`)
+  for (const file of files) file.messageType = file.messageType.filter(({ name }) => reached.has(`.${file.package}.${name}`))
+}
+
+function* prefixes(name) {
+  for (let dot = name.indexOf('.', 1); dot >= 0; dot = name.indexOf('.', dot + 1)) yield name.slice(0, dot)
+  yield name
+}
+
 rmSync(fresh, { recursive: true, force: true })
-const buf = join(packageRoot('@bufbuild/buf'), 'bin/buf')
-execFileSync(
-  process.execPath,
-  [
-    buf,
-    'generate',
-    staging,
-    ...['--template', JSON.stringify(template)],
-    ...entries.flatMap(path => ['--path', join(staging, path)]),
-    ...unread.flatMap(name => ['--exclude-type', name]),
-  ],
-  { cwd: root, stdio: 'inherit' },
-)
+buf('generate', image, '--template', JSON.stringify(template), ...unread.flatMap(name => ['--exclude-type', name]))
 rmSync(out, { recursive: true, force: true })
 renameSync(fresh, out)

@@ -72,8 +72,11 @@ const install = () =>
   )
 
 const generate = () =>
-  once('src/discovery/gen/.stamp', ['package-lock.json', 'scripts/generate.mjs'], 'Generating the xDS types', () =>
-    quiet(join(bin, 'node'), 'scripts/generate.mjs'),
+  once(
+    'src/discovery/gen/.stamp',
+    ['package-lock.json', 'scripts/generate.mjs', 'src/discovery/opaque-types.ts'],
+    'Generating the xDS types',
+    () => quiet(join(bin, 'node'), 'scripts/generate.mjs'),
   )
 
 /** The modules of the SDK's `exports`; what else it has is bundled into files beside them (docs/decisions/0004). */

@@ -47,6 +47,11 @@ const local = imports
 const external = imports.filter(({ to }) => !to.startsWith('.'))
 const show = ({ from, to }: Import) => `${from} imports ${to}`
 
+test('node:http is not imported: to read all its exports loads a second undici', () => {
+  const values = imports.filter(({ from, to, typeOnly }) => to === 'node:http' && !typeOnly && !foundation.has(from))
+  assert.deepEqual(values.map(show), [])
+})
+
 test('imports go one way between the layers', () => {
   assert.ok(local.length > 50, 'the graph was read')
   const wrong = local.filter(({ from, to }) => !foundation.has(to) && layerOf(to) > layerOf(from))

@@ -1,4 +1,3 @@
-import { lookup as nodeLookup } from 'node:dns'
 import { isIP } from 'node:net'
 import type { ClusterDiscovery } from '../discovery/model/cluster.ts'
 import type { ClusterLoadAssignment, LbEndpoint, LocalityLbEndpoints } from '../discovery/model/endpoint.ts'
@@ -10,7 +9,8 @@ export type DnsLookup = (hostname: string) => Promise<readonly string[]>
 /** The resolver of the operating system. */
 export const systemLookup: DnsLookup = hostname =>
   new Promise((resolve, reject) => {
-    nodeLookup(hostname, { all: true, order: 'verbatim' }, (error, addresses) => {
+    // Not imported: its resolver, made with it, is not free.
+    process.getBuiltinModule('node:dns').lookup(hostname, { all: true, order: 'verbatim' }, (error, addresses) => {
       if (error !== null) reject(error)
       else resolve(addresses.map(({ address }) => address))
     })

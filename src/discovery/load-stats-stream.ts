@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { ClusterLoad } from './model/cluster-load.ts'
 import type { XdsNode } from './xds-node.ts'
 import type { StreamMethod, XdsStream, XdsStreamHandler, XdsTransport } from './xds-stream.ts'
@@ -26,6 +27,8 @@ export interface LoadStatsTransport {
 const streamLoadStats: StreamMethod<LoadStatsRequest, LoadStatsResponse> = {
   path: '/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats',
   loadCodec: async () => {
+    // What waits for the cached configuration goes first.
+    await setImmediate()
     const { encodeLoadStats, decodeLoadStats } = await import('./load-stats-codec.ts')
     return { encode: encodeLoadStats, decode: decodeLoadStats }
   },

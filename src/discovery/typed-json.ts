@@ -9,6 +9,7 @@ import {
 import { AnySchema } from '@bufbuild/protobuf/wkt'
 import { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.ts'
 import { knownTypes } from './known-types.ts'
+import { opaqueTypes } from './opaque-types.ts'
 import { typeName, typeUrlOf } from './resources/any.ts'
 
 /** Where in a document something is wrong, and what. */
@@ -49,6 +50,7 @@ function prepareMessage(schema: DescMessage, json: JsonValue, path: Path, proble
     problems.push({ path, message: `must be an object, got ${JSON.stringify(json)}` })
     return {}
   }
+  if (opaqueTypes.has(schema.typeName)) return {}
   const prepared: JsonObject = {}
   const oneofs = new Map<string, string>()
   for (const [key, value] of Object.entries(json)) {

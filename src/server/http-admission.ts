@@ -1,5 +1,6 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { STATUS_CODES } from '../node-http.ts'
 import { type Denial, unavailable } from './denial.ts'
 import { isGated } from './gated-servers.ts'
 import { connectionOf, type InboundConnection } from './inbound-connection.ts'

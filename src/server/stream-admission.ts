@@ -1,4 +1,4 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { type Denial, unavailable } from './denial.ts'
 import { isGrpc } from './grpc-inbound.ts'
 import { connectionOf, type InboundConnection } from './inbound-connection.ts'
@@ -90,7 +90,7 @@ export function denyStream(
     if (!isEmpty) stream.end(message)
   }
   // Whatever the caller still sends is not wanted.
-  stream.close(constants.NGHTTP2_NO_ERROR)
+  stream.close()
 }
 
 /** As gRPC has it: only what is no printable ASCII, and the percent sign. */

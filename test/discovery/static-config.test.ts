@@ -36,6 +36,7 @@ static_resources:
                 stat_prefix: out
                 access_log:
                   - name: stdout
+                    filter: {not_health_check_filter: {}}
                     typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog}
                 http_filters:
                   - name: envoy.filters.http.router

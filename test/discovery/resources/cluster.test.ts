@@ -124,7 +124,7 @@ test('a health check that cannot be made is refused by its fields', () => {
     'health_checks[0].healthy_threshold: is required',
     'health_checks[0].http_health_check.path: is required',
   ])
-  assert.deepEqual(errors({ healthChecks: [check({ customHealthCheck: { name: 'redis' } })] }), [
+  assert.deepEqual(errors({ healthChecks: [check({ customHealthCheck: {} })] }), [
     'health_checks[0]: custom_health_check is not supported',
   ])
   assert.deepEqual(errors({ healthChecks: [check({ tcpHealthCheck: { send: { text: 'xyz' } } }), check()] }), [
