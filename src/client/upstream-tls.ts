@@ -2,7 +2,6 @@ import { X509Certificate } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
 import { createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls'
 import type { TransportSocketMatch, UpstreamTls } from '../discovery/model/cluster.ts'
-import { MeshError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime.ts'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import { Identities } from '../security/identities.ts'
@@ -75,7 +74,7 @@ export class UpstreamSecurity {
    * where there are none.
    *
    * @param hostname the logical host name, the SNI when the cluster names none
-   * @throws MeshError `MESH_ERR_IDENTITY` while the certificate or the roots are not there
+   * @throws MeshError `MESH_ERR_IDENTITY` while the certificate or the roots are not there, or the certificate has expired
    */
   connectOptions(tls: UpstreamTls, hostname: string): TlsConnectOptions {
     const name = tls.sni === '' ? hostname : tls.sni
@@ -106,8 +105,9 @@ export class UpstreamSecurity {
   }
 
   #contextOf(tls: UpstreamTls): SecureContext {
-    const own = tls.certificate?.kind === 'provider' ? this.#identity(tls.certificate.instance) : undefined
-    const trusted = tls.trust.kind === 'provider' ? this.#identity(tls.trust.instance) : undefined
+    const own =
+      tls.certificate?.kind === 'provider' ? this.#identities.own(tls.certificate.instance, this.#clock.wallNow()) : undefined
+    const trusted = tls.trust.kind === 'provider' ? this.#identities.trusted(tls.trust.instance) : undefined
     const known = this.#contexts.get(tls)
     if (known !== undefined && known.identities[0] === own && known.identities[1] === trusted) return known.context
     const { certificate, trust, minVersion, maxVersion } = tls
@@ -123,13 +123,6 @@ export class UpstreamSecurity {
     })
     this.#contexts.set(tls, { identities: [own, trusted], context })
     return context
-  }
-
-  #identity(instance: string): WorkloadIdentity {
-    const identity = this.#identities.current(instance)
-    if (identity !== undefined) return identity
-    const why = this.#identities.has(instance) ? 'its certificate is not there yet' : 'there is no such certificate provider'
-    throw new MeshError('MESH_ERR_IDENTITY', `identity "${instance}": ${why}`, { flag: 'UF', statusCode: 503 })
   }
 
   /** What is asked of the peer's certificate once its chain is good; `undefined`: what Node asks. Never throws, which Node could not stand. */
@@ -155,7 +148,7 @@ export class UpstreamSecurity {
   }
 
   #svidProblem(certificate: PeerCertificate, instance: string): string | undefined {
-    const bundles = this.#identity(instance).bundles
+    const bundles = this.#identities.trusted(instance).bundles
     const verdict = this.#validator.validate(new X509Certificate(certificate.raw), issuersOf(certificate), bundles, 'server')
     return verdict.ok ? undefined : `${verdict.problem}: ${verdict.detail}`
   }

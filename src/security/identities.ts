@@ -1,3 +1,4 @@
+import { MeshError } from '../errors.ts'
 import type { CertificateProvider, WorkloadIdentity } from './certificate-provider.ts'
 
 /** The certificate providers of this process, by instance name (gRFC A29). */
@@ -23,6 +24,30 @@ export class Identities {
     return this.#providers.get(instance)?.current
   }
 
+  /**
+   * The identity whose roots a peer is verified with.
+   *
+   * @throws MeshError `MESH_ERR_IDENTITY` while there is none
+   */
+  trusted(instance: string): WorkloadIdentity {
+    const identity = this.current(instance)
+    if (identity !== undefined) return identity
+    throw missing(instance, this.has(instance) ? 'its certificate is not there yet' : 'there is no such certificate provider')
+  }
+
+  /**
+   * The identity to show to a peer. One that has expired is not shown: the peer would end the connection without saying why.
+   *
+   * @param now wall clock, ms
+   * @throws MeshError `MESH_ERR_IDENTITY` while there is none, or it has expired
+   */
+  own(instance: string, now: number): WorkloadIdentity {
+    const identity = this.trusted(instance)
+    const validTo = identity.svid.certificateChain[0]?.validTo ?? ''
+    if (Date.parse(validTo) < now) throw missing(instance, `its certificate has expired (${validTo}) and could not be renewed`)
+    return identity
+  }
+
   /** Calls `listener` whenever any identity changes. Returns what ends that. */
   subscribe(listener: (instance: string, identity: WorkloadIdentity) => void): () => void {
     const ends = [...this.#providers].map(([instance, provider]) => provider.subscribe(identity => listener(instance, identity)))
@@ -35,3 +60,6 @@ export class Identities {
     for (const provider of this.#providers.values()) provider.close()
   }
 }
+
+const missing = (instance: string, why: string) =>
+  new MeshError('MESH_ERR_IDENTITY', `identity "${instance}": ${why}`, { flag: 'UF', statusCode: 503 })

@@ -35,12 +35,14 @@ interface Entry {
 export class DownstreamSecurity {
   readonly #identities: Identities
   readonly #validator: SvidValidator
+  readonly #clock: Clock
   readonly #servers = new WeakMap<DownstreamTls, Map<string, Entry>>()
   readonly #checks = new WeakMap<DownstreamTls, SubjectAltNameCheck>()
   readonly #waiting = new WeakMap<Socket, SecuredHandler>()
 
   constructor(clock: Clock, identities: Identities) {
     this.#identities = identities
+    this.#clock = clock
     this.#validator = new SvidValidator(clock)
   }
 
@@ -85,8 +87,9 @@ export class DownstreamSecurity {
   }
 
   #serverOf(tls: DownstreamTls, alpn: string): TlsServer {
-    const own = tls.certificate.kind === 'provider' ? this.#identity(tls.certificate.instance) : undefined
-    const trusted = tls.trust?.kind === 'provider' ? this.#identity(tls.trust.instance) : undefined
+    const own =
+      tls.certificate.kind === 'provider' ? this.#identities.own(tls.certificate.instance, this.#clock.wallNow()) : undefined
+    const trusted = tls.trust?.kind === 'provider' ? this.#identities.trusted(tls.trust.instance) : undefined
     const byAlpn = this.#servers.get(tls) ?? new Map<string, Entry>()
     this.#servers.set(tls, byAlpn)
     const known = byAlpn.get(alpn)
@@ -136,7 +139,7 @@ export class DownstreamSecurity {
     isVerified: boolean,
   ): string | undefined {
     if (tls.trust?.kind === 'provider') {
-      const { bundles } = this.#identity(tls.trust.instance)
+      const { bundles } = this.#identities.trusted(tls.trust.instance)
       const verdict = this.#validator.validate(certificate, issuers, bundles, 'client', isVerified)
       if (!verdict.ok) return `${verdict.problem}: ${verdict.detail}`
     }
@@ -151,13 +154,6 @@ export class DownstreamSecurity {
 
   #bundlesOf({ trust }: DownstreamTls): TrustBundles | undefined {
     return trust?.kind === 'provider' ? this.#identities.current(trust.instance)?.bundles : undefined
-  }
-
-  #identity(instance: string): WorkloadIdentity {
-    const identity = this.#identities.current(instance)
-    if (identity !== undefined) return identity
-    const why = this.#identities.has(instance) ? 'its certificate is not there yet' : 'there is no such certificate provider'
-    throw new Error(`identity "${instance}": ${why}`)
   }
 }
 

@@ -5,7 +5,8 @@ import type { TransportSocketMatch } from '../../src/discovery/model/cluster.ts'
 import { systemClock } from '../../src/runtime.ts'
 import { Identities } from '../../src/security/identities.ts'
 import { FakeCertificateProvider } from '../support/fake-certificate-provider.ts'
-import { makeCertificate } from '../support/svid-fixtures.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { makeCertificate, SvidAuthority } from '../support/svid-fixtures.ts'
 import { makeTls, makeTransport } from '../support/tls-model.ts'
 
 const meshTls = makeTls({
@@ -60,5 +61,15 @@ describe('UpstreamSecurity', () => {
     const security = new UpstreamSecurity(systemClock, new Identities(new Map([['default', new FakeCertificateProvider()]])))
     const transport = security.choose(undefined, auto, { tlsMode: 'istio' })
     assert.throws(() => transport?.connectOptions('reviews'), { code: 'MESH_ERR_IDENTITY', message: /not there yet/ })
+  })
+
+  it('A10: does not show a certificate that has expired', async () => {
+    const clock = new ManualClock(Date.now())
+    const provider = new FakeCertificateProvider(await (await SvidAuthority.create()).identity('/client'))
+    const security = new UpstreamSecurity(clock, new Identities(new Map([['default', provider]])))
+    const transport = security.choose(undefined, auto, { tlsMode: 'istio' })
+    assert.notEqual(transport?.connectOptions('reviews'), undefined)
+    clock.advance(3_601_000)
+    assert.throws(() => transport?.connectOptions('reviews'), { code: 'MESH_ERR_IDENTITY', message: /has expired/ })
   })
 })

@@ -154,6 +154,17 @@ describe('STRICT', () => {
   })
 })
 
+test('A10: a server whose certificate has expired takes nobody, and says why', async t => {
+  const { source, port, provider, told } = await startGated(t, hello, server)
+  source.setInbound('server', inboundState(...modes.STRICT()))
+  provider.set(await authority.identity('/server', [], { notAfter: new Date(Date.now() - 1) }))
+  assert.equal(await answers(port, clientTls(client, server)), false)
+  assert.ok(
+    told.some(message => /has expired/.test(message)),
+    told.join(),
+  )
+})
+
 describe('PERMISSIVE', () => {
   test('A29: one port takes both, and only a certificate says who', async t => {
     const { source, port } = await startGated(t, hello, server)
