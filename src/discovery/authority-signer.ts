@@ -31,6 +31,7 @@ export interface AuthoritySignerOptions {
 
 /** UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNKNOWN: another try may do. */
 const passing: ReadonlySet<number> = new Set([14, 4, 8, 10, 13, 2, 1])
+const unauthenticated = 16
 const connectTimeoutMs = 10_000
 
 /**
@@ -65,7 +66,11 @@ export class AuthoritySigner implements CertificateSigner {
       return split(decodeCertificateResponse(answer))
     } catch (error) {
       if (!(error instanceof GrpcStatusError)) throw error
-      throw new CertificateSignerError(`the certificate authority: ${error.message}`, !passing.has(error.code), { cause: error })
+      const isTokenRefused = error.code === unauthenticated && credentials.kind !== 'token-file' && bearer !== undefined
+      const hint = isTokenRefused ? '; a join token is good once, for the time that `inmesh token create` gave it' : ''
+      throw new CertificateSignerError(`the certificate authority: ${error.message}${hint}`, !passing.has(error.code), {
+        cause: error,
+      })
     } finally {
       session.destroy()
     }

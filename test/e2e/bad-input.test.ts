@@ -13,11 +13,15 @@ import { RouteConfigurationSchema } from '../../src/discovery/gen/envoy/config/r
 import { UpstreamTlsContextSchema } from '../../src/discovery/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
 import { typeUrls } from '../../src/discovery/resource-type.ts'
 import { createMesh, type Mesh, type MeshOptions } from '../../src/index.ts'
+import { silentLogger } from '../../src/runtime.ts'
 import { ErrorsPage, printed, printedAnswer } from '../support/errors-page.ts'
 import { FakeAdsServer } from '../support/fake-ads-server.ts'
+import { FakeCertificateProvider } from '../support/fake-certificate-provider.ts'
 import { startUpstream, unusedPort } from '../support/http-upstream.ts'
 import { captureStderr, LineLog } from '../support/line-log.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { startSecureMesh, trustDomain } from '../support/secure-mesh.ts'
+import { SvidAuthority } from '../support/svid-fixtures.ts'
 import { listenerMessage, routeMessage, serviceMessages, wireResource, type XdsMessage } from '../support/xds-resources.ts'
 
 const page = new ErrorsPage()
@@ -324,6 +328,36 @@ describe('docs/errors.md', () => {
       await thrownBy(other.fetch('http://reviews/')),
       await stderr.line(/"severity":.*refused/),
     )
+  })
+
+  it('a workload without the identity that is asked for', async t => {
+    const world = await startSecureMesh(t, serviceEntryYaml(9080))
+    const { bearer } = await world.secure.tokens.create(`spiffe://${trustDomain}/ns/default/sa/shop`, world.secure.authority.pin)
+    const env = { ...own, INMESH_CONTROL_PLANE: world.secure.address, INMESH_SERVICE: 'shop', INMESH_JOIN_TOKEN: bearer }
+    await meshOf(t, { env, runtime: { logger: silentLogger } })
+    const again = await thrownBy(createMesh({ env, runtime: { logger: silentLogger } }))
+
+    const instance = { instanceName: 'default' }
+    const socket = {
+      name: 'tls',
+      typedConfig: {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+        commonTlsContext: {
+          tlsCertificateProviderInstance: instance,
+          validationContext: { caCertificateProviderInstance: instance },
+        },
+      },
+    }
+    const messages = serviceMessages('reviews', '10.0.0.1:443').filter(({ $typeName }) => $typeName !== ClusterSchema.typeName)
+    const server = await serve(t, ...messages, edsCluster('reviews', { transportSocket: socket }))
+    const ended = { notBefore: new Date('2026-01-01T00:00:00Z'), notAfter: new Date('2026-01-02T00:00:00Z') }
+    const provider = new FakeCertificateProvider(await (await SvidAuthority.create()).identity('/shop', [], ended))
+    const mesh = await meshOf(t, {
+      env: { ...own, INMESH_CONTROL_PLANE: server.target },
+      certificateProviders: { default: provider },
+      runtime: { logger: silentLogger },
+    })
+    page.shows('A workload without its identity', again, await thrownBy(mesh.fetch('http://reviews/')))
   })
 })
 
