@@ -33,7 +33,7 @@ export const benchmark: Benchmark = {
           folder,
           port: to,
           pids,
-          requests: quick ? 5000 : 20_000,
+          requests: quick ? 5000 : 30_000,
           concurrency,
           rate: 1000,
           seconds: quick ? 1 : 4,

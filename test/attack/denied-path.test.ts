@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
-import { createServer as createHttp2Server } from 'node:http2'
+import { type ClientHttp2Stream, createServer as createHttp2Server, type IncomingHttpHeaders } from 'node:http2'
 import { describe, type TestContext, test } from 'node:test'
+import * as grpc from '@grpc/grpc-js'
 import express from 'express'
 import fastify from 'fastify'
 import type { HttpFilter } from '../../src/discovery/model/listener.ts'
 import { GrpcRegistration } from '../../src/server/grpc-registration.ts'
+import { serveGrpc } from '../../src/server/grpc-server.ts'
 import { createMeshServer } from '../../src/server/mesh-server.ts'
 import { gateEnvironment, http2On, listen, plain } from '../support/gated-server.ts'
 import { inboundState, makeChain } from '../support/inbound-model.ts'
@@ -25,30 +27,21 @@ const connections = 16
 const path = (kind: 'exact' | 'prefix', value: string) =>
   ({ kind: 'url-path', matcher: { kind, value, ignoreCase: false } }) as const
 
-const denyAdmin: HttpFilter = {
+const deny = (permissions: readonly ReturnType<typeof path>[]): HttpFilter => ({
   name: 'deny',
   config: {
     kind: 'rbac',
     rbac: {
-      rules: {
-        action: 'DENY',
-        policies: [
-          {
-            name: 'admin',
-            permissions: [path('exact', '/admin'), path('prefix', '/admin/')],
-            principals: [{ kind: 'any' }],
-          },
-        ],
-      },
+      rules: { action: 'DENY', policies: [{ name: 'admin', permissions, principals: [{ kind: 'any' }] }] },
       shadowRules: undefined,
       shadowRulesStatPrefix: '',
     },
   },
-}
+})
 
-function world() {
+function world(denied = deny([path('exact', '/admin'), path('prefix', '/admin/')])) {
   const made = gateEnvironment(undefined)
-  made.source.setInbound('server', inboundState(makeChain({ filters: [denyAdmin] })))
+  made.source.setInbound('server', inboundState(makeChain({ filters: [denied] })))
   return made
 }
 
@@ -73,13 +66,18 @@ app.use((_request, response) => void response.send(open))
 
 /** How many were answered, denied and refused, and those that were answered and are nearest to what is protected. */
 class Tally {
+  readonly #target: string
   readonly #byStatus = new Map<number, number>()
   readonly #near: { readonly variant: Variant; readonly far: number }[] = []
+
+  constructor(target = '/admin') {
+    this.#target = target
+  }
 
   add(variant: Variant, status: number): void {
     this.#byStatus.set(status, (this.#byStatus.get(status) ?? 0) + 1)
     if (status !== 200) return
-    this.#near.push({ variant, far: distance(variant.target.slice(0, 60), '/admin') })
+    this.#near.push({ variant, far: distance(variant.target.slice(0, 60), this.#target) })
     if (this.#near.length < 2000) return
     this.#near.sort((a, b) => a.far - b.far).length = 5
   }
@@ -145,38 +143,90 @@ describe('B7: a DENY on /admin is not got around', () => {
     const server = createHttp2Server((request, response) => forgiving(request as never, response as never))
     const port = await listen(t, server)
     new GrpcRegistration(server, environment)
-    const tally = new Tally()
-    let session = http2On(t, await plain(t, port), 'http')
-    for (const variant of variantsOf('/admin', seededRandom(seed), Math.floor(count / 4))) {
-      if (session.closed || session.destroyed) session = http2On(t, await plain(t, port), 'http')
-      const { method, target, headers } = variant
-      let answer: { readonly status: number; readonly text: string }
-      try {
-        const fields = Object.fromEntries(headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1] ?? '']] : [])))
-        const stream = session.request({ ...fields, ':method': method, ':path': target, ':authority': 'a' }, { endStream: true })
-        answer = await answerOf(stream)
-      } catch {
-        // The client itself refuses to send it.
-        continue
-      }
-      assert.ok(!answer.text.includes(secret), `${method} ${JSON.stringify(target)} ${headers.join(' ')}`)
-      tally.add(variant, answer.status)
-    }
-    tally.print(t, 'node:http2')
+    await attackHttp2(t, 'node:http2', port, '/admin')
+  })
+
+  test('in grpc-js', async t => {
+    const server = new grpc.Server()
+    const method = (name: string) => ({
+      path: name,
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: (value: Buffer) => value,
+      requestDeserialize: (value: Buffer) => value,
+      responseSerialize: (value: Buffer) => value,
+      responseDeserialize: (value: Buffer) => value,
+    })
+    const answering =
+      (text: string): grpc.handleUnaryCall<Buffer, Buffer> =>
+      (_call, done) =>
+        done(null, Buffer.from(text))
+    const protectedMethod = '/admin.Admin/Read'
+    server.addService({ Read: method(protectedMethod) }, { Read: answering(secret) })
+    server.addService({ Read: method('/shop.Shop/Read') }, { Read: answering(open) })
+    const { environment } = world(deny([path('prefix', '/admin.Admin/')]))
+    const options = { host: '127.0.0.1' }
+    const { port } = await serveGrpc(server, options, environment, environment.gate?.telemetry ?? assert.fail(), grpc)
+    t.after(() => server.forceShutdown())
+    await attackHttp2(t, 'grpc-js', port, protectedMethod, {
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    })
   })
 })
 
-async function answerOf(stream: import('node:http2').ClientHttp2Stream): Promise<{ status: number; text: string }> {
+/** What a gRPC status is, in the tally. */
+const httpStatus: Readonly<Record<string, number>> = { 0: 200, 12: 200, 7: 403, 3: 400, 13: 400 }
+
+async function attackHttp2(
+  t: TestContext,
+  name: string,
+  port: number,
+  path: string,
+  grpcFields?: Readonly<Record<string, string>>,
+): Promise<void> {
+  const tally = new Tally(path)
+  let session = http2On(t, await plain(t, port), 'http')
+  for (const variant of variantsOf(path, seededRandom(seed), Math.floor(count / 4))) {
+    if (session.closed || session.destroyed) session = http2On(t, await plain(t, port), 'http')
+    const { method, target, headers } = variant
+    let answer: Awaited<ReturnType<typeof answerOf>>
+    try {
+      const fields = Object.fromEntries(headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1] ?? '']] : [])))
+      const pseudo = { ':method': method, ':path': target, ':authority': 'a' }
+      const stream = session.request({ ...fields, ...grpcFields, ...pseudo }, { endStream: grpcFields === undefined })
+      // A message without a byte.
+      if (grpcFields !== undefined) stream.end(Buffer.alloc(5))
+      answer = await answerOf(stream)
+    } catch {
+      // The client itself refuses to send it.
+      continue
+    }
+    assert.ok(!answer.text.includes(secret), `${method} ${JSON.stringify(target)} ${headers.join(' ')}`)
+    tally.add(variant, answer.grpcStatus === undefined ? answer.status : (httpStatus[answer.grpcStatus] ?? 500))
+  }
+  tally.print(t, name)
+}
+
+async function answerOf(
+  stream: ClientHttp2Stream,
+): Promise<{ readonly status: number; readonly grpcStatus: string | undefined; readonly text: string }> {
   let status = 0
+  let grpcStatus: string | undefined
   let text = ''
+  const note = (headers: IncomingHttpHeaders) => {
+    grpcStatus ??= headers['grpc-status']?.toString()
+  }
   stream.on('response', headers => {
     status = Number(headers[':status'])
+    note(headers)
   })
+  stream.on('trailers', note)
   stream.setEncoding('latin1')
   stream.on('data', (chunk: string) => {
     text += chunk
   })
   stream.on('error', () => {})
   await once(stream, 'close')
-  return { status, text }
+  return { status, grpcStatus, text }
 }
