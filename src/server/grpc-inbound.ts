@@ -4,6 +4,7 @@ import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
 import { bindEvents } from './inbound.ts'
+import { connectionOf, sourceOf } from './inbound-connection.ts'
 
 /** What a caller's `grpc-timeout` counts in, in milliseconds. */
 const units: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
@@ -86,6 +87,7 @@ function describe(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Inbo
     headers,
     peerAddress: socket?.remoteAddress ?? '',
     peerPort: socket?.remotePort ?? 0,
+    ...sourceOf(stream.session && connectionOf(stream.session), socket),
   }
 }
 

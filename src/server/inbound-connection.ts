@@ -1,6 +1,7 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Clock } from '../runtime.ts'
+import type { InboundRequest } from '../telemetry/inbound-request.ts'
 import type { CompiledChain } from './compiled-listener.ts'
 import type { ConnectionFacts } from './filter-chain-match.ts'
 import type { VerifiedPeer } from './verified-peer.ts'
@@ -82,4 +83,17 @@ export function setConnection(of: Socket | ServerHttp2Session, connection: Inbou
 /** The connection of a socket as its server sees it, or of an HTTP/2 session; `undefined` where no gate is in front of the server. */
 export function connectionOf(of: object): InboundConnection | undefined {
   return connections.get(of)
+}
+
+/** Who is at the other end of a connection, and how it is secured: what telemetry tells of it. */
+export function sourceOf(
+  connection: InboundConnection | undefined,
+  socket: object | undefined,
+): Pick<InboundRequest, 'sourcePrincipal' | 'security'> {
+  const peer = connection?.peer
+  if (peer) return { sourcePrincipal: peer.principals[0] ?? '', security: 'mutual_tls' }
+  return {
+    sourcePrincipal: '',
+    security: socket !== undefined && 'encrypted' in socket && socket.encrypted === true ? 'tls' : 'none',
+  }
 }

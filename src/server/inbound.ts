@@ -6,7 +6,7 @@ import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
 import type { Denial } from './denial.ts'
 import { admit } from './http-admission.ts'
-import { connectionOf, type InboundConnection } from './inbound-connection.ts'
+import { connectionOf, type InboundConnection, sourceOf } from './inbound-connection.ts'
 import type { RequestGate } from './request-gate.ts'
 
 /** Serves requests inside their trace and deadline, and counts them. */
@@ -42,10 +42,9 @@ export class Inbound {
     }
     this.#seen.add(request)
     const verdict = this.#gate === null ? null : admit(this.#gate, request)
-    const exchange = this.#telemetry.receive(describe(request), expectedMs(request), isInstrumented())
-    const ending = new Ending(exchange, request, response, connectionOf(request.socket) ?? null, () =>
-      this.#active.delete(ending),
-    )
+    const connection = connectionOf(request.socket)
+    const exchange = this.#telemetry.receive(describe(request, connection), expectedMs(request), isInstrumented())
+    const ending = new Ending(exchange, request, response, connection ?? null, () => this.#active.delete(ending))
     this.#active.add(ending)
     // Node reads nothing more from a connection on which an upgrade was asked for and not made.
     if (this.#isDraining || request.headers.upgrade !== undefined) ending.closeConnection()
@@ -161,7 +160,7 @@ class Ending {
   }
 }
 
-function describe(request: IncomingMessage): InboundRequest {
+function describe(request: IncomingMessage, connection: InboundConnection | undefined): InboundRequest {
   const { method = 'GET', url = '/', headers, httpVersion, socket } = request
   return {
     isGrpc: false,
@@ -173,6 +172,7 @@ function describe(request: IncomingMessage): InboundRequest {
     headers,
     peerAddress: socket.remoteAddress ?? '',
     peerPort: socket.remotePort ?? 0,
+    ...sourceOf(connection, socket),
   }
 }
 

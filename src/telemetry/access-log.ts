@@ -81,6 +81,7 @@ export class AccessLog {
       bytes_sent: responseBytes,
       duration: Math.round(durationMs),
       downstream_remote_address: peerAddress === '' ? '-' : `${peerAddress}:${peerPort}`,
+      ...(request.sourcePrincipal === '' ? {} : { downstream_peer_uri_san: request.sourcePrincipal }),
       user_agent: typeof userAgent === 'string' ? userAgent : '-',
       route_name: dash(route),
       ...(place === null ? {} : { trace_id: place.traceId }),

@@ -3,6 +3,9 @@ import { grpcStatusName } from './rpc-conventions.ts'
 /** Header values as Node has them. */
 export type InboundHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
+/** How a connection is secured: by TLS with a verified certificate of the caller, by TLS without one, not at all (Istio's words). */
+export type ConnectionSecurity = 'mutual_tls' | 'tls' | 'none'
+
 /** A request as a server of this process received it. */
 export interface InboundRequest {
   /** A gRPC call, whose method is that of the path. */
@@ -20,6 +23,9 @@ export interface InboundRequest {
   /** Address and port at the other end of the connection; empty and 0 when it is gone. */
   readonly peerAddress: string
   readonly peerPort: number
+  /** The caller as its verified certificate names it: its SPIFFE ID, else its first name. Empty without one. */
+  readonly sourcePrincipal: string
+  readonly security: ConnectionSecurity
 }
 
 /** How the request ended. */

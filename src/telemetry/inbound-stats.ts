@@ -1,5 +1,5 @@
 import { Histogram } from './histogram.ts'
-import { type InboundOutcome, type InboundRequest, serverErrorType } from './inbound-request.ts'
+import { type ConnectionSecurity, type InboundOutcome, type InboundRequest, serverErrorType } from './inbound-request.ts'
 import type { MetricAttributes } from './metric-family.ts'
 import { grpcLatencyBoundariesS, grpcStatusName, rpcMethod } from './rpc-conventions.ts'
 import { durationBoundariesS, knownMethod } from './semantic-conventions.ts'
@@ -13,16 +13,27 @@ export interface InboundCell {
   readonly durationS: Histogram
 }
 
+/** Combinations of status and caller kept apart of one method of gRPC; what comes later is counted without its caller. */
+const maxRpcCells = 200
 /** Methods of gRPC kept apart. */
 const maxRpcMethods = 200
+
+interface RpcCell {
+  readonly status: number
+  readonly source: string
+  readonly security: ConnectionSecurity
+  readonly cell: InboundCell
+}
 
 /** Counters of one method of gRPC that this process serves. */
 export class InboundRpcStats {
   /** `grpc.method` */
   readonly method: string
   readonly #service: string
-  /** By status. */
-  readonly cells: { readonly status: number; readonly cell: InboundCell; readonly grpcDurationS: Histogram }[] = []
+  /** By status and caller. */
+  readonly cells: RpcCell[] = []
+  /** `grpc.server.call.duration`, by status. */
+  readonly durationsS = new Map<number, Histogram>()
   /** `grpc.server.call.started` */
   started = 0
 
@@ -32,23 +43,30 @@ export class InboundRpcStats {
   }
 
   /** The cell of an ended call, which is counted in gRPC's own metric. */
-  add(outcome: InboundOutcome): InboundCell {
+  add({ sourcePrincipal, security }: InboundRequest, outcome: InboundOutcome): InboundCell {
     const { grpcStatus, durationMs } = outcome
-    let found = this.cells.find(({ status }) => status === grpcStatus)
+    const find = (source: string) =>
+      this.cells.find(each => each.status === grpcStatus && each.source === source && each.security === security)
+    const isFull = this.cells.length >= maxRpcCells
+    let found = find(sourcePrincipal) ?? (isFull ? find('') : undefined)
     if (found === undefined) {
+      const source = isFull ? '' : sourcePrincipal
       const errorType = serverErrorType(outcome)
       const attributes = {
         'rpc.system.name': 'grpc',
         'rpc.method': this.method === 'other' ? '_OTHER' : this.method,
         'rpc.status_code': grpcStatusName(grpcStatus),
         ...(errorType === '' ? {} : { 'error.type': errorType }),
+        ...sourceAttributes(source, security),
         ...(this.#service === '' ? {} : { 'inmesh.destination.service': this.#service }),
       }
       const cell = { attributes, durationS: new Histogram(durationBoundariesS) }
-      found = { status: grpcStatus, cell, grpcDurationS: new Histogram(grpcLatencyBoundariesS) }
+      found = { status: grpcStatus, source, security, cell }
       this.cells.push(found)
     }
-    found.grpcDurationS.record(durationMs / 1000)
+    const durationS = this.durationsS.get(grpcStatus) ?? new Histogram(grpcLatencyBoundariesS)
+    this.durationsS.set(grpcStatus, durationS)
+    durationS.record(durationMs / 1000)
     return found.cell
   }
 }
@@ -56,7 +74,9 @@ export class InboundRpcStats {
 /** Counters of the requests that this process serves. */
 export class InboundStats {
   readonly #service: string
-  readonly #cells = new Map<string, InboundCell>()
+  /** By caller, and then by what the request and its answer were. */
+  readonly #cells = new Map<string, Map<string, InboundCell>>()
+  #count = 0
   readonly #rpcMethods = new Map<string, InboundRpcStats>()
   /** Requests that have begun and not ended. */
   active = 0
@@ -67,7 +87,7 @@ export class InboundStats {
   }
 
   get cells(): Iterable<InboundCell> {
-    return this.#cells.values()
+    return [...this.#cells.values()].flatMap(cells => [...cells.values()])
   }
 
   get rpcMethods(): Iterable<InboundRpcStats> {
@@ -83,7 +103,7 @@ export class InboundStats {
   /** Counts a finished request; returns where. */
   add(request: InboundRequest, outcome: InboundOutcome): InboundCell {
     this.active--
-    const cell = request.isGrpc ? this.#rpcMethod(request.path).add(outcome) : this.#cell(request, outcome)
+    const cell = request.isGrpc ? this.#rpcMethod(request.path).add(request, outcome) : this.#cell(request, outcome)
     cell.durationS.record(outcome.durationMs / 1000)
     return cell
   }
@@ -101,30 +121,43 @@ export class InboundStats {
     return stats
   }
 
-  #cell({ method, scheme, protocolVersion }: InboundRequest, outcome: InboundOutcome): InboundCell {
+  #cell(request: InboundRequest, outcome: InboundOutcome): InboundCell {
+    const { method, scheme, protocolVersion, sourcePrincipal, security } = request
     const { statusCode, route } = outcome
     const known = knownMethod(method)
     const errorType = serverErrorType(outcome)
-    const key = `${known} ${scheme} ${protocolVersion} ${statusCode} ${errorType} ${route}`
-    const found = this.#cells.get(key)
+    const key = `${known} ${scheme} ${security} ${protocolVersion} ${statusCode} ${errorType} ${route}`
+    const found = this.#cells.get(sourcePrincipal)?.get(key)
     if (found !== undefined) return found
-    if (this.#cells.size >= maxCells) return this.#create('', { 'otel.metric.overflow': true })
-    return this.#create(key, {
+    if (this.#count >= maxCells) return this.#create('', '', { 'otel.metric.overflow': true })
+    return this.#create(sourcePrincipal, key, {
       'http.request.method': known,
       'url.scheme': scheme,
       'network.protocol.version': protocolVersion,
       ...(statusCode === 0 ? {} : { 'http.response.status_code': statusCode }),
       ...(route === '' ? {} : { 'http.route': route }),
       ...(errorType === '' ? {} : { 'error.type': errorType }),
+      ...sourceAttributes(sourcePrincipal, security),
       ...(this.#service === '' ? {} : { 'inmesh.destination.service': this.#service }),
     })
   }
 
-  #create(key: string, attributes: MetricAttributes): InboundCell {
-    const found = this.#cells.get(key)
+  #create(source: string, key: string, attributes: MetricAttributes): InboundCell {
+    const cells = this.#cells.get(source) ?? new Map<string, InboundCell>()
+    this.#cells.set(source, cells)
+    const found = cells.get(key)
     if (found !== undefined) return found
     const cell = { attributes, durationS: new Histogram(durationBoundariesS) }
-    this.#cells.set(key, cell)
+    cells.set(key, cell)
+    this.#count++
     return cell
+  }
+}
+
+/** Who called, and by what kind of connection. */
+export function sourceAttributes(principal: string, security: ConnectionSecurity): { readonly [name: string]: string } {
+  return {
+    ...(principal === '' ? {} : { 'inmesh.source.principal': principal }),
+    'inmesh.connection.security_policy': security,
   }
 }

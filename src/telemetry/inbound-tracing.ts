@@ -12,6 +12,7 @@ import {
 } from '@opentelemetry/api'
 import { maxBaggageBytes, parseBaggage } from './baggage.ts'
 import { type InboundOutcome, type InboundRequest, serverErrorType } from './inbound-request.ts'
+import { sourceAttributes } from './inbound-stats.ts'
 import { methodOfName } from './recorded-call.ts'
 import { hasContextManager, RequestScope, scopeKey } from './request-scope.ts'
 import { grpcStatusName, rpcMethod } from './rpc-conventions.ts'
@@ -135,7 +136,7 @@ function spanName({ isGrpc, method, path }: InboundRequest): string {
 
 function spanOptions(request: InboundRequest, startTime: number): { kind: SpanKind; startTime: number; attributes: Attributes } {
   if (request.isGrpc) return { kind: SpanKind.SERVER, startTime, attributes: rpcAttributes(request) }
-  const { method, scheme, authority, path, protocolVersion, headers, peerAddress, peerPort } = request
+  const { method, scheme, authority, path, protocolVersion, headers, peerAddress, peerPort, sourcePrincipal, security } = request
   const known = knownMethod(method)
   const question = path.indexOf('?')
   const userAgent = headers['user-agent']
@@ -155,11 +156,13 @@ function spanOptions(request: InboundRequest, startTime: number): { kind: SpanKi
         ? {}
         : { 'client.address': peerAddress, 'network.peer.address': peerAddress, 'network.peer.port': peerPort }),
       ...(typeof userAgent === 'string' ? { 'user_agent.original': userAgent } : {}),
+      ...sourceAttributes(sourcePrincipal, security),
     },
   }
 }
 
-function rpcAttributes({ path, scheme, authority, peerAddress, peerPort }: InboundRequest): Attributes {
+function rpcAttributes(request: InboundRequest): Attributes {
+  const { path, scheme, authority, peerAddress, peerPort, sourcePrincipal, security } = request
   const { address, port } = serverAddress(authority, scheme)
   return {
     'rpc.system.name': 'grpc',
@@ -168,6 +171,7 @@ function rpcAttributes({ path, scheme, authority, peerAddress, peerPort }: Inbou
     ...(peerAddress === ''
       ? {}
       : { 'client.address': peerAddress, 'network.peer.address': peerAddress, 'network.peer.port': peerPort }),
+    ...sourceAttributes(sourcePrincipal, security),
   }
 }
 

@@ -164,9 +164,9 @@ export class Stats {
         'grpc.server.call.duration',
         'End-to-end time taken to complete a call from the perspective of the server transport.',
         's',
-        methods.flatMap(({ method, cells }) =>
-          cells.map(({ status, grpcDurationS }): Recorded => {
-            return [{ 'grpc.method': method, 'grpc.status': grpcStatusName(status) }, grpcDurationS]
+        methods.flatMap(({ method, durationsS }) =>
+          Array.from(durationsS, ([status, durationS]): Recorded => {
+            return [{ 'grpc.method': method, 'grpc.status': grpcStatusName(status) }, durationS]
           }),
         ),
       ),

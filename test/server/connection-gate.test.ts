@@ -167,7 +167,7 @@ test('A10: a server whose certificate has expired takes nobody, and says why', a
 
 describe('PERMISSIVE', () => {
   test('A29: one port takes both, and only a certificate says who', async t => {
-    const { source, port } = await startGated(t, hello, server)
+    const { source, port, telemetry } = await startGated(t, hello, server)
     source.setInbound('server', inboundState(...modes.PERMISSIVE()))
     const both = [await secured(t, port, clientTls(client, server)), await plain(t, port)]
     const bodies = await Promise.all(
@@ -175,6 +175,16 @@ describe('PERMISSIVE', () => {
     )
     assert.match(bodies[0] ?? '', /URI=spiffe:\/\/td\/client$/)
     assert.equal(bodies[1], '/ undefined')
+    await until(() => telemetry.stats.inbound.active === 0)
+    const duration = telemetry.stats.collect().find(({ name }) => name === 'http.server.request.duration')
+    const sources = duration?.points.map(({ attributes }) => [
+      attributes['inmesh.connection.security_policy'],
+      attributes['inmesh.source.principal'],
+    ])
+    assert.deepEqual(sources?.sort(), [
+      ['mutual_tls', 'spiffe://td/client'],
+      ['none', undefined],
+    ])
   })
 
   test('A36: one byte of a ClientHello at a time', async t => {

@@ -112,6 +112,7 @@ describe('a gRPC server of the mesh', () => {
       'rpc.system.name': 'grpc',
       'rpc.method': 'test.Echo/Unary',
       'rpc.status_code': 'NOT_FOUND',
+      'inmesh.connection.security_policy': 'none',
       'inmesh.destination.service': 'ratings',
     })
     assert.deepEqual(families.get('grpc.server.call.started')?.points[0], {

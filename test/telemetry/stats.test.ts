@@ -63,6 +63,8 @@ test('every metric has the name, unit and kind of the conventions', () => {
     headers: {},
     peerAddress: '',
     peerPort: 0,
+    sourcePrincipal: '',
+    security: 'none' as const,
   }
   const ended = {
     statusCode: 200,
@@ -99,6 +101,7 @@ test('every metric has the name, unit and kind of the conventions', () => {
     'network.protocol.version': '1.1',
     'http.response.status_code': 200,
     'http.route': '/x',
+    'inmesh.connection.security_policy': 'none',
     'inmesh.destination.service': 'a',
   })
 })

@@ -45,6 +45,8 @@ const request = (headers: InboundRequest['headers'] = {}): InboundRequest => ({
   headers,
   peerAddress: '127.0.0.1',
   peerPort: 1234,
+  sourcePrincipal: '',
+  security: 'none',
 })
 
 const answered = { statusCode: 200, grpcStatus: -1, route: '', requestBytes: 0, responseBytes: 0, wasAborted: false, error: null }
@@ -150,6 +152,7 @@ describe('with an SDK', () => {
       'server.port': 80,
       'network.protocol.version': '1.1',
       'client.address': '127.0.0.1',
+      'inmesh.connection.security_policy': 'none',
       'network.peer.address': '127.0.0.1',
       'network.peer.port': 1234,
       'http.route': '/page',
