@@ -4,6 +4,7 @@ import { MeshError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import type { CertificateProvider } from '../security/certificate-provider.ts'
 import { Identities } from '../security/identities.ts'
+import { tlsEnvironmentWarnings } from '../security/tls-environment.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -60,6 +61,7 @@ export async function findIdentities(
     if ('plugin_name' in provider) await addPlugin(instance, provider.plugin_name, provider.config)
     else providers.set(instance, provider)
   }
+  if (providers.size > 0) for (const warning of tlsEnvironmentWarnings(env, process.execArgv)) runtime.logger.warn(warning)
   const ready = async () => {
     await Promise.all(starting.map(provider => provider.ready()))
   }
