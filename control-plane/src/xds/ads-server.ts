@@ -52,6 +52,8 @@ export interface AdsServerOptions {
   readonly connectsPerSecond?: number
   /** Streams at once. Default 10,000. */
   readonly maxStreams?: number
+  /** Streams at once of one identity, which all instances of a service share. Default half of {@link maxStreams}. */
+  readonly maxStreamsPerIdentity?: number
   /** Names one stream may subscribe to. Default 100,000. */
   readonly maxNamesPerStream?: number
   /** Resources beyond this go into the next response where the type allows it. Default 2 MiB: gRPC clients read 4 MiB at most. */
@@ -118,6 +120,8 @@ export class AdsServer implements AdsStreamHost {
   readonly maxNamesPerStream: number
   readonly #options: AdsServerOptions
   readonly #streams = new Set<AdsStream>()
+  /** How many of them each identity has. */
+  readonly #identities = new Map<string, number>()
   readonly #views = new Map<string, LiveView>()
   readonly #encoder = new SnapshotEncoder()
   readonly #connectRate: ConnectRate
@@ -159,10 +163,16 @@ export class AdsServer implements AdsStreamHost {
   /** Takes a new stream, or ends it when there are too many or too many at once. */
   connect(protocol: XdsProtocol, call: GrpcCall): GrpcCallListener {
     const stream = new AdsStream(protocol, call, this)
-    if (this.#streams.size >= (this.#options.maxStreams ?? 10_000)) {
-      stream.end(statusCode.resourceExhausted, 'too many streams')
-    } else if (!this.#connectRate.admit()) stream.end(statusCode.resourceExhausted, 'too many new streams, come back later')
-    else this.#streams.add(stream)
+    const { maxStreams = 10_000, maxStreamsPerIdentity = maxStreams / 2 } = this.#options
+    const { peerIdentity } = stream
+    if (this.#streams.size >= maxStreams) stream.end(statusCode.resourceExhausted, 'too many streams')
+    else if (peerIdentity !== undefined && (this.#identities.get(peerIdentity) ?? 0) >= maxStreamsPerIdentity)
+      stream.end(statusCode.resourceExhausted, `too many streams of ${peerIdentity}`)
+    else if (!this.#connectRate.admit()) stream.end(statusCode.resourceExhausted, 'too many new streams, come back later')
+    else {
+      this.#streams.add(stream)
+      this.#count(peerIdentity, 1)
+    }
     return stream
   }
 
@@ -214,12 +224,19 @@ export class AdsServer implements AdsStreamHost {
   }
 
   closed(stream: AdsStream): void {
-    this.#streams.delete(stream)
+    if (this.#streams.delete(stream)) this.#count(stream.peerIdentity, -1)
     this.#woken.delete(stream)
     if (!stream.view) return
     const view = this.#views.get(stream.view.key)
     if (view) view.streams -= 1
     this.#options.observer?.closed(stream)
+  }
+
+  #count(identity: string | undefined, change: 1 | -1): void {
+    if (identity === undefined) return
+    const count = (this.#identities.get(identity) ?? 0) + change
+    if (count > 0) this.#identities.set(identity, count)
+    else this.#identities.delete(identity)
   }
 
   refused(stream: AdsStream, typeUrl: string, detail: string): void {

@@ -8,7 +8,7 @@ import {
 } from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
 import type { AdsServer } from '../../src/xds/ads-server.ts'
 import type { XdsProtocol } from '../../src/xds/ads-stream-host.ts'
-import type { GrpcCall, GrpcCallListener } from '../../src/xds/grpc-call.ts'
+import type { GrpcCall, GrpcCallListener, PeerIdentity } from '../../src/xds/grpc-call.ts'
 import { clusterType, endpointType, listenerType, routeType } from '../../src/xds/resource-type.ts'
 import type { StatusCode } from '../../src/xds/status-code.ts'
 
@@ -41,8 +41,15 @@ export class FakeClient implements GrpcCall {
   readonly #listener: GrpcCallListener
   #read = 0
 
-  constructor(server: AdsServer, protocol: XdsProtocol) {
+  readonly peerIdentity: PeerIdentity | undefined
+
+  /** @param identity SPIFFE ID of its certificate; default none */
+  constructor(server: AdsServer, protocol: XdsProtocol, identity?: string) {
     this.protocol = protocol
+    this.peerIdentity =
+      identity === undefined
+        ? undefined
+        : { spiffeId: identity, serial: '01', notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER }
     this.#listener = server.connect(protocol, this)
   }
 

@@ -416,6 +416,15 @@ describe('limits', () => {
     assert.equal(new FakeClient(server, 'delta').ended, undefined)
   })
 
+  test('G18: the streams of one identity leave room for others', () => {
+    const { server } = serve(first, { maxStreams: 4 })
+    const [one] = [0, 1].map(() => new FakeClient(server, 'delta', 'spiffe://td/a'))
+    assert.match(new FakeClient(server, 'delta', 'spiffe://td/a').ended?.message ?? '', /too many streams of spiffe:\/\/td\/a/)
+    assert.equal(new FakeClient(server, 'delta', 'spiffe://td/b').ended, undefined)
+    one?.hangUp()
+    assert.equal(new FakeClient(server, 'delta', 'spiffe://td/a').ended, undefined)
+  })
+
   test('a stream that subscribes to too many names is ended and leaves nothing behind', () => {
     const { server } = serve(first, { maxNamesPerStream: 2 })
     const client = new FakeClient(server, 'delta')
