@@ -12,6 +12,7 @@ import { attemptError, originOf, timeoutError } from './exchange-error.ts'
 import { type LocalReply, replyFor } from './local-reply.ts'
 import type { LocalityCounters } from './locality-counters.ts'
 import type { MirroredRequest, RouteMirror } from './mirror.ts'
+import { type ParkedAttempt, releaseParked } from './parked-attempt.ts'
 import { RetryState } from './retry-state.ts'
 import type { RoutePlan } from './route-plan.ts'
 import { RoutedExchange } from './routed-exchange.ts'
@@ -33,6 +34,8 @@ export abstract class Exchange extends RoutedExchange {
   /** Endpoints that could not be reached, and why the last of them could not. */
   #unreachable: Endpoint[] | null = null
   #unreachableError: Error | null = null
+  /** Attempts beside the running one; see {@link ParkedAttempt}. */
+  #parked: ParkedAttempt[] | null = null
 
   /** Begins attempt {@link epoch} on {@link endpoint}. */
   protected abstract send(endpoint: Endpoint): void
@@ -40,6 +43,14 @@ export abstract class Exchange extends RoutedExchange {
   protected abstract mirror(mirrored: MirroredRequest): void
   /** Gives up the running attempt: what it still says is late. */
   protected abstract abandon(reason: Error): void
+  /** Whether the running attempt has the whole request, so that it can be parked. */
+  protected abstract isSentWhole(): boolean
+  /** Takes what it knows of the running attempt aside. */
+  protected abstract park(): unknown
+  /** Goes on with a parked attempt as the running one. */
+  protected abstract unpark(held: unknown): void
+  /** Gives up a parked attempt; `null`: it has ended by itself. */
+  protected abstract dropParked(held: unknown, reason: Error | null): void
   /** Whether the same request can be sent once more. */
   protected abstract canReplay(): boolean
   /** Hands an answer of the mesh itself to the caller. Called at most once, and then nothing else is. */
@@ -61,7 +72,7 @@ export abstract class Exchange extends RoutedExchange {
     const breaker = cluster.breaker(plan.priority)
     const refusal = cluster.admit(this, breaker)
     if (refusal !== null) {
-      this.fail(refusal)
+      this.#giveUp(refusal)
       return
     }
     this.#breaker = breaker
@@ -69,14 +80,14 @@ export abstract class Exchange extends RoutedExchange {
     if (cluster.errorRate !== null) {
       const pass = cluster.errorRate.tryPass()
       if (pass === null) {
-        this.fail(cluster.circuitOpen(this.attempts))
+        this.#giveUp(cluster.circuitOpen(this.attempts))
         return
       }
       this.#pass = pass
     }
     const endpoint = this.#pick(cluster, plan)
     if (endpoint === null) {
-      this.fail(this.#unreachableError ?? cluster.noEndpoint(this.attempts))
+      this.#giveUp(this.#unreachableError ?? cluster.noEndpoint(this.attempts))
       return
     }
     this.endpoint = endpoint
@@ -150,10 +161,16 @@ export abstract class Exchange extends RoutedExchange {
         endpoint,
         loadReportOf(name => firstOf(headers[name])),
       )
-    if (retry?.retriesResponse(statusCode, headers) === true && this.#reserveRetry(retry)) {
-      this.#endAttempt()
-      this.#backOff(this.isGrpc ? 0 : statusCode, reason, headers)
-      return true
+    if (retry?.retriesResponse(statusCode, headers) === true) {
+      if (this.#reserveRetry(retry)) {
+        this.#endAttempt()
+        this.#backOff(this.isGrpc ? 0 : statusCode, reason, headers)
+        return true
+      }
+      if (this.#parked !== null) {
+        this.#endAttempt()
+        return true
+      }
     }
     this.commit(statusCode)
     return false
@@ -162,6 +179,7 @@ export abstract class Exchange extends RoutedExchange {
   /** The answer is the caller's from here on, though nothing is known yet of how it will end. */
   protected commit(statusCode: number): void {
     this.#leavePending()
+    if (this.#parked !== null) this.#dropAllParked(superseded)
     this.phase = 'committed'
     this.statusCode = statusCode
     this.limitTry(0)
@@ -216,7 +234,73 @@ export abstract class Exchange extends RoutedExchange {
       this.#backOff(0, failure, null)
       return
     }
-    this.fail(attemptError(this, failure, cause))
+    if (hadAnswer) this.fail(attemptError(this, failure, cause))
+    else this.#giveUp(attemptError(this, failure, cause))
+  }
+
+  /** Nothing more comes of the running attempt: an error, unless another one is still to be answered. */
+  #giveUp(error: Error): void {
+    if (this.#parked === null) this.fail(error)
+    else this.#endAttempt()
+  }
+
+  /**
+   * An attempt that is not the running one has been answered, or has failed. Returns whether it is the running one from now on: when its
+   * answer is good, or no other is to be waited for. Else it is over.
+   */
+  protected takesOver(attempt: number, isGood: boolean): boolean {
+    const at = this.#parked?.findIndex(({ number }) => number === attempt) ?? -1
+    const parked = this.#parked?.[at]
+    if (this.#parked === null || parked === undefined) return false
+    this.#parked.splice(at, 1)
+    if (this.#parked.length === 0) this.#parked = null
+    if (!isGood && (this.epoch !== 0 || this.backoff !== null || this.#parked !== null)) {
+      releaseParked(parked)
+      this.dropParked(parked.held, null)
+      return false
+    }
+    this.backoff?.cancel()
+    this.backoff = null
+    if (this.epoch !== 0) this.abandon(superseded)
+    if (this.#breaker !== null) this.#endAttempt()
+    this.phase = 'trying'
+    this.epoch = parked.number
+    this.cluster = parked.cluster
+    this.endpoint = parked.endpoint
+    this.#isOnEndpoint = true
+    this.#breaker = parked.breaker
+    this.#load = parked.load
+    this.unpark(parked.held)
+    return true
+  }
+
+  /** The running attempt goes on beside another one, if the policies allow that; else by itself. */
+  #hedge(): void {
+    const { cluster, endpoint } = this
+    const retry = this.plan === null ? null : this.plan.retry
+    if (cluster === null || endpoint === null || this.#breaker === null) return
+    // It may yet be answered, but not in time.
+    cluster.reportFailure(endpoint, 'timeout')
+    if (this.#pass !== null) this.#record('failure')
+    const breaker = this.#breaker
+    if (retry === null || !this.#reserveRetry(retry)) return
+    const load = this.#load
+    this.#parked ??= []
+    this.#parked.push({ number: this.epoch, cluster, endpoint, breaker, load, held: this.park() })
+    this.epoch = 0
+    this.#breaker = null
+    this.#load = null
+    this.#isOnEndpoint = false
+    this.#backOff(0, 'per-try-timeout', null)
+  }
+
+  #dropAllParked(reason: Error): void {
+    const parked = this.#parked ?? []
+    this.#parked = null
+    for (const each of parked) {
+      releaseParked(each)
+      this.dropParked(each.held, reason)
+    }
   }
 
   /** The caller gives up. The error it gets is its own reason. */
@@ -271,6 +355,10 @@ export abstract class Exchange extends RoutedExchange {
   }
 
   protected onTryDeadline(): void {
+    if (this.plan?.isHedging === true && this.isSentWhole()) {
+      this.#hedge()
+      return
+    }
     const error = new Error(`no answer within ${this.plan?.perTryTimeoutMs ?? 0} ms`)
     this.abandon(error)
     this.attemptFailed('per-try-timeout', error, 'no')
@@ -359,6 +447,7 @@ export abstract class Exchange extends RoutedExchange {
     if (error !== null) this.error = error
     if (this.#breaker !== null) this.#endAttempt()
     this.epoch = 0
+    if (this.#parked !== null) this.#dropAllParked(superseded)
     if (this.#retry !== null) this.#retry.release()
     this.endFault()
     this.disarm()
@@ -368,6 +457,9 @@ export abstract class Exchange extends RoutedExchange {
     if (channels.requestEnd.hasSubscribers) channels.requestEnd.publish({ exchange: this })
   }
 }
+
+/** Why an attempt is given up that is not waited for any more. */
+const superseded = new Error('another attempt was answered first')
 
 function firstOf(values: string | readonly string[] | undefined): string | undefined {
   return typeof values === 'object' ? values[0] : values

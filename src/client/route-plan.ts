@@ -35,6 +35,8 @@ export class RoutePlan implements RouteTimeouts {
   readonly timeoutMs: number
   /** 0 is off. */
   readonly perTryTimeoutMs: number
+  /** An attempt that is not answered within its time goes on beside the next one. */
+  readonly isHedging: boolean
   /** Longest life of the whole exchange; 0 is off. */
   readonly maxDurationMs: number
   /** Longest silence; 0 leaves it to the transport. */
@@ -56,6 +58,7 @@ export class RoutePlan implements RouteTimeouts {
     const timeoutMs = forward?.config.timeoutMs ?? 0
     this.timeoutMs = timeoutMs
     this.perTryTimeoutMs = effectivePerTryTimeoutMs({ timeoutMs, perTryTimeoutMs: forward?.retryPolicy?.perTryTimeoutMs ?? 0 })
+    this.isHedging = forward?.config.hedgeOnPerTryTimeout ?? false
     this.hashPolicy =
       forward === null || forward.config.hashPolicies.length === 0 ? null : new CompiledHashPolicy(forward.config.hashPolicies)
     this.maxDurationMs = forward?.config.maxStreamDuration?.maxStreamDurationMs ?? listener.maxStreamDurationMs ?? 0

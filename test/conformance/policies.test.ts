@@ -124,6 +124,26 @@ const header = (name: string, value: string) => ({
 const retrying = (policy: Partial<RetryPolicy> = {}) => ({
   retryPolicy: makeRetryPolicy({ retryOn: ['5xx', 'unavailable'], ...policy }),
 })
+const hedging = (policy: Partial<RetryPolicy> = {}): Setup => ({
+  action: { ...retrying({ perTryTimeoutMs: 100, numRetries: 1, ...policy }), hedgeOnPerTryTimeout: true },
+  cluster: { circuitBreakers: { default: { ...defaultThresholds, maxRequests: 2 }, high: defaultThresholds } },
+})
+/** A call with two tries under way: `slow` has the first. */
+async function hedge({ call, backends, clock }: Bench) {
+  const before = backends.map(({ calls }) => calls)
+  const reached = () => backends.filter((backend, index) => backend.calls > (before[index] ?? 0))
+  for (const backend of backends) backend.behave('silent')
+  const ended = call()
+  await until(() => reached().length === 1)
+  const [slow = assert.fail()] = reached()
+  await clock.advanceAsync(100)
+  while (reached().length < 2) await clock.advanceAsync(1)
+  return { ended, slow, other: reached().find(backend => backend !== slow) ?? assert.fail() }
+}
+const assertEnd = ({ backends }: Bench, { isOk, backend }: CallEnd, by: Backend) => {
+  assert.equal(isOk, true)
+  assert.equal(backends[backend], by)
+}
 const always = { numerator: 100, denominator: 100 } as const
 const all = { route: (action: RouteAction): Partial<Route> => ({ action }) }
 
@@ -479,6 +499,78 @@ const cases: readonly Case[] = [
       clock.advance(1)
       assert.equal((await ended).isOk, true)
       assert.equal(last().attempts, 2)
+    },
+  },
+  {
+    name: 'hedging: a try that says nothing goes on beside another, and counts when it is answered first',
+    backends: 2,
+    setup: () => hedging(),
+    async check(bench) {
+      const { ended, slow, other } = await hedge(bench)
+      slow.answerLate()
+      assertEnd(bench, await settle(bench.clock, ended), slow)
+      assert.deepEqual(bench.last(), { flag: '', attempts: 2 })
+      // Nothing is held any more: the one request that the breaker allows beside another is made.
+      other.behave('ok')
+      slow.behave('ok')
+      for (let index = 0; index < 4; index++) assert.equal((await bench.call()).isOk, true)
+    },
+  },
+  {
+    name: 'hedging: the later try is answered first, and the earlier one is given up',
+    backends: 2,
+    setup: () => hedging(),
+    async check(bench) {
+      const { ended, other } = await hedge(bench)
+      other.answerLate()
+      assertEnd(bench, await settle(bench.clock, ended), other)
+      assert.deepEqual(bench.last(), { flag: '', attempts: 2 })
+    },
+  },
+  {
+    name: 'hedging: a bad answer of either try is not the end while the other may be good',
+    backends: 2,
+    setup: () => hedging(),
+    async check(bench) {
+      const one = await hedge(bench)
+      one.slow.answerLate('unavailable')
+      await turns(5)
+      one.other.answerLate()
+      assertEnd(bench, await settle(bench.clock, one.ended), one.other)
+      const two = await hedge(bench)
+      two.other.answerLate('unavailable')
+      await turns(5)
+      two.slow.answerLate()
+      assertEnd(bench, await settle(bench.clock, two.ended), two.slow)
+    },
+  },
+  {
+    name: 'hedging: when all are bad, the last one decides',
+    backends: 2,
+    setup: () => hedging(),
+    async check(bench) {
+      const { ended, slow, other } = await hedge(bench)
+      other.answerLate('unavailable')
+      await turns(5)
+      slow.answerLate('unavailable')
+      const end = await settle(bench.clock, ended)
+      assert.equal(end.isOk, false)
+      assert.equal(bench.backends[end.backend], slow)
+    },
+  },
+  {
+    name: 'hedging: a try waits for its answer when there are no retries left',
+    backends: 1,
+    setup: () => hedging({ numRetries: 0 }),
+    async check({ call, backends, clock, last }) {
+      const [backend] = backends
+      backend?.behave('silent')
+      const ended = call()
+      await until(() => backend?.calls === 1)
+      await clock.advanceAsync(500, 100)
+      backend?.answerLate()
+      assert.equal((await ended).isOk, true)
+      assert.equal(last().attempts, 1)
     },
   },
   {

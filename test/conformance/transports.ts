@@ -19,8 +19,8 @@ export interface Backend {
   readonly headers: Readonly<Record<string, string | undefined>>
   /** What it does from now on; a function decides by the number of the call, from 1. */
   behave(behaviour: Behaviour | ((call: number) => Behaviour)): void
-  /** Answers what it was silent about. */
-  answerLate(): void
+  /** Answers what it was silent about; default with success. */
+  answerLate(behaviour?: 'ok' | 'unavailable'): void
 }
 
 /** How a call ended. */
@@ -48,7 +48,7 @@ export interface Transport {
 /** The address of nobody. */
 export const nobody = async (): Promise<string> => `127.0.0.1:${await unusedPort()}`
 
-type Late = () => void
+type Late = (behaviour: 'ok' | 'unavailable') => void
 
 function makeBackend(address: string) {
   const state = {
@@ -68,8 +68,8 @@ function makeBackend(address: string) {
     behave(behaviour) {
       state.decide = typeof behaviour === 'function' ? behaviour : () => behaviour
     },
-    answerLate() {
-      for (const answer of state.late.splice(0)) answer()
+    answerLate(behaviour = 'ok') {
+      for (const answer of state.late.splice(0)) answer(behaviour)
     },
   }
   return { state, backend }
@@ -88,8 +88,9 @@ export const http: Transport = {
       state.headers = seen.headers as Record<string, string>
       response.setHeader('x-backend', backend.address)
       const behaviour = state.decide(state.calls)
-      if (behaviour === 'silent') state.late.push(() => response.end())
-      else response.writeHead(behaviour === 'ok' ? 200 : 503).end()
+      const answer: Late = how => void response.writeHead(how === 'ok' ? 200 : 503).end()
+      if (behaviour === 'silent') state.late.push(answer)
+      else answer(behaviour)
     })
     const { state, backend } = makeBackend(upstream.address)
     return backend
@@ -120,13 +121,13 @@ export const grpcCalls: Transport = {
       const behaviour = state.decide(state.calls)
       const metadata = new grpc.Metadata()
       metadata.set('x-backend', backend.address)
-      const succeed = () => {
+      const answer: Late = how => {
+        if (how === 'unavailable') return callback({ code: grpc.status.UNAVAILABLE, details: 'unavailable', metadata })
         call.sendMetadata(metadata)
         callback(null, call.request)
       }
-      if (behaviour === 'silent') state.late.push(succeed)
-      else if (behaviour === 'ok') succeed()
-      else callback({ code: grpc.status.UNAVAILABLE, details: 'unavailable', metadata })
+      if (behaviour === 'silent') state.late.push(answer)
+      else answer(behaviour)
       return true
     })
     const { state, backend } = makeBackend(started.address)

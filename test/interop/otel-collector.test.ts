@@ -152,6 +152,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
         'network.protocol.version': 'Str(1.1)',
         'network.peer.address': 'Str(127.0.0.1)',
         'client.address': 'Str(127.0.0.1)',
+        'inmesh.connection.security_policy': 'Str(none)',
       })
     })
 

@@ -31,6 +31,12 @@ export interface CallRequest {
   readonly propagateFlags: number | null | undefined
 }
 
+/** An attempt that goes on beside the running one. */
+interface HeldCall {
+  readonly call: Call
+  readonly startedAt: number
+}
+
 /**
  * One gRPC call, whatever it takes. It is the call that the client's stub holds, and the listener of every attempt (later ones speak through
  * {@link AttemptListener}, which knows its number). An attempt is a call on the ordinary channel of an endpoint.
@@ -56,6 +62,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   /** A status of this side, once there is one. */
   #own: StatusObject | null = null
   #attemptStartedAt = 0
+  /** Status of the attempt that has ended beside the running one. */
+  #lateCode = 0
   /** Copies that wait for the last message. */
   #mirrors: MirroredRequest[] | null = null
 
@@ -161,7 +169,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   // --- What every attempt tells ---
 
   onAttemptMetadata(attempt: number, metadata: Metadata): void {
-    if (attempt !== this.epoch) return
+    if (attempt !== this.epoch && !this.takesOver(attempt, true)) return
     this.commit(200)
     this.#messages.release()
     if (this.changesAnswer) mutateAnswer(this, new MetadataHeaders(metadata))
@@ -176,7 +184,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   }
 
   onAttemptStatus(attempt: number, status: StatusObject): void {
-    if (attempt !== this.epoch) return
+    if (attempt !== this.epoch) {
+      this.#lateCode = status.code
+      if (!this.takesOver(attempt, !this.#isRetriable(status))) return
+    }
     const { cluster, endpoint } = this
     if (cluster !== null && endpoint !== null && cluster.readsLoadReports)
       cluster.reportLoad(
@@ -294,6 +305,39 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     call.cancelWithStatus(this.#cancelled?.code ?? grpcCode.cancelled, this.#cancelled?.details ?? 'Cancelled on client')
   }
 
+  protected isSentWhole(): boolean {
+    return this.#isHalfClosed && !this.#messages.hasNext && this.#call !== null
+  }
+
+  protected park(): HeldCall | null {
+    const call = this.#call
+    this.#call = null
+    return call && { call, startedAt: this.#attemptStartedAt }
+  }
+
+  protected unpark(held: HeldCall | null): void {
+    if (held === null) return
+    this.#call = held.call
+    this.#number = held.call.getCallNumber()
+    this.#attemptStartedAt = held.startedAt
+    this.#messages.skip()
+    this.#isWriting = false
+    if (this.#isReading) held.call.startRead()
+  }
+
+  protected dropParked(held: HeldCall | null, reason: Error | null): void {
+    if (held === null) return
+    this.#endAttempt(reason === null ? this.#lateCode : grpcCode.cancelled, held.startedAt)
+    if (reason !== null) held.call.cancelWithStatus(grpcCode.cancelled, reason.message)
+  }
+
+  #isRetriable(status: StatusObject): boolean {
+    const retry = this.plan?.retry ?? null
+    if (retry === null || status.code === grpcCode.ok) return false
+    const failure = failureOf(status)
+    return failure === null ? retry.retriesResponse(200, answerHeaders(status)) : retry.retriesFailure(failure, status.code)
+  }
+
   protected canReplay(): boolean {
     return this.#messages.canReplay
   }
@@ -342,9 +386,9 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     if (status !== null) process.nextTick(() => this.#listener?.onReceiveStatus(status))
   }
 
-  #endAttempt(code: number): void {
+  #endAttempt(code: number, startedAt = this.#attemptStartedAt): void {
     const { clock, telemetry } = this.environment
-    if (this.series !== null) telemetry.endAttempt(this.series, this.path, code, clock.now() - this.#attemptStartedAt)
+    if (this.series !== null) telemetry.endAttempt(this.series, this.path, code, clock.now() - startedAt)
   }
 
   /** Sends what is next, one at a time as far as writers wait: an endpoint's call holds one message until it is on a connection. */

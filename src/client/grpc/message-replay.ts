@@ -62,6 +62,11 @@ export class MessageReplay {
     this.#next = 0
   }
 
+  /** The attempt that goes on has all of them. */
+  skip(): void {
+    this.#next = this.#messages.length
+  }
+
   /** There will be no other attempt: what was sent is let go of. */
   release(): void {
     if (!this.#isWhole) return

@@ -187,7 +187,10 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
   }
 
   onAttemptResponse(attempt: number, controller: Controller, statusCode: number, headers: Headers, statusText?: string): void {
-    if (attempt !== this.epoch) return
+    if (attempt !== this.epoch && (statusCode < 200 || !this.takesOver(attempt, !this.#isRetriable(statusCode, headers)))) {
+      if (statusCode >= 200 && controller.aborted !== true) this.#discard(controller, headers)
+      return
+    }
     if (statusCode < 200) {
       this.#handler.onResponseStart?.(this, statusCode, headers, statusText)
       return
@@ -229,7 +232,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
   }
 
   onAttemptError(attempt: number, controller: Controller | null, error: Error): void {
-    if (attempt !== this.epoch) {
+    if (attempt !== this.epoch && !this.takesOver(attempt, false)) {
       if (controller !== null) this.#discardOf(controller)?.end()
       return
     }
@@ -328,6 +331,29 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     this.#controller = null
     this.epoch = 0
     controller?.abort(reason)
+  }
+
+  protected isSentWhole(): boolean {
+    return this.#body === null || this.#requestWasSent
+  }
+
+  protected park(): Controller | null {
+    const controller = this.#controller
+    this.#controller = null
+    return controller
+  }
+
+  protected unpark(controller: Controller | null): void {
+    this.#controller = controller
+    this.#answerBegan = true
+  }
+
+  protected dropParked(controller: Controller | null, reason: Error | null): void {
+    if (reason !== null) controller?.abort(reason)
+  }
+
+  #isRetriable(statusCode: number, headers: Headers): boolean {
+    return this.plan?.retry?.retriesResponse(statusCode, headers) === true
   }
 
   protected canReplay(): boolean {
