@@ -1,5 +1,6 @@
 import type { FormatCommand, FormatContext } from '../policies/header-format.ts'
 import type { CompiledHeaderMutations } from '../policies/header-mutation.ts'
+import type { SessionHeader } from '../policies/stateful-session.ts'
 import type { Exchange } from './exchange.ts'
 import type { ReadableHeaders } from './finalize-request.ts'
 import { formatCommand } from './format-command.ts'
@@ -12,8 +13,18 @@ export function mutateAnswer(exchange: Exchange, answer: ReadableHeaders): void 
   if (exchange.route?.attachment?.answersAttemptCount === true && exchange.attempts > 0) {
     answer.set('x-envoy-attempt-count', String(exchange.attempts))
   }
+  const session = sessionHeader(exchange)
+  if (session !== null) answer.append(session.name, session.value)
   if (exchange.cookie !== null) answer.append('set-cookie', exchange.cookie)
   if (mutations !== null) mutations.apply(answer, new AnswerFormat(exchange, answer))
+}
+
+function sessionHeader(exchange: Exchange): SessionHeader | null {
+  const { choice, endpoint, cluster, sessionTarget, isGrpc, environment } = exchange
+  const session = choice?.attachment?.session ?? null
+  if (session === null || endpoint === null || cluster === null || exchange.attempts === 0) return null
+  const served = { address: endpoint.name, cluster: cluster.name }
+  return session.answer(exchange, sessionTarget, served, isGrpc, environment.clock.wallNow())
 }
 
 class AnswerFormat implements FormatContext {

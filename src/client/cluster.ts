@@ -281,6 +281,21 @@ export class Cluster {
   }
 
   /**
+   * The endpoint that a session names, or `null` when it is not to be used.
+   *
+   * @param address `address:port`; IPv6 in brackets
+   */
+  override(address: string): Endpoint | null {
+    const colon = address.lastIndexOf(':')
+    const host = address.slice(0, colon)
+    const endpoint = this.#hosts.find(host.startsWith('[') ? host.slice(1, -1) : host, Number(address.slice(colon + 1)))
+    if (endpoint === undefined) return null
+    const { health, ejected, failedHealthCheck } = endpoint
+    const status = (health === 'unknown' || health === 'healthy') && (ejected || failedHealthCheck) ? 'unhealthy' : health
+    return this.config.overrideHostStatuses.includes(status) ? endpoint : null
+  }
+
+  /**
    * An endpoint beside those that could not be connected: the balancer's choice, else one of the first priority that has any left (gRFC A56).
    * `null` when there is none.
    */

@@ -1,5 +1,6 @@
 import type { HashRequest } from '../policies/hash-policy.ts'
 import type { PickContext } from '../policies/load-balancing/picker.ts'
+import type { SessionTarget } from '../policies/stateful-session.ts'
 import type { Clock, Random } from '../runtime.ts'
 import type { Destination, Outcome } from '../telemetry/outcome.ts'
 import type { ResponseFlag } from '../telemetry/response-flag.ts'
@@ -64,6 +65,8 @@ export abstract class ExchangeRecord extends WheelTimer implements RouteRequest,
   hash: bigint | null
   /** The `Set-Cookie` line to add to the answer. */
   cookie: string | null
+  /** Whom the caller's session names; `null`: nobody. */
+  sessionTarget: SessionTarget | null
   /** Number of the running attempt; 0 when none runs. What calls back with another number is late. */
   epoch: number
 
@@ -94,6 +97,7 @@ export abstract class ExchangeRecord extends WheelTimer implements RouteRequest,
     this.span = null
     this.hash = null
     this.cookie = null
+    this.sessionTarget = null
     this.epoch = 0
   }
 
@@ -114,6 +118,7 @@ export abstract class ExchangeRecord extends WheelTimer implements RouteRequest,
   get changesAnswer(): boolean {
     const { route, choice } = this
     if (route === null) return false
+    if (choice !== null && choice.attachment !== undefined && choice.attachment.session !== null) return true
     return (choice ?? route).responseMutations !== null || this.plan?.answersAttemptCount === true || this.cookie !== null
   }
 

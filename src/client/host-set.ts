@@ -48,6 +48,11 @@ export class HostSet {
     for (const hosts of this.#hosts) yield* hosts
   }
 
+  /** The endpoint of an address, if it is there. */
+  find(address: string, port: number): Endpoint | undefined {
+    return this.#byPort.get(port)?.get(address)
+  }
+
   /** Reconciles with an assignment. Costs little for what is where it was before. */
   apply(assignment: ClusterLoadAssignment): HostSetChange {
     const previous = this.#assignment

@@ -3,12 +3,13 @@ import { MeshError } from '../errors.ts'
 import { CompiledFault } from '../policies/fault.ts'
 import { CompiledHashPolicy } from '../policies/hash-policy.ts'
 import { CompiledRetryPolicy } from '../policies/retry.ts'
+import { CompiledStatefulSession } from '../policies/stateful-session.ts'
 import { effectivePerTryTimeoutMs } from '../policies/timeout.ts'
 import type { CallSeries, Telemetry } from '../telemetry/telemetry.ts'
 import type { Cluster } from './cluster.ts'
 import type { ClusterHandle, ClusterManager } from './cluster-manager.ts'
 import type { ClusterTarget } from './cluster-target.ts'
-import type { CompiledRoute } from './compiled-route.ts'
+import type { CompiledRoute, Forward } from './compiled-route.ts'
 import { needsFinalizing } from './finalize-request.ts'
 import { RouteMirror } from './mirror.ts'
 import type { Router } from './router.ts'
@@ -17,6 +18,7 @@ import type { Target } from './target.ts'
 export type MeshRouter = Router<RoutePlan, ClusterPlan>
 export type MatchedRoute = CompiledRoute<RoutePlan, ClusterPlan>
 export type ChosenCluster = ClusterTarget<RoutePlan, ClusterPlan>
+export type MeshForward = Forward<RoutePlan, ClusterPlan>
 
 /** Times of an exchange in milliseconds; 0 is off. */
 export interface RouteTimeouts {
@@ -82,6 +84,8 @@ export class ClusterPlan {
   readonly needsFinalizing: boolean
   /** Faults to inject into calls; `null`: none. */
   readonly fault: CompiledFault | null
+  /** How callers come back to their endpoint; `null`: they do not. */
+  readonly session: CompiledStatefulSession | null
   readonly #choice: ChosenCluster
   readonly #manager: ClusterManager
   readonly #telemetry: Telemetry
@@ -95,6 +99,7 @@ export class ClusterPlan {
   constructor(choice: ChosenCluster, listener: HttpConnectionManager, manager: ClusterManager, telemetry: Telemetry) {
     this.needsFinalizing = needsFinalizing(choice)
     this.fault = faultOf(choice, listener)
+    this.session = sessionOf(choice, listener)
     this.#choice = choice
     this.#manager = manager
     this.#telemetry = telemetry
@@ -154,6 +159,15 @@ function faultOf({ filterOverrides }: ChosenCluster, { filters }: HttpConnection
     const own = filterOverrides[name] ?? config
     if (own.kind === 'fault' && (own.fault.abort !== undefined || own.fault.delay !== undefined))
       return new CompiledFault(own.fault)
+  }
+  return null
+}
+
+/** The stateful session filter of a listener, as the route has it. */
+function sessionOf({ filterOverrides }: ChosenCluster, { filters }: HttpConnectionManager): CompiledStatefulSession | null {
+  for (const { name, config } of filters) {
+    const own = filterOverrides[name] ?? config
+    if (own.kind === 'stateful-session') return new CompiledStatefulSession(own.session)
   }
   return null
 }

@@ -9,7 +9,7 @@ import { noClusterError } from './exchange-error.ts'
 import type { ExchangeEnvironment } from './exchange-record.ts'
 import { type LocalReply, localReply } from './local-reply.ts'
 import type { PendingQueue, PendingTicket, Waiter } from './pending-queue.ts'
-import type { MatchedRoute, RoutePlan, RouteTimeouts } from './route-plan.ts'
+import type { ChosenCluster, MatchedRoute, MeshForward, RoutePlan, RouteTimeouts } from './route-plan.ts'
 import type { Target } from './target.ts'
 import { TimedExchange } from './timed-exchange.ts'
 
@@ -119,7 +119,7 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
       this.#answer(route)
       return
     }
-    const choice = action.forward.pickTarget(this, random())
+    const choice = this.#sessionTarget(action.forward) ?? action.forward.pickTarget(this, random())
     const plan = route.attachment
     if (choice === null || choice.attachment === undefined || plan === undefined) {
       this.fail(noClusterError(action.forward.config.clusterNotFoundStatus))
@@ -137,6 +137,16 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
     const { fault } = choice.attachment
     if (fault?.appliesTo(this, cluster.name) === true) this.#inject(fault, cluster, plan)
     else this.#admit(cluster, plan)
+  }
+
+  /** The cluster of a split that the caller's session names (gRFC A60). */
+  #sessionTarget({ targets }: MeshForward): ChosenCluster | null {
+    if (targets.length < 2) return null
+    for (const target of targets) {
+      const session = target.attachment?.session ?? null
+      if (session?.target(this, this.environment.clock.wallNow())?.cluster === target.clusterName) return target
+    }
+    return null
   }
 
   /** Holds the request back, then answers in place of the upstream, as the fault filter decides; before the route and outside its timeout. */

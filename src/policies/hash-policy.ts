@@ -100,7 +100,8 @@ function headerValue(values: string | readonly string[] | undefined, rewrite: Re
   return rewritten.sort().join('')
 }
 
-function cookieValue(header: string | readonly string[] | undefined, name: string): string | undefined {
+/** The value of a cookie, without its quotes; `undefined` when there is none of that name. */
+export function cookieValue(header: string | readonly string[] | undefined, name: string): string | undefined {
   if (header === undefined) return undefined
   if (typeof header !== 'string') {
     for (const each of header) {

@@ -6,6 +6,7 @@ import { defaultThresholds } from '../../src/policies/circuit-breaker.ts'
 import type { FaultConfig } from '../../src/policies/fault.ts'
 import { noHeaderMutations } from '../../src/policies/header-mutation.ts'
 import type { RetryPolicy } from '../../src/policies/retry.ts'
+import type { StatefulSession } from '../../src/policies/stateful-session.ts'
 import {
   makeAssignment,
   makeCluster,
@@ -29,6 +30,7 @@ interface Setup extends TestMeshOptions {
   readonly virtualHost?: Partial<VirtualHost>
   readonly cluster?: Partial<ClusterConfig>
   readonly fault?: FaultConfig
+  readonly session?: StatefulSession
   /** Backends that get a cluster of their own, `b0`, `b1` …, beside `c` with all of them. */
   readonly ownClusters?: boolean
   /** Addresses in `c` before those of the backends. */
@@ -60,9 +62,23 @@ async function makeBench(t: TestContext, transport: Transport, { backends: count
   const clock = new ManualClock(Date.now())
   const backends = await Promise.all(Array.from({ length: count }, () => transport.start(t)))
   const given = (await setup?.(backends)) ?? {}
-  const { routes, action = {}, route = {}, virtualHost, cluster, fault, ownClusters = false, others = [], ...options } = given
+  const {
+    routes,
+    action = {},
+    route = {},
+    virtualHost,
+    cluster,
+    fault,
+    session,
+    ownClusters = false,
+    others = [],
+    ...options
+  } = given
   const mesh = makeMesh(t, { clock, random: seededRandom(7), ...options })
-  const filters = fault === undefined ? [] : [{ name: 'fault', config: { kind: 'fault', fault } } as const]
+  const filters = [
+    ...(fault === undefined ? [] : [{ name: 'fault', config: { kind: 'fault', fault } } as const]),
+    ...(session === undefined ? [] : [{ name: 'session', config: { kind: 'stateful-session', session } } as const]),
+  ]
   const addresses = backends.map(({ address }) => address)
   mesh.source.set({
     targets: {
@@ -144,6 +160,25 @@ const assertEnd = ({ backends }: Bench, { isOk, backend }: CallEnd, by: Backend)
   assert.equal(isOk, true)
   assert.equal(backends[backend], by)
 }
+/** The clusters `b0`, `b1` … by weight. */
+const split = (...weights: readonly number[]) =>
+  ({
+    kind: 'weighted',
+    clusters: weights.map((weight, index) => ({
+      name: `b${index}`,
+      weight,
+      headerMutations: noHeaderMutations,
+      hostRewrite: undefined,
+      filterOverrides: {},
+    })),
+    totalWeight: weights.reduce((sum, weight) => sum + weight, 0),
+    headerName: '',
+  }) as const
+const byCookie: StatefulSession = { state: { kind: 'cookie', name: 'at', path: '', ttlMs: 0 }, isStrict: false }
+/** What a caller sends that got `set-cookie`. */
+const cookieOf = ({ headers }: CallEnd) => ({
+  cookie: String(headers['set-cookie'] ?? assert.fail('no cookie')).split(';')[0] ?? '',
+})
 const always = { numerator: 100, denominator: 100 } as const
 const all = { route: (action: RouteAction): Partial<Route> => ({ action }) }
 
@@ -187,22 +222,7 @@ const cases: readonly Case[] = [
   {
     name: 'routing: weighted clusters',
     backends: 2,
-    setup: () => {
-      const cluster = (name: string, weight: number) => ({
-        name,
-        weight,
-        headerMutations: noHeaderMutations,
-        hostRewrite: undefined,
-        filterOverrides: {},
-      })
-      const clusters = {
-        kind: 'weighted',
-        clusters: [cluster('b0', 90), cluster('b1', 10)],
-        totalWeight: 100,
-        headerName: '',
-      } as const
-      return { ownClusters: true, action: { clusters } }
-    },
+    setup: () => ({ ownClusters: true, action: { clusters: split(90, 10) } }),
     async check({ spread }) {
       const [, canary = 0] = await spread(200)
       assert.ok(canary > 8 && canary < 35, `${canary} of 200`)
@@ -571,6 +591,92 @@ const cases: readonly Case[] = [
       backend?.answerLate()
       assert.equal((await ended).isOk, true)
       assert.equal(last().attempts, 1)
+    },
+  },
+  {
+    name: 'sessions: who comes back with the cookie gets to the same endpoint, and no other cookie',
+    backends: 4,
+    setup: () => ({ session: byCookie }),
+    async check({ call, backends }) {
+      const first = await call()
+      for (let index = 0; index < 6; index++) {
+        const { backend, headers } = await call(cookieOf(first))
+        assert.equal(backend, first.backend)
+        assert.equal(headers['set-cookie'], undefined)
+      }
+      assert.equal(backends[first.backend]?.calls, 7)
+    },
+  },
+  {
+    name: 'sessions: of a split, the cluster that the cookie names',
+    backends: 2,
+    setup: () => ({
+      session: byCookie,
+      ownClusters: true,
+      action: { clusters: split(50, 50) },
+    }),
+    async check({ call, transport }) {
+      const first = await call()
+      const counts = [0, 0]
+      for (let index = 0; index < 20; index++) {
+        const { backend } = await call(cookieOf(first))
+        counts[backend] = (counts[backend] ?? 0) + 1
+      }
+      // Envoy's cookie names none.
+      if (transport.name === 'gRPC') assert.equal(counts[first.backend], 20)
+      else assert.ok(counts.every(count => count > 0))
+    },
+  },
+  {
+    name: 'sessions: an endpoint that is gone is another from then on',
+    backends: 2,
+    setup: () => ({ session: byCookie }),
+    async check({ call, mesh, backends }) {
+      const first = await call()
+      const [other = assert.fail()] = backends.filter((_, index) => index !== first.backend)
+      mesh.source.set({ clusters: [makeCluster('c', [other.address])] })
+      const next = await call(cookieOf(first))
+      assert.equal(backends[next.backend], other)
+      assert.notEqual(cookieOf(next).cookie, cookieOf(first).cookie)
+    },
+  },
+  {
+    name: 'sessions: a draining endpoint is served to those that it has, where the cluster says so',
+    backends: 2,
+    setup: () => ({ session: byCookie, cluster: { overrideHostStatuses: ['healthy', 'draining'] } }),
+    async check({ call, mesh, backends }) {
+      const first = await call()
+      const endpoints = backends.map(({ address }, index) => {
+        const health = index === first.backend ? ('draining' as const) : ('healthy' as const)
+        return { ...makeEndpoint(address), health }
+      })
+      const cluster = { overrideHostStatuses: ['healthy', 'draining'] as const }
+      mesh.source.set({ clusters: [makeCluster('c', endpoints, cluster)] })
+      assert.equal((await call(cookieOf(first))).backend, first.backend)
+      assert.notEqual((await call()).backend, first.backend)
+    },
+  },
+  {
+    name: 'sessions: a strict one fails without its endpoint',
+    backends: 2,
+    setup: () => ({ session: { ...byCookie, isStrict: true } }),
+    async check({ call, mesh, backends, last }) {
+      const first = await call()
+      const left = backends.filter((_, index) => index !== first.backend).map(({ address }) => address)
+      mesh.source.set({ clusters: [makeCluster('c', left)] })
+      assert.equal((await call(cookieOf(first))).isOk, false)
+      assert.equal(last().flag, 'UH')
+      assert.equal((await call()).isOk, true)
+    },
+  },
+  {
+    name: 'sessions: a header in place of a cookie',
+    backends: 4,
+    setup: () => ({ session: { state: { kind: 'header', name: 'x-at' }, isStrict: false } }),
+    async check({ call }) {
+      const first = await call()
+      const at = first.headers['x-at'] ?? assert.fail('no header')
+      for (let index = 0; index < 6; index++) assert.equal((await call({ 'x-at': at })).backend, first.backend)
     },
   },
   {

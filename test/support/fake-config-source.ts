@@ -161,6 +161,7 @@ export function makeCluster(
       discovery: { kind: 'eds', edsServiceName: name },
       loadBalancing: { kind: 'round-robin', slowStart: undefined },
       commonLb: { healthyPanicThreshold: 50, failTrafficOnPanic: false, localityWeighted: false },
+      overrideHostStatuses: ['unknown', 'healthy', 'degraded'],
       connectTimeoutMs: 5000,
       circuitBreakers: { default: defaultThresholds, high: defaultThresholds },
       outlierDetection: undefined,

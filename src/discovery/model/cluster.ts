@@ -4,7 +4,7 @@ import type { HealthCheckConfig } from '../../policies/health-check.ts'
 import type { CommonLbConfig, LoadBalancingConfig } from '../../policies/load-balancing/config.ts'
 import type { OutlierDetectionConfig } from '../../policies/outlier-detection.ts'
 import type { Destination } from '../../telemetry/outcome.ts'
-import type { ClusterLoadAssignment } from './endpoint.ts'
+import type { ClusterLoadAssignment, HealthStatus } from './endpoint.ts'
 import type { CertificateSource, SubjectAltNameMatcher, TlsVersion, TrustSource } from './tls.ts'
 
 /** A CDS resource: `envoy.config.cluster.v3.Cluster`. */
@@ -13,6 +13,8 @@ export interface ClusterConfig {
   readonly discovery: ClusterDiscovery
   readonly loadBalancing: LoadBalancingConfig
   readonly commonLb: CommonLbConfig
+  /** Of endpoints that a session may name (`override_host_status`); default unknown, healthy and degraded. */
+  readonly overrideHostStatuses: readonly HealthStatus[]
   /** Default 5,000; includes the TLS handshake. */
   readonly connectTimeoutMs: number
   readonly circuitBreakers: { readonly default: CircuitBreakerThresholds; readonly high: CircuitBreakerThresholds }

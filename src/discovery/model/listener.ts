@@ -1,6 +1,7 @@
 import type { FaultConfig } from '../../policies/fault.ts'
 import type { JwtAuthnFilter } from '../../policies/jwt-provider.ts'
 import type { RbacFilter } from '../../policies/rbac/rbac-rules.ts'
+import type { StatefulSession } from '../../policies/stateful-session.ts'
 import type { RouteConfiguration } from './route.ts'
 
 /** An LDS resource as a client uses it: `envoy.config.listener.v3.Listener` with an `api_listener` or one HTTP filter chain. */
@@ -33,6 +34,8 @@ export interface HttpFilter {
 /** The decoded configuration of a filter, or of its override at a virtual host, route or weighted cluster. */
 export type FilterConfig =
   | { readonly kind: 'fault'; readonly fault: FaultConfig }
+  /** Of a client. */
+  | { readonly kind: 'stateful-session'; readonly session: StatefulSession }
   /** Of a server. */
   | { readonly kind: 'rbac'; readonly rbac: RbacFilter }
   /** Of a server. */

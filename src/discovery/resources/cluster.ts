@@ -9,7 +9,7 @@ import type { ClusterConfig, ClusterDiscovery } from '../model/cluster.ts'
 import type { ClusterLoadAssignment } from '../model/endpoint.ts'
 import { readTypedConfig } from './any.ts'
 import { decodeCircuitBreakers } from './circuit-breakers.ts'
-import { decodeClusterLoadAssignment, defaultOverprovisioningFactor } from './cluster-load-assignment.ts'
+import { decodeClusterLoadAssignment, defaultOverprovisioningFactor, healthStatuses } from './cluster-load-assignment.ts'
 import { decodeDestination } from './destination.ts'
 import { optionalDurationMs } from './duration.ts'
 import { enumName } from './enum-name.ts'
@@ -21,6 +21,7 @@ import type { Problems } from './problems.ts'
 import { decodeUpstreamTransport } from './upstream-tls.ts'
 
 const defaultConnectTimeoutMs = 5000
+const defaultOverrideHostStatuses: ClusterConfig['overrideHostStatuses'] = ['unknown', 'healthy', 'degraded']
 const defaultRefreshRateMs = 5000
 
 /** Decodes `envoy.config.cluster.v3.Cluster`. */
@@ -31,6 +32,9 @@ export function decodeCluster(message: Cluster, problems: Problems): ClusterConf
     name: message.name,
     discovery: decodeDiscovery(message, problems),
     ...decodeLoadBalancing(message, problems),
+    overrideHostStatuses:
+      message.commonLbConfig?.overrideHostStatus?.statuses.map(status => healthStatuses[status] ?? 'unknown') ??
+      defaultOverrideHostStatuses,
     connectTimeoutMs:
       optionalDurationMs(message.connectTimeout, 'positive', problems, 'connect_timeout') ?? defaultConnectTimeoutMs,
     circuitBreakers: decodeCircuitBreakers(message.circuitBreakers, problems.at('circuit_breakers')),

@@ -6,11 +6,12 @@ import { RouterSchema } from '../gen/envoy/extensions/filters/http/router/v3/rou
 import type { HttpFilter as HttpFilterMessage } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import type { FilterConfig, HttpFilter } from '../model/listener.ts'
 import type { FilterOverrides } from '../model/route.ts'
-import { readTypedConfig, type TypedConfig } from './any.ts'
+import { readTypedConfig, type TypedConfig, typeName } from './any.ts'
 import { decodeFault } from './fault.ts'
 import { decodeJwtAuthn, jwtAuthnType } from './jwt-authn.ts'
 import type { Problems } from './problems.ts'
 import { decodeRbac, isRbac, isRbacFilter } from './rbac.ts'
+import { decodeStatefulSession, isStatefulSession } from './stateful-session.ts'
 
 /**
  * Filters that have nothing to do in the process that makes the call, so that leaving them out weakens nothing: browsers'
@@ -91,6 +92,9 @@ function decodeOverride(name: string, any: Any, problems: Problems): FilterConfi
   return decodeFilterConfig(name, wrapper.config, wrapper.isOptional, problems)
 }
 
+/** Messages without generated types have no JSON mapping. */
+const isReadByNumber = (type: string) => type === jwtAuthnType || isStatefulSession(type)
+
 /** @param side `undefined`: of a route, which either may have */
 function decodeFilterConfig(
   name: string,
@@ -103,6 +107,10 @@ function decodeFilterConfig(
   if (typed.type === HTTPFaultSchema.typeName) {
     const fault = typed.as(HTTPFaultSchema, problems)
     if (fault !== undefined) return { kind: 'fault', fault: decodeFault(fault, problems) }
+  } else if (isReadByNumber(typed.type) && typeName(any?.typeUrl ?? '') !== typed.type) {
+    problems.add(`${typed.type} as a TypedStruct is not supported`)
+  } else if (isStatefulSession(typed.type) && side !== 'server' && any !== undefined) {
+    return decodeStatefulSession(any, problems)
   } else if (typed.type === jwtAuthnType && side !== 'client' && any !== undefined) {
     const jwtAuthn = decodeJwtAuthn(any, problems)
     if (jwtAuthn !== undefined) return { kind: 'jwt-authn', jwtAuthn }

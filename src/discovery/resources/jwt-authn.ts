@@ -1,12 +1,10 @@
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { JwtAuthnFilter, JwtProvider } from '../../policies/jwt-provider.ts'
 import type { Problems } from './problems.ts'
+import { type Fields, numberOf, readFields, textOf, textsOf } from './raw-fields.ts'
 
 /** No package has generated types for it. */
 export const jwtAuthnType = 'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication'
-
-type Fields = ReadonlyMap<number, readonly Uint8Array[]>
 
 /**
  * Decodes `JwtAuthentication` by its field numbers: providers, and one rule for every path that asks for any of them and either allows that
@@ -103,42 +101,4 @@ function decodeRule(bytes: Uint8Array, problems: Problems): boolean {
   if (list === undefined) return true
   const requirements = readFields(list, { 1: 'requirements' }, problems).get(1) ?? []
   return !requirements.some(each => readFields(each, { 1: 'provider_name', 6: 'allow_missing' }, problems).has(6))
-}
-
-/** The fields of a message; those without a name here are reported. Numbers are kept as their bytes. */
-function readFields(bytes: Uint8Array, names: Readonly<Record<number, string>>, problems: Problems): Fields {
-  const reader = new BinaryReader(bytes)
-  const fields = new Map<number, Uint8Array[]>()
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag()
-    if (!(field in names)) {
-      problems.add(`field ${field} is not supported`)
-      reader.skip(type, field)
-      continue
-    }
-    const value =
-      type === WireType.LengthDelimited
-        ? reader.bytes()
-        : type === WireType.Varint
-          ? varintBytes(reader)
-          : reader.skip(type, field)
-    fields.set(field, [...(fields.get(field) ?? []), value])
-  }
-  return fields
-}
-
-function varintBytes(reader: BinaryReader): Uint8Array {
-  return Buffer.from(String(reader.uint64()))
-}
-
-function numberOf(fields: Fields, field: number): number {
-  return Number(textOf(fields, field) || 0)
-}
-
-function textOf(fields: Fields, field: number): string {
-  return textsOf(fields, field)[0] ?? ''
-}
-
-function textsOf(fields: Fields, field: number): readonly string[] {
-  return (fields.get(field) ?? []).map(bytes => Buffer.from(bytes).toString('utf8'))
 }

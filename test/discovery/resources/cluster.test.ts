@@ -20,6 +20,7 @@ test("a cluster that says nothing gets Envoy's defaults", () => {
     connectTimeoutMs: 5000,
     circuitBreakers: { default: thresholds, high: thresholds },
     outlierDetection: undefined,
+    overrideHostStatuses: ['unknown', 'healthy', 'degraded'],
     healthCheck: undefined,
     tls: undefined,
     tlsMatches: [],
