@@ -38,7 +38,7 @@ export interface XdsClient {
 }
 
 /** A program that reads batches of calls as lines and writes answers as lines. */
-function startProgram(command: string, args: readonly string[], bootstrapFile: string): XdsClient {
+export function startProgram(command: string, args: readonly string[], bootstrapFile: string): XdsClient {
   const env = { ...process.env, GRPC_XDS_BOOTSTRAP: bootstrapFile }
   const child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
   const answers = new Map<string, (answer: ClientAnswer) => void>()
