@@ -2,7 +2,7 @@ import { type IncomingMessage, type RequestOptions, request as requestHttp } fro
 import { request as requestHttps } from 'node:https'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import type { WorkloadSecret } from './secret-server.ts'
+import type { WorkloadCertificate } from '../support/workload-certificate.ts'
 
 /** One request, written as `CALLER METHOD TARGET [NAME:VALUE …]`. */
 export interface WorkloadCall {
@@ -48,7 +48,7 @@ export function parseCall(written: string, tokens: Readonly<Record<string, strin
 export async function askWorkload(
   port: number,
   call: WorkloadCall,
-  secrets: Readonly<Record<string, WorkloadSecret>>,
+  secrets: Readonly<Record<string, WorkloadCertificate>>,
 ): Promise<number | 'refused'> {
   if (call.isHttp10) return askByHttp10(port, call)
   const { caller, method, target, headers, from } = call
@@ -72,7 +72,7 @@ async function askByHttp10(port: number, { method, target, headers }: WorkloadCa
 }
 
 /** As sidecars do it: which mesh it is for is told by the protocol that is asked for. */
-function tlsOf(secrets: Readonly<Record<string, WorkloadSecret>>, caller: string) {
+function tlsOf(secrets: Readonly<Record<string, WorkloadCertificate>>, caller: string) {
   const secret = caller === 'nobody' ? undefined : secrets[caller]
   if (secret === undefined && caller !== 'nobody') throw new Error(`nobody is called ${caller}`)
   return {

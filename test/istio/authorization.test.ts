@@ -3,13 +3,13 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { freePorts } from '../interop/support/static-envoy.ts'
+import { certificateFor, type WorkloadCertificate } from '../support/workload-certificate.ts'
 import { askWorkload, parseCall } from './ask-workload.ts'
 import { authenticationCases } from './authentication-cases.ts'
 import { callers, workload } from './authorization-case.ts'
 import { authorizationCases } from './authorization-cases.ts'
-import { certificateFor } from './inmesh-authority.ts'
 import { type Istiod, type Sidecar, startIstiod, startProxy } from './istio.ts'
-import { startSecretServer, type WorkloadSecret } from './secret-server.ts'
+import { startSecretServer } from './secret-server.ts'
 import { ServedWorkload } from './served-workload.ts'
 import { issueTokens, type Tokens } from './tokens.ts'
 
@@ -36,7 +36,7 @@ describe('AuthorizationPolicy is judged as by Istio', () => {
   let tokens: Tokens
   let ports: readonly number[]
   let secretServer: { close(): void }
-  const secrets: Record<string, WorkloadSecret> = {}
+  const secrets: Record<string, WorkloadCertificate> = {}
 
   before(async () => {
     ports = await freePorts(1 + 2 * cases.length)

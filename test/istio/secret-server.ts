@@ -8,16 +8,10 @@ import {
   type DiscoveryResponse,
   DiscoveryResponseSchema,
 } from '../../src/discovery/gen/envoy/service/discovery/v3/discovery_pb.ts'
-
-/** What a workload has from its agent, in PEM. */
-export interface WorkloadSecret {
-  readonly certificateChain: string
-  readonly privateKey: string
-  readonly roots: string
-}
+import type { WorkloadCertificate } from '../support/workload-certificate.ts'
 
 /** The part of Istio's agent that a sidecar asks for its certificate (`default`) and for whom to trust (`ROOTCA`). */
-export async function startSecretServer(secret: WorkloadSecret): Promise<{ readonly address: string; close(): void }> {
+export async function startSecretServer(secret: WorkloadCertificate): Promise<{ readonly address: string; close(): void }> {
   const server = new Server()
   const bytes = (text: string) => ({ specifier: { case: 'inlineBytes' as const, value: Buffer.from(text) } })
   const secrets = {

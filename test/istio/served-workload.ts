@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type ControlPlane, startControlPlane } from '@inmesh/control-plane'
 import { createMesh, type Mesh } from '../../src/index.ts'
 import { silentLogger, systemClock } from '../../src/runtime.ts'
-import type { Authority } from './inmesh-authority.ts'
+import type { Authority } from '../support/workload-certificate.ts'
 
 /** Who the workload is, for both meshes. */
 export interface WorkloadIs {
