@@ -52,7 +52,7 @@ export class SvidValidator {
   /**
    * @param intermediates that the peer sent beside its leaf, in any order
    * @param isChainVerified TLS has verified the chain with the authorities of all bundles. With one bundle that is enough. With several the
-   *   chain must be seen, and Node 24.21, 26.8 and 26.9 hand a server nothing but the leaf
+   *   chain must be seen, and some versions of Node (24.21, 26.8) hand a server nothing but the leaf
    */
   validate(
     leaf: X509Certificate,
