@@ -51,8 +51,8 @@ export class SvidValidator {
 
   /**
    * @param intermediates that the peer sent beside its leaf, in any order
-   * @param isChainVerified TLS has verified the chain with the authorities of all bundles. With one bundle that is enough; Node does not hand
-   *   a server what a client sent beside its leaf
+   * @param isChainVerified TLS has verified the chain with the authorities of all bundles. With one bundle that is enough. With several the
+   *   chain must be seen, and some versions of Node (24.21, 26.8) hand a server nothing but the leaf
    */
   validate(
     leaf: X509Certificate,
@@ -76,7 +76,10 @@ export class SvidValidator {
     if (bundle === undefined || bundle.authorities.length === 0)
       return refused('untrusted_domain', `there is no bundle of the trust domain ${trustDomain}`)
     if (!(isChainVerified && bundles.size === 1) && !this.#isIssued(leaf, intermediates, bundle, 0))
-      return refused('untrusted_issuer', `${id.text} is not signed by an authority of its trust domain`)
+      return refused(
+        'untrusted_issuer',
+        `${id.text} is not signed by an authority of its trust domain${unseen(isChainVerified, intermediates)}`,
+      )
     return { ok: true, id }
   }
 
@@ -111,6 +114,10 @@ export class SvidValidator {
     return null
   }
 }
+
+/** What was verified and cannot be seen may be good, and nothing says for which trust domain. */
+const unseen = (isChainVerified: boolean, { length }: readonly X509Certificate[]) =>
+  isChainVerified && length === 0 ? ', and Node shows no certificate between them' : ''
 
 function refused(problem: SvidProblem, detail: string): SvidVerdict {
   return { ok: false, problem, detail }

@@ -93,4 +93,37 @@ describe('mutual TLS', () => {
     assert.match(String(cause), /host reviews/)
     assert.ok(controlPlane.clients().some(({ identity }) => identity?.endsWith('/sa/impostor')))
   })
+
+  test('A19: who is listed as an endpoint and has another identity is not spoken to', async t => {
+    const { join, write } = await startSecureMesh(t, '')
+    const seen: string[] = []
+    const port = await serve(t, await join('impostor'), (request, response) => {
+      seen.push(String(request.url))
+      response.end()
+    })
+    write(`
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: ledger }
+spec:
+  hosts: [ledger.test]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+  endpoints: [{ address: 127.0.0.1, ports: { http: ${port} } }]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: ledger }
+spec: { host: ledger.test, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }
+`)
+    const page = await join('page', { INMESH_HOSTS: '*.test' })
+    const ask = () =>
+      page.fetch('http://ledger.test/').then(
+        response => `answered ${response.status}`,
+        (error: Error) => String(error.cause),
+      )
+    await eventually(async () => /sa\/impostor/.test(await ask()))
+    assert.deepEqual(seen, [])
+  })
 })

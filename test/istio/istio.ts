@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ async function closing(child: ChildProcess, folder: string): Promise<void> {
 
 /** Istio's discovery server. */
 export interface Istiod extends Peer {
-  /** Serves other documents of the same names. */
+  /** Serves other documents instead. */
   rewrite(yaml: string): void
 }
 
@@ -51,6 +51,7 @@ export async function startIstiod(yaml: string): Promise<Istiod> {
   return { address: '127.0.0.1:15810', rewrite, close: () => closing(child, folder) }
 }
 
+/** Whether somebody listens there. */
 const connects = (port: number) =>
   new Promise<boolean>(resolve => {
     const socket = connect(port, '127.0.0.1')
@@ -58,15 +59,56 @@ const connects = (port: number) =>
     socket.on('connect', () => socket.destroy())
   })
 
-/** A real Envoy as a sidecar of the mesh that `xds` steers; its outbound listeners bind the services' own ports. */
-export async function startSidecar(xds: string): Promise<Peer> {
-  const [host, port] = xds.split(':')
+/** A cluster of Envoy for a gRPC service at `host:port`. */
+function grpcCluster(name: string, address: string): object {
+  const [host, port] = address.split(':')
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '5s',
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: host, port_value: Number(port) } } } }] }],
+    },
+  }
+}
+
+/** Who a sidecar is. */
+export interface SidecarOptions {
+  /** `name.namespace` of its workload. Default `a.default`. */
+  readonly workload?: string
+  readonly labels?: Readonly<Record<string, string>>
+  /** `host:port` of what is its agent's part, the secrets. Default none. */
+  readonly secrets?: string
+}
+
+/** A real Envoy as a sidecar. */
+export interface Sidecar extends Peer {
+  /** Resolves when it listens on this port of the loopback interface. */
+  listensOn(port: number): Promise<void>
+}
+
+/** A real Envoy as a sidecar of the mesh that `xds` steers; its listeners bind the ports themselves. */
+export function startProxy(xds: string, { workload = 'a.default', labels = {}, secrets }: SidecarOptions = {}): Sidecar {
+  const [name = '', namespace = ''] = workload.split('.')
   const folder = mkdtempSync(join(tmpdir(), 'inmesh-envoy-'))
   const bootstrap = {
     node: {
-      id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local',
-      cluster: 'a',
-      metadata: { NAMESPACE: 'default', INTERCEPTION_MODE: 'NONE', CLUSTER_ID: 'Kubernetes', ISTIO_VERSION: '1.30.0' },
+      id: `sidecar~127.0.0.1~${workload}~${namespace}.svc.cluster.local`,
+      cluster: name,
+      metadata: {
+        NAMESPACE: namespace,
+        INTERCEPTION_MODE: 'NONE',
+        CLUSTER_ID: 'Kubernetes',
+        ISTIO_VERSION: '1.30.0',
+        LABELS: labels,
+      },
     },
     dynamic_resources: {
       ads_config: { api_type: 'GRPC', transport_api_version: 'V3', grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }] },
@@ -74,25 +116,7 @@ export async function startSidecar(xds: string): Promise<Peer> {
       lds_config: { ads: {}, resource_api_version: 'V3' },
     },
     static_resources: {
-      clusters: [
-        {
-          name: 'xds',
-          type: 'STATIC',
-          connect_timeout: '5s',
-          typed_extension_protocol_options: {
-            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-          load_assignment: {
-            cluster_name: 'xds',
-            endpoints: [
-              { lb_endpoints: [{ endpoint: { address: { socket_address: { address: host, port_value: Number(port) } } } }] },
-            ],
-          },
-        },
-      ],
+      clusters: [grpcCluster('xds', xds), ...(secrets === undefined ? [] : [grpcCluster('sds-grpc', secrets)])],
     },
   }
   const file = join(folder, 'envoy.json')
@@ -100,8 +124,23 @@ export async function startSidecar(xds: string): Promise<Peer> {
   const log = join(folder, 'envoy.log')
   const args = ['-c', file, '--concurrency', '1', '--use-dynamic-base-id', '-l', 'warn', '--log-path', log]
   const child = spawn(envoy(), args, { stdio: ['ignore', 'ignore', 'inherit'] })
-  for (const end = Date.now() + 30_000; !(await connects(servicePort)); await wait(100)) {
-    if (Date.now() > end || child.exitCode !== null) throw new Error('Envoy does not listen on the service port')
+  const listensOn = async (port: number) => {
+    for (const end = Date.now() + 30_000; !(await connects(port)); await wait(20)) {
+      if (Date.now() < end && child.exitCode === null) continue
+      throw new Error(`Envoy does not listen on ${port}:\n${readFileSync(log, 'utf8').slice(-4000)}`)
+    }
   }
-  return { address: `127.0.0.1:${servicePort}`, close: () => closing(child, folder) }
+  return { address: `127.0.0.1:${servicePort}`, listensOn, close: () => closing(child, folder) }
+}
+
+/** A real Envoy as a sidecar whose outbound listener is on the port that every case's service has. */
+export async function startSidecar(xds: string): Promise<Peer> {
+  const sidecar = startProxy(xds)
+  try {
+    await sidecar.listensOn(servicePort)
+  } catch (error) {
+    await sidecar.close()
+    throw error
+  }
+  return sidecar
 }

@@ -106,6 +106,17 @@ describe('SvidValidator', () => {
     assert.equal(await problem({}, { signer: other }), 'untrusted_domain')
   })
 
+  it('A13: a chain that TLS has verified and that is not shown is good for one domain, and not among several', async () => {
+    const { certificate } = await (await SvidAuthority.create('td')).issue('/a')
+    const verdictWith = (bundles: TrustBundles) =>
+      new SvidValidator(systemClock).validate(certificate, [], bundles, 'client', true)
+    assert.ok(verdictWith(trusted).ok)
+    const among = verdictWith(federated)
+    assert.ok(!among.ok)
+    assert.equal(among.problem, 'untrusted_issuer')
+    assert.match(among.detail, /Node shows no certificate between them$/)
+  })
+
   it('A13: an authority does not vouch for another trust domain, though both are trusted', async () => {
     const names = ['url:spiffe://td/ns/a/sa/b'] as const
     assert.equal(await problem({ names }, { signer: other, bundles: federated }), 'untrusted_issuer')

@@ -1,5 +1,6 @@
-import { type FSWatcher, readFileSync, watch } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { Runtime, Timer } from '../runtime.ts'
+import { FolderWatcher } from './folder-watcher.ts'
 import { folderFingerprint, listFiles } from './list-files.ts'
 import { type ParsedFile, parseDocuments } from './parse-documents.ts'
 import type { Problem } from './problem.ts'
@@ -33,7 +34,7 @@ export class FileSource {
   readonly #options: FileSourceOptions
   #cache: ReadonlyMap<string, CachedFile> = new Map()
   #fingerprint = ''
-  #watcher: FSWatcher | undefined
+  #watcher: FolderWatcher | undefined
   #pollTimer: Timer | undefined
   #debounceTimer: Timer | undefined
   #onChange: ((contents: FolderContents) => void) | undefined
@@ -76,7 +77,8 @@ export class FileSource {
   /** Calls `onChange` with the new contents after each change since the last {@link read}. */
   follow(onChange: (contents: FolderContents) => void): void {
     this.#onChange = onChange
-    this.#watch()
+    const { folder, runtime } = this.#options
+    this.#watcher = new FolderWatcher({ folder, logger: runtime.logger, onChange: () => this.#changed() })
     this.#poll()
   }
 
@@ -92,21 +94,6 @@ export class FileSource {
     const text = readFileSync(path, 'utf8')
     const known = this.#cache.get(path)
     return known?.text === text ? known : { text, parsed: parseDocuments(path, text) }
-  }
-
-  #watch(): void {
-    const { folder, runtime } = this.#options
-    try {
-      this.#watcher = watch(folder, { recursive: true }, () => this.#changed())
-      this.#watcher.unref()
-      // The poll goes on without it.
-      this.#watcher.on('error', error => {
-        runtime.logger.debug('the file system reports no more changes', { folder, error: String(error) })
-        this.#watcher?.close()
-      })
-    } catch (error) {
-      runtime.logger.debug('the file system reports no changes', { folder, error: String(error) })
-    }
   }
 
   #poll(): void {
@@ -127,6 +114,8 @@ export class FileSource {
   }
 
   #settle(): void {
+    // Before it is read, so that nothing happens between.
+    this.#watcher?.refresh()
     if (!this.#differs()) return
     const contents = this.read()
     // Written while it was read: what was seen may be half of it.

@@ -1,4 +1,4 @@
-import { readdirSync, realpathSync, statSync } from 'node:fs'
+import { readdirSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A file that holds documents, and what changes when somebody writes it. */
@@ -19,6 +19,27 @@ const maxDepth = 16
  */
 export function listFiles(folder: string): readonly ListedFile[] {
   const files: ListedFile[] = []
+  walk(folder, (path, stat) => {
+    if (stat.isFile() && /\.ya?ml$/.test(path))
+      files.push({ path, fingerprint: `${path} ${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}` })
+  })
+  return files
+}
+
+/**
+ * The folder and the folders below in which {@link listFiles} looks.
+ *
+ * @throws when the folder cannot be read
+ */
+export function listFolders(folder: string): readonly string[] {
+  const folders = [folder]
+  walk(folder, (path, stat) => {
+    if (stat.isDirectory()) folders.push(path)
+  })
+  return folders
+}
+
+function walk(folder: string, see: (path: string, stat: Stats) => void): void {
   const visit = (path: string, ancestors: readonly string[]) => {
     const real = realpathSync(path)
     if (ancestors.includes(real) || ancestors.length > maxDepth) return
@@ -27,14 +48,11 @@ export function listFiles(folder: string): readonly ListedFile[] {
       const child = join(path, name)
       // A file may go away at any moment.
       const stat = statSync(child, { throwIfNoEntry: false })
+      if (stat !== undefined) see(child, stat)
       if (stat?.isDirectory()) visit(child, [...ancestors, real])
-      else if (stat?.isFile() && /\.ya?ml$/.test(name)) {
-        files.push({ path: child, fingerprint: `${child} ${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}` })
-      }
     }
   }
   visit(folder, [])
-  return files
 }
 
 /** One text that differs whenever a file was added, removed or written. */

@@ -2,10 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { type Any, AnySchema, anyPack } from '@bufbuild/protobuf/wkt'
 import type { Cluster_TransportSocketMatchSchema } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
 import type { TransportSocketSchema } from 'inmesh/gen/envoy/config/core/v3/base_pb'
-import {
-  SubjectAltNameMatcher_SanType as SanType,
-  TlsParameters_TlsProtocol as TlsProtocol,
-} from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/common_pb'
+import { TlsParameters_TlsProtocol as TlsProtocol } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/common_pb'
 import {
   type CommonTlsContextSchema,
   DownstreamTlsContextSchema,
@@ -13,6 +10,7 @@ import {
 } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb'
 import type { MeshService } from '../model/mesh-service.ts'
 import { ads } from './config-source.ts'
+import { subjectAltNames } from './subject-alt-names.ts'
 import type { View } from './view.ts'
 
 type Socket = MessageInitShape<typeof TransportSocketSchema>
@@ -70,17 +68,14 @@ export function automaticTls(socket: Socket): readonly MessageInitShape<typeof C
 }
 
 /** Processes have their identity themselves; a proxy fetches it as a secret. */
-function common(names: readonly string[], { kind }: View): CommonTls {
-  const matchTypedSubjectAltNames = names.map(name => ({
-    sanType: name.includes('://') ? SanType.URI : SanType.DNS,
-    matcher: { matchPattern: { case: 'exact' as const, value: name } },
-  }))
-  if (kind === 'proxyless')
+function common(names: readonly string[], view: View): CommonTls {
+  const expected = subjectAltNames(names, view)
+  if (view.kind === 'proxyless')
     return {
       tlsCertificateProviderInstance: { instanceName: identity },
       validationContextType: {
         case: 'validationContext',
-        value: { matchTypedSubjectAltNames, caCertificateProviderInstance: { instanceName: identity } },
+        value: { ...expected, caCertificateProviderInstance: { instanceName: identity } },
       },
     }
   return {
@@ -90,7 +85,7 @@ function common(names: readonly string[], { kind }: View): CommonTls {
     validationContextType: {
       case: 'combinedValidationContext',
       value: {
-        defaultValidationContext: { matchTypedSubjectAltNames },
+        defaultValidationContext: expected,
         validationContextSdsSecretConfig: { name: roots, sdsConfig: ads },
       },
     },

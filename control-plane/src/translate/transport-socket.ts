@@ -1,16 +1,12 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { TransportSocketSchema } from 'inmesh/gen/envoy/config/core/v3/base_pb'
-import {
-  type CertificateValidationContextSchema,
-  SubjectAltNameMatcher_SanType as SanType,
-  type SubjectAltNameMatcher,
-  SubjectAltNameMatcherSchema,
-} from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/common_pb'
+import type { CertificateValidationContextSchema } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/common_pb'
 import { UpstreamTlsContextSchema } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb'
 import type { ClientTls } from '../model/destination-rule.ts'
 import type { MeshPort, MeshService } from '../model/mesh-service.ts'
 import { pack } from './config-source.ts'
 import { automaticTls, identitiesOf, mutualTlsSocket } from './mutual-tls.ts'
+import { subjectAltNames } from './subject-alt-names.ts'
 import type { View } from './view.ts'
 
 /** Where the usual systems keep their roots. Envoy has no notion of them and would verify nothing. */
@@ -45,7 +41,7 @@ export function transportSocket(
             case: 'validationContext',
             value: {
               ...trustedCa(tls.caCertificates, view),
-              matchTypedSubjectAltNames: names.map(subjectAltName),
+              ...subjectAltNames(names, view),
             },
           },
         },
@@ -73,13 +69,9 @@ const alpnOf = ({ protocol }: MeshPort) => [protocol === 'http2' ? 'h2' : 'http/
 
 const sniOf = ({ host }: MeshService) => (host.startsWith('*') ? '' : host)
 
-function trustedCa(file: string, { kind }: View): MessageInitShape<typeof CertificateValidationContextSchema> {
+type Context = Exclude<MessageInitShape<typeof CertificateValidationContextSchema>, { $typeName: string }>
+
+function trustedCa(file: string, { kind }: View): Pick<Context, 'systemRootCerts' | 'trustedCa'> {
   if (file === '' && kind === 'proxyless') return { systemRootCerts: {} }
   return { trustedCa: { specifier: { case: 'filename', value: file || systemRoots } } }
 }
-
-const subjectAltName = (name: string): SubjectAltNameMatcher =>
-  create(SubjectAltNameMatcherSchema, {
-    sanType: name.includes('://') ? SanType.URI : SanType.DNS,
-    matcher: { matchPattern: { case: 'exact', value: name } },
-  })

@@ -1,5 +1,6 @@
 // A client of grpc-go by xds:///: every line of standard input is a JSON object {"parallel": N, "calls": [...]}, and every call
-// is answered by a line on standard output. Requests and answers are text, without protobuf.
+// is answered by a line on standard output. Requests and answers are text, without protobuf. It speaks TLS where xDS says so.
+// With "serve ADDRESS" it is a server instead.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials/xds"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -30,6 +32,7 @@ type call struct {
 
 type answer struct {
 	ID        string  `json:"id"`
+	Reply     string  `json:"reply"`
 	Code      int     `json:"code"`
 	Message   string  `json:"message"`
 	Version   string  `json:"version"`
@@ -56,8 +59,12 @@ func (all connections) to(target string) *grpc.ClientConn {
 	if connection, found := all[target]; found {
 		return connection
 	}
+	security, err := xds.NewClientCredentials(xds.ClientOptions{FallbackCreds: insecure.NewCredentials()})
+	if err != nil {
+		log.Fatal(err)
+	}
 	connection, err := grpc.NewClient(target,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(security),
 		grpc.WithDefaultCallOptions(grpc.ForceCodec(text{})))
 	if err != nil {
 		log.Fatal(err)
@@ -77,6 +84,7 @@ func (c call) make(connection *grpc.ClientConn) answer {
 	err := connection.Invoke(ctx, c.Method, &request, &reply, grpc.Trailer(&trailer), grpc.Peer(&from))
 	result := answer{
 		ID:        c.ID,
+		Reply:     reply,
 		Code:      int(status.Code(err)),
 		Message:   status.Convert(err).Message(),
 		ElapsedMs: float64(time.Since(began).Microseconds()) / 1000,
@@ -91,6 +99,10 @@ func (c call) make(connection *grpc.ClientConn) answer {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "serve" {
+		serve(os.Args[2])
+		return
+	}
 	all := connections{}
 	output := json.NewEncoder(os.Stdout)
 	var writing sync.Mutex

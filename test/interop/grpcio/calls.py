@@ -1,5 +1,5 @@
 # A client of Python's gRPC by xds:///: every line of standard input is a JSON object {"parallel": N, "calls": [...]}, and every
-# call is answered by a line on standard output. Requests and answers are text, without protobuf.
+# call is answered by a line on standard output. Requests and answers are text, without protobuf. It speaks TLS where xDS says so.
 import json
 import sys
 import threading
@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import grpc.experimental
 
 channels = {}
 writing = threading.Lock()
@@ -14,15 +15,17 @@ writing = threading.Lock()
 
 def channel_to(target):
     if target not in channels:
-        channels[target] = grpc.insecure_channel(target)
+        security = grpc.xds_channel_credentials(grpc.experimental.insecure_channel_credentials())
+        channels[target] = grpc.secure_channel(target, security)
     return channels[target]
 
 
 def make(channel, call):
     method = channel.unary_unary(call["method"])
     began = time.monotonic()
+    reply = b""
     try:
-        _, ended = method.with_call(
+        reply, ended = method.with_call(
             call["id"].encode(), metadata=list(call["metadata"].items()), timeout=call["deadlineMs"] / 1000
         )
     except grpc.RpcError as error:
@@ -31,6 +34,7 @@ def make(channel, call):
     peer = ended.peer() if hasattr(ended, "peer") else ""
     answer = {
         "id": call["id"],
+        "reply": reply.decode(),
         "code": ended.code().value[0],
         "message": ended.details() or "",
         "version": trailer.get("x-version", ""),

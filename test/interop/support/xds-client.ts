@@ -21,6 +21,8 @@ export interface ClientCall {
 /** What came of a call. */
 export interface ClientAnswer {
   readonly id: string
+  /** Text; empty without one. */
+  readonly reply: string
   readonly code: number
   readonly message: string
   /** The trailer `x-version`, or empty. */
@@ -100,13 +102,24 @@ async function make(client: Client, { id, method, metadata, deadlineMs }: Client
   for (const [name, value] of Object.entries(metadata)) sent.set(name, value)
   const began = performance.now()
   const write = (text: string) => Buffer.from(text)
+  let reply = ''
   const read = (bytes: Buffer) => bytes.toString()
-  const call = client.makeUnaryRequest(method, write, read, id, sent, { deadline: Date.now() + deadlineMs }, () => {})
+  const call = client.makeUnaryRequest(method, write, read, id, sent, { deadline: Date.now() + deadlineMs }, (_, answered) => {
+    reply = answered ?? ''
+  })
   const { promise, resolve } = Promise.withResolvers<StatusObject>()
   call.on('status', resolve)
   const { code, details, metadata: trailers } = await promise
   const elapsedMs = performance.now() - began
-  return { id, code, message: details, version: String(trailers.get('x-version')[0] ?? ''), peer: call.getPeer(), elapsedMs }
+  return {
+    id,
+    reply,
+    code,
+    message: details,
+    version: String(trailers.get('x-version')[0] ?? ''),
+    peer: call.getPeer(),
+    elapsedMs,
+  }
 }
 
 /** A gRPC bootstrap, as an object and as a file. */

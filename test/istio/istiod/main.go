@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"istio.io/istio/pilot/pkg/config/kube/crd"
+	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/test/xds"
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/mesh"
@@ -37,15 +38,22 @@ func (process) TempDir() string {
 	return dir
 }
 
+// What a document says, and of what.
+type text struct {
+	kind            config.GroupVersionKind
+	name, namespace string
+	document        string
+}
+
 // The documents of a file, and the text of each by the name of what it holds.
-func read(file string) ([]config.Config, map[string]string) {
-	text, err := os.ReadFile(file)
+func read(file string) ([]config.Config, map[string]text) {
+	bytes, err := os.ReadFile(file)
 	if err != nil {
 		die(err)
 	}
 	var configs []config.Config
-	texts := map[string]string{}
-	for _, document := range regexp.MustCompile(`(?m)^---\s*$`).Split(string(text), -1) {
+	texts := map[string]text{}
+	for _, document := range regexp.MustCompile(`(?m)^---\s*$`).Split(string(bytes), -1) {
 		parsed, _, err := crd.ParseInputs(document)
 		if err != nil {
 			die(err, document)
@@ -54,10 +62,35 @@ func read(file string) ([]config.Config, map[string]string) {
 			one.Domain = "cluster.local"
 			one.CreationTimestamp = time.Now()
 			configs = append(configs, one)
-			texts[one.Key()] = document
+			texts[one.Key()] = text{one.GroupVersionKind, one.Name, one.Namespace, document}
 		}
 	}
 	return configs, texts
+}
+
+// Makes the store hold these documents, in their order, and no others.
+func replace(store model.ConfigStoreController, held map[string]text, configs []config.Config, texts map[string]text) {
+	for key, one := range held {
+		if _, stays := texts[key]; stays {
+			continue
+		}
+		if err := store.Delete(one.kind, one.name, one.namespace, nil); err != nil {
+			die(err)
+		}
+	}
+	for _, one := range configs {
+		before, exists := held[one.Key()]
+		var err error
+		switch {
+		case !exists:
+			_, err = store.Create(one)
+		case before != texts[one.Key()]:
+			_, err = store.Update(one)
+		}
+		if err != nil {
+			die(err)
+		}
+	}
 }
 
 func main() {
@@ -75,14 +108,7 @@ func main() {
 	fmt.Println("serving", address)
 	for range changes {
 		configs, texts := read(file)
-		for _, one := range configs {
-			if held[one.Key()] == texts[one.Key()] {
-				continue
-			}
-			if _, err := server.Store().Update(one); err != nil {
-				die(err)
-			}
-		}
+		replace(server.Store(), held, configs, texts)
 		held = texts
 	}
 }
