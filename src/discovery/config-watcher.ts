@@ -1,15 +1,14 @@
 import { ClusterNode } from './cluster-node.ts'
 import { InboundNode } from './inbound-node.ts'
-import { listenerNames } from './listener-name.ts'
+import { federatedListenerName, type ListenerTemplates, listenerNames } from './listener-name.ts'
 import { type ClusterState, emptyMeshConfig, type InboundState, type MeshConfig, type TargetState } from './model/mesh-config.ts'
 import type { ResourceSource } from './resource-source.ts'
+import { parseTargetName } from './target-name.ts'
 import { clustersOf, TargetNode } from './target-node.ts'
 
 /** Options of {@link ConfigWatcher}. */
-export interface ConfigWatcherOptions {
+export interface ConfigWatcherOptions extends ListenerTemplates {
   readonly source: ResourceSource
-  /** See {@link listenerNames}. */
-  readonly listenerTemplate: string
   /** A tree of an earlier life: used for an authority until the control plane has given a whole one. */
   readonly stale?: MeshConfig
   /** Called after each change of {@link ConfigWatcher.current}. */
@@ -57,7 +56,7 @@ export class ConfigWatcher {
 
   /** The authorities that are served from an earlier life. */
   get staleAuthorities(): readonly string[] {
-    return [...this.#targets.values()].filter(target => target.isStale).map(target => target.node.authority)
+    return [...this.#targets].filter(([, { isStale }]) => isStale).map(([watched]) => watched)
   }
 
   /** Each thing that is in use although something is wrong with it, with what is wrong. */
@@ -66,12 +65,17 @@ export class ConfigWatcher {
     return [...new Set(nodes.flatMap(({ ambient }) => (ambient ? [ambient.message] : [])))]
   }
 
-  watch(authority: string): void {
-    if (this.#targets.has(authority) || this.#isClosed) return
-    const { source, listenerTemplate } = this.#options
-    const stale = this.#stale.targets.get(authority)
-    const node = new TargetNode(authority, listenerNames(listenerTemplate, authority), source, () => this.#schedule(true))
-    this.#targets.set(authority, {
+  /** @param watched see {@link parseTargetName} */
+  watch(watched: string): void {
+    if (this.#targets.has(watched) || this.#isClosed) return
+    const { xdsAuthority, authority } = parseTargetName(watched)
+    const stale = this.#stale.targets.get(watched)
+    const names =
+      xdsAuthority === undefined
+        ? listenerNames(this.#options.listenerTemplate, authority)
+        : [federatedListenerName(this.#options, xdsAuthority, authority)]
+    const node = new TargetNode(authority, names, this.#options.source, () => this.#schedule(true))
+    this.#targets.set(watched, {
       node,
       published: stale,
       publishedClusters: stale?.kind === 'ready' ? clustersOf(stale.routeConfiguration, authority) : [],
@@ -80,10 +84,10 @@ export class ConfigWatcher {
     if (stale || node.candidate) this.#update()
   }
 
-  unwatch(authority: string): void {
-    const target = this.#targets.get(authority)
+  unwatch(watched: string): void {
+    const target = this.#targets.get(watched)
     if (!target) return
-    this.#targets.delete(authority)
+    this.#targets.delete(watched)
     target.node.close()
     this.#update()
   }
@@ -206,7 +210,7 @@ export class ConfigWatcher {
 
   #publishedTargets(): ReadonlyMap<string, TargetState> {
     const targets = new Map<string, TargetState>()
-    for (const [authority, { published }] of this.#targets) if (published) targets.set(authority, published)
+    for (const [watched, { published }] of this.#targets) if (published) targets.set(watched, published)
     return targets
   }
 
