@@ -7,6 +7,7 @@ import type { ErrorRateBreaker, ErrorRateBreakerOptions } from '../policies/erro
 import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import { type Runtime, systemRuntime, type Timer } from '../runtime.ts'
 import type { Identities } from '../security/identities.ts'
+import { addAdminServices } from '../server/admin-services.ts'
 import { DownstreamSecurity } from '../server/downstream-security.ts'
 import { filterFactories } from '../server/filter-factories.ts'
 import { GrpcRegistration } from '../server/grpc-registration.ts'
@@ -110,6 +111,14 @@ export interface Mesh extends AsyncDisposable {
    * @throws Error when the address cannot be bound
    */
   serveGrpc(server: GrpcServer, options?: ServeGrpcOptions): Promise<GrpcWorkload>
+  /**
+   * Adds the admin services of gRPC (gRFC A38) to a server, which need not be one of the mesh: the client status discovery service (A40), which
+   * tells every resource that was received and how it stands, without any secret; channelz; and what else is registered with grpc-js. They tell
+   * strangers much: let the server listen on loopback, or check who calls.
+   *
+   * @throws Error when the server has a client status discovery service already, or is started
+   */
+  addAdminServices(server: GrpcServer): void
   /** Whether a gRPC target (`xds:///name`, `host:port`) is known to be the mesh's. */
   isMeshTarget(target: string): boolean
   /** Makes a server that exists already one of the mesh: it registers while it listens. Its requests go through {@link serve}. */
@@ -319,6 +328,10 @@ class RunningMesh implements Mesh {
     return serveGrpc(server, options, this.#servers, this.telemetry, grpcJs())
   }
 
+  addAdminServices(server: GrpcServer): void {
+    addAdminServices(server, this.#xds, grpcJs())
+  }
+
   adopt(server: Server): ServerRegistration {
     return new ServerRegistration(server, this.#servers)
   }
@@ -393,6 +406,10 @@ class DisabledMesh implements Mesh {
 
   isMeshTarget(): boolean {
     return false
+  }
+
+  addAdminServices(server: GrpcServer): void {
+    addAdminServices(server, null, grpcJs())
   }
 
   adopt(server: Server): ServerRegistration {

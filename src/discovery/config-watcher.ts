@@ -2,8 +2,8 @@ import { ClusterNode } from './cluster-node.ts'
 import { InboundNode } from './inbound-node.ts'
 import { federatedListenerName, type ListenerTemplates, listenerNames } from './listener-name.ts'
 import { type ClusterState, emptyMeshConfig, type InboundState, type MeshConfig, type TargetState } from './model/mesh-config.ts'
-import type { ResourceSource } from './resource-source.ts'
-import { parseTargetName } from './target-name.ts'
+import type { ResourceKey, ResourceSource } from './resource-source.ts'
+import { parseTargetName, targetUri } from './target-name.ts'
 import { clustersOf, TargetNode } from './target-node.ts'
 
 /** Options of {@link ConfigWatcher}. */
@@ -13,6 +13,13 @@ export interface ConfigWatcherOptions extends ListenerTemplates {
   readonly stale?: MeshConfig
   /** Called after each change of {@link ConfigWatcher.current}. */
   readonly onChange: (config: MeshConfig) => void
+}
+
+/** What one user of the configuration asks for. */
+export interface ConfigScope {
+  /** The target as in gRPC (`xds:///reviews`), or `#server` for the servers of this process (gRFC A71). */
+  readonly scope: string
+  readonly resources: readonly ResourceKey[]
 }
 
 interface Target {
@@ -63,6 +70,18 @@ export class ConfigWatcher {
   get ambientErrors(): readonly string[] {
     const nodes = [...[...this.#targets.values()].map(({ node }) => node), ...this.#clusters.values(), ...this.#inbound.values()]
     return [...new Set(nodes.flatMap(({ ambient }) => (ambient ? [ambient.message] : [])))]
+  }
+
+  /** The resources that each target leads to, and those of the servers of this process. */
+  *scopes(): Generator<ConfigScope> {
+    for (const [watched, { node, publishedClusters }] of this.#targets) {
+      const names = new Set<string>()
+      for (const root of [...publishedClusters, ...node.candidateClusters]) this.#collect(root, names)
+      const clusters = [...names].flatMap(name => this.#clusters.get(name)?.resources ?? [])
+      yield { scope: targetUri(watched), resources: [...node.resources, ...clusters] }
+    }
+    if (this.#inbound.size === 0) return
+    yield { scope: '#server', resources: [...this.#inbound.values()].flatMap(node => node.resources) }
   }
 
   /** @param watched see {@link parseTargetName} */
@@ -198,6 +217,13 @@ export class ConfigWatcher {
       reached.add(name)
       this.#follow(this.#clusterNode(name).children, reached)
     }
+  }
+
+  /** Adds the name of a cluster and of all that it leads to. */
+  #collect(name: string, names: Set<string>): void {
+    if (names.has(name)) return
+    names.add(name)
+    for (const child of this.#clusters.get(name)?.children ?? []) this.#collect(child, names)
   }
 
   #clusterNode(name: string): ClusterNode {

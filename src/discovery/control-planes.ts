@@ -5,6 +5,8 @@ import type { Bootstrap } from './bootstrap.ts'
 import { ControlPlane, type ControlPlaneOptions } from './control-plane.ts'
 import { FederatedSource } from './federated-source.ts'
 import type { DividedLoads } from './model/cluster-load.ts'
+import type { ResourceKey } from './resource-source.ts'
+import type { ResourceDump } from './resource-status.ts'
 import type { SavedVersions } from './saved-config.ts'
 import type { AuthorityConfig } from './xds-authority.ts'
 import type { FederatedStatus } from './xds-client-status.ts'
@@ -45,7 +47,7 @@ export class ControlPlanes {
   /** Reports to each the load of its own clusters (gRFC A47). Called at most once. */
   reportLoads(loads: DividedLoads): void {
     for (const each of this.#byServers.values()) {
-      each.reportLoads(loads.part(cluster => this.source.sourceOf('cluster', cluster) === each))
+      each.reportLoads(loads.part(cluster => this.source.resolve('cluster', cluster)?.source === each))
     }
   }
 
@@ -72,6 +74,12 @@ export class ControlPlanes {
       for (const [typeUrl, held] of Object.entries(client.versions())) versions[typeUrl] = { ...versions[typeUrl], ...held }
     }
     return versions
+  }
+
+  /** What is known of a resource; `undefined` when it is not watched. */
+  dump({ kind, name }: ResourceKey): ResourceDump | undefined {
+    const found = this.source.resolve(kind, name)
+    return found?.source.client.dump(kind, found.name)
   }
 
   close(): void {

@@ -30,10 +30,10 @@ export class FederatedSource<S extends ResourceSource> implements ResourceSource
     return () => {}
   }
 
-  /** Who is asked for a cluster of that name; `undefined`: nobody. */
-  sourceOf(kind: ResourceKind, name: string): S | undefined {
+  /** Who is asked for a resource, and under which name; `undefined`: nobody. */
+  resolve(kind: ResourceKind, name: string): { readonly source: S; readonly name: string } | undefined {
     const destination = this.#find(kind, name)
-    return destination.kind === 'source' ? destination.source : undefined
+    return destination.kind === 'source' ? destination : undefined
   }
 
   #find(kind: ResourceKind, name: string): Destination<S> {

@@ -98,7 +98,7 @@ export class ResourceSubscription<T> {
       else if (result.ok) this.store.accept(name, result.value, resource.bytes, resource.version)
       else if (name === '' || this.store.has(name)) {
         problems.push(...result.errors)
-        this.store.refuse(name, result.errors.join('; '))
+        this.store.refuse(name, result.errors.join('; '), resource.version)
       }
     }
     this.#applyAbsence(response, seen)
@@ -139,8 +139,8 @@ export class ResourceSubscription<T> {
     const explained = new Set(response.errors.map(({ name }) => canonicalName(name)))
     for (const { name: given, code, message } of response.errors) {
       const name = canonicalName(given)
-      if (dataErrorCodes.includes(code)) this.store.remove(name, message || undefined)
-      else this.store.unavailable(name, message)
+      if (dataErrorCodes.includes(code)) this.store.deny(name, message, response.version)
+      else this.store.unavailable(name, message, response.version)
     }
     for (const name of response.removed.map(canonicalName)) if (!explained.has(name)) this.store.remove(name)
     // One that has no name may be any of them. One that is only requested may have been requested after this was written.

@@ -4,6 +4,7 @@ import type { AdsResponse, XdsProtocol } from './discovery-message.ts'
 import type { XdsStreamStatus } from './grpc-status.ts'
 import { reconnectDelayMs } from './reconnect-backoff.ts'
 import { ReconnectLoop } from './reconnect-loop.ts'
+import type { ResourceDump } from './resource-status.ts'
 import { ResourceSubscription } from './resource-subscription.ts'
 import type { ResourceKind, ResourceModels, ResourceTypes } from './resource-type.ts'
 import type { ResourceWatcher } from './resource-watcher.ts'
@@ -150,6 +151,11 @@ export class XdsClient {
         clusterLoadAssignment: typeStatus(clusterLoadAssignment),
       },
     }
+  }
+
+  /** What is known of a resource; `undefined` when it is not watched. */
+  dump(kind: ResourceKind, name: string): ResourceDump | undefined {
+    return this.#subscriptions[kind].store.dump(name)
   }
 
   /** The version of every resource held, by type URL and name. */

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Runtime } from '../runtime.ts'
 import type { Identities } from '../security/identities.ts'
 import type { Bootstrap } from './bootstrap.ts'
+import type { ClientStatus } from './client-status.ts'
 import { ConfigWatcher } from './config-watcher.ts'
 import { ControlPlanes } from './control-planes.ts'
 import { LastKnownGood, type LoadedConfig } from './last-known-good.ts'
@@ -11,7 +12,7 @@ import { serverListenerName } from './listener-name.ts'
 import type { DividedLoads } from './model/cluster-load.ts'
 import type { ConfigSource, MeshConfig } from './model/mesh-config.ts'
 import { canonicalName } from './resource-name.ts'
-import type { ResourceTypes } from './resource-type.ts'
+import { type ResourceTypes, typeUrls } from './resource-type.ts'
 import type { ReadingOptions } from './resources/decode.ts'
 import type { FederatedStatus, XdsClientEvent, XdsClientStatus } from './xds-client-status.ts'
 import { type Workload, withWorkloads } from './xds-node.ts'
@@ -54,6 +55,8 @@ export interface XdsConfigSource extends ConfigSource {
   /** Reports what is counted there to the control planes, while a cluster asks for it. Called at most once. */
   reportLoads(loads: DividedLoads): void
   status(): XdsStatus
+  /** What was received, by who uses it. */
+  clientStatus(): ClientStatus
   /** Returns what ends the subscription. */
   on<E extends keyof XdsConfigSourceEvents>(event: E, listener: (value: XdsConfigSourceEvents[E]) => void): () => void
 }
@@ -159,6 +162,17 @@ class AdsConfigSource implements XdsConfigSource {
       staleAuthorities: this.#watcher.staleAuthorities,
       ambientErrors: this.#watcher.ambientErrors,
     }
+  }
+
+  clientStatus(): ClientStatus {
+    const scopes = Array.from(this.#watcher.scopes(), ({ scope, resources }) => ({
+      scope,
+      resources: resources.flatMap(key => {
+        const dump = this.#planes.dump(key)
+        return dump === undefined ? [] : [{ ...dump, typeUrl: typeUrls[key.kind] }]
+      }),
+    }))
+    return { node: this.#options.bootstrap.node, scopes }
   }
 
   async close(): Promise<void> {
