@@ -4,6 +4,8 @@ import type { ConfigSource, MeshConfig } from '../discovery/model/mesh-config.ts
 import type { XdsConfigSource, XdsStatus } from '../discovery/xds-config-source.ts'
 import { MeshError } from '../errors.ts'
 import type { ErrorRateBreaker, ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
+import type { AuditLoggerFactory } from '../policies/rbac/audit-logger.ts'
+import { registerAuditLogger } from '../policies/rbac/audit-logger-registry.ts'
 import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import { type Runtime, systemRuntime, type Timer } from '../runtime.ts'
 import type { Identities } from '../security/identities.ts'
@@ -62,6 +64,11 @@ export interface MeshOptions extends SourceOptions {
   readonly errorRateBreaker?: ErrorRateBreakerOptions
   /** Limits retries by the number of requests to a cluster, beside what its configuration allows. Default: nothing does. */
   readonly retryBudget?: TokenRetryBudgetOptions
+  /**
+   * Types of audit loggers, by which a control plane has decisions of authorization told (gRFC A59), beside the one that writes to standard output.
+   * They are this process's, and not only this mesh's.
+   */
+  readonly auditLoggers?: readonly AuditLoggerFactory[]
   /** Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>
 }
@@ -150,6 +157,8 @@ export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   const env = options.env ?? process.env
   const previous = options.previous ?? currentDispatcher()
   const runtime = { ...systemRuntime, ...options.runtime }
+  // Before the first listener is read.
+  for (const factory of options.auditLoggers ?? []) registerAuditLogger(factory)
   if (isOn(env.INMESH_DISABLED)) return new DisabledMesh(previous, env, runtime)
   const found = await sourceFromOptions(options, env, runtime)
   const breakers = options.errorRateBreaker === undefined ? null : await loadBreakers()
