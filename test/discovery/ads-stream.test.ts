@@ -102,6 +102,23 @@ suite('the ADS stream over HTTP/2', () => {
     release[0]?.()
   })
 
+  test('a stream that is refused leaves the connection to another one that is answered', async t => {
+    const server = await FakeAdsServer.start({ answering: false, protocols: ['sotw'] })
+    t.after(() => server.stop())
+    const { transport, stream, first, release, responses, ended } = open(t, server.target)
+    stream.send(request, undefined)
+    await server.request(({ typeUrl }) => typeUrl === cluster)
+    server.send({ typeUrl: cluster })
+    await first
+    release[0]?.()
+    const refused = Promise.withResolvers<XdsStreamStatus>()
+    transport.open('delta', { onConnected() {}, onResponse: async () => {}, onEnd: refused.resolve })
+    assert.equal((await refused.promise).code, 12)
+    server.endStreams()
+    assert.equal((await ended).code, 0)
+    assert.equal(responses.length, 1)
+  })
+
   test('cancelling is told to the server', async t => {
     const closed = Promise.withResolvers<number | undefined>()
     const { port } = await http2Server(t, stream => stream.on('close', () => closed.resolve(stream.rstCode)))
