@@ -4,9 +4,12 @@ import type { ConfigSource, MeshConfig } from '../discovery/model/mesh-config.ts
 import type { XdsConfigSource, XdsStatus } from '../discovery/xds-config-source.ts'
 import { MeshError } from '../errors.ts'
 import type { ErrorRateBreaker, ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
+import type { AuditLoggerFactory } from '../policies/rbac/audit-logger.ts'
+import { registerAuditLogger } from '../policies/rbac/audit-logger-registry.ts'
 import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
 import { type Runtime, systemRuntime, type Timer } from '../runtime.ts'
 import type { Identities } from '../security/identities.ts'
+import { addAdminServices } from '../server/admin-services.ts'
 import { DownstreamSecurity } from '../server/downstream-security.ts'
 import { filterFactories } from '../server/filter-factories.ts'
 import { GrpcRegistration } from '../server/grpc-registration.ts'
@@ -61,6 +64,11 @@ export interface MeshOptions extends SourceOptions {
   readonly errorRateBreaker?: ErrorRateBreakerOptions
   /** Limits retries by the number of requests to a cluster, beside what its configuration allows. Default: nothing does. */
   readonly retryBudget?: TokenRetryBudgetOptions
+  /**
+   * Types of audit loggers, by which a control plane has decisions of authorization told (gRFC A59), beside the one that writes to standard output.
+   * They are this process's, and not only this mesh's.
+   */
+  readonly auditLoggers?: readonly AuditLoggerFactory[]
   /** Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>
 }
@@ -110,6 +118,14 @@ export interface Mesh extends AsyncDisposable {
    * @throws Error when the address cannot be bound
    */
   serveGrpc(server: GrpcServer, options?: ServeGrpcOptions): Promise<GrpcWorkload>
+  /**
+   * Adds the admin services of gRPC (gRFC A38) to a server, which need not be one of the mesh: the client status discovery service (A40), which
+   * tells every resource that was received and how it stands, without any secret; channelz; and what else is registered with grpc-js. They tell
+   * strangers much: let the server listen on loopback, or check who calls.
+   *
+   * @throws Error when the server has a client status discovery service already, or is started
+   */
+  addAdminServices(server: GrpcServer): void
   /** Whether a gRPC target (`xds:///name`, `host:port`) is known to be the mesh's. */
   isMeshTarget(target: string): boolean
   /** Makes a server that exists already one of the mesh: it registers while it listens. Its requests go through {@link serve}. */
@@ -141,6 +157,8 @@ export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   const env = options.env ?? process.env
   const previous = options.previous ?? currentDispatcher()
   const runtime = { ...systemRuntime, ...options.runtime }
+  // Before the first listener is read.
+  for (const factory of options.auditLoggers ?? []) registerAuditLogger(factory)
   if (isOn(env.INMESH_DISABLED)) return new DisabledMesh(previous, env, runtime)
   const found = await sourceFromOptions(options, env, runtime)
   const breakers = options.errorRateBreaker === undefined ? null : await loadBreakers()
@@ -319,6 +337,10 @@ class RunningMesh implements Mesh {
     return serveGrpc(server, options, this.#servers, this.telemetry, grpcJs())
   }
 
+  addAdminServices(server: GrpcServer): void {
+    addAdminServices(server, this.#xds, grpcJs())
+  }
+
   adopt(server: Server): ServerRegistration {
     return new ServerRegistration(server, this.#servers)
   }
@@ -393,6 +415,10 @@ class DisabledMesh implements Mesh {
 
   isMeshTarget(): boolean {
     return false
+  }
+
+  addAdminServices(server: GrpcServer): void {
+    addAdminServices(server, null, grpcJs())
   }
 
   adopt(server: Server): ServerRegistration {

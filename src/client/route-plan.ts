@@ -130,7 +130,7 @@ export class ClusterPlan {
     const { route } = this.#choice
     const series = this.#telemetry.bind({
       scheme: target.scheme,
-      authority: target.authority,
+      authority: target.host,
       virtualHost: route.virtualHost.name,
       routeName: route.name,
       urlTemplate: route.urlTemplate,

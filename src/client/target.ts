@@ -1,4 +1,5 @@
 import type { HttpConnectionManager } from '../discovery/model/listener.ts'
+import { parseTargetName } from '../discovery/target-name.ts'
 import { MeshError } from '../errors.ts'
 import type { Clock } from '../runtime.ts'
 import type { CallSeries, Telemetry } from '../telemetry/telemetry.ts'
@@ -8,8 +9,10 @@ import type { RouteRequest } from './route-request.ts'
 
 /** What is known about the configuration of one authority. Its identity is kept from one configuration to the next. */
 export class Target {
-  /** As it is watched: `host` or `host:port`. */
+  /** As it is watched: `host`, `host:port` or `xds://authority/name`. */
   readonly authority: string
+  /** What calls to it are addressed to: `host` or `host:port`. */
+  readonly host: string
   readonly scheme: string
   /** `null` until it is there. */
   router: MeshRouter | null
@@ -22,6 +25,7 @@ export class Target {
 
   constructor(authority: string, scheme: string, clock: Clock, limit: PendingLimit, telemetry: Telemetry) {
     this.authority = authority
+    this.host = parseTargetName(authority).authority
     this.scheme = scheme
     this.router = null
     this.failure = null
@@ -61,7 +65,7 @@ export class Target {
     if (this.#series !== null && this.#series.route === route) return this.#series.series
     const series = this.#telemetry.bind({
       scheme: this.scheme,
-      authority: this.authority,
+      authority: this.host,
       virtualHost: route?.virtualHost.name ?? '',
       routeName: route?.name ?? '',
       urlTemplate: route?.urlTemplate ?? '',

@@ -6,12 +6,16 @@ import type { JsonValue } from '@bufbuild/protobuf'
 import { MeshError } from '../errors.ts'
 import { jsonErrorPosition, jsonErrorReason } from './json-position.ts'
 import { JsonReader } from './json-reader.ts'
+import { type AuthorityConfig, readAuthorities } from './xds-authority.ts'
 import { completeNode, type PartialNode, type ProcessIdentity, type XdsNode } from './xds-node.ts'
+import { readServer, type XdsServer } from './xds-server.ts'
 
 /** How to find a control plane and who to be for it (gRFC A27). */
 export interface Bootstrap {
-  /** In order of preference; only the first is used. */
+  /** In order of preference (gRFC A71). */
   readonly servers: readonly [XdsServer, ...XdsServer[]]
+  /** The authorities of `xdstp:` names (gRFC A47); the empty one is that of names without any. */
+  readonly authorities: ReadonlyMap<string, AuthorityConfig>
   readonly node: XdsNode
   /** Turns an authority into the name of a listener; every `%s` is the authority (gRFC A47). Default `%s`. */
   readonly listenerTemplate: string
@@ -23,29 +27,6 @@ export interface Bootstrap {
   readonly certificateProviders: Readonly<Record<string, CertificateProviderConfig>>
 }
 
-/** One control plane. */
-export interface XdsServer {
-  /** A gRPC target: `host:port`, `dns:///host:port`, `unix:///path`. */
-  readonly uri: string
-  readonly credentials: XdsCredentials
-  /** As given; those that are not known mean nothing. */
-  readonly features: readonly string[]
-  /** Whether to speak incremental xDS first. */
-  readonly delta: boolean
-}
-
-/** How a channel to a control plane is secured. Paths are absolute. */
-export type XdsCredentials =
-  | { readonly kind: 'insecure' }
-  /** Mutual TLS with the workload's own identity; the server must be a control plane of the same trust domain. */
-  | { readonly kind: 'identity' }
-  | {
-      readonly kind: 'tls'
-      /** `undefined`: the system roots. */
-      readonly caCertificateFile: string | undefined
-      readonly identity: { readonly certificateFile: string; readonly privateKeyFile: string } | undefined
-    }
-
 /** An entry of `certificate_providers`. */
 export interface CertificateProviderConfig {
   readonly pluginName: string
@@ -56,9 +37,6 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** What the control plane of this project and Istio call the listener of a server. */
 const inboundTemplate = 'xds.istio.io/grpc/lds/inbound/%s'
-
-/** `server_features` that ask for incremental xDS. */
-const deltaFeatures = ['inmesh.delta', 'xds_delta']
 
 /**
  * Reads the bootstrap that the environment names: the file of `GRPC_XDS_BOOTSTRAP`, else the JSON in `GRPC_XDS_BOOTSTRAP_CONFIG`,
@@ -85,6 +63,7 @@ export function loadBootstrap(
     servers: [
       { uri: address, credentials: { kind: env.INMESH_JOIN_TOKEN ? 'identity' : 'insecure' }, features: [], delta: true },
     ],
+    authorities: new Map(),
     node: completeNode({}, env, self),
     listenerTemplate: '%s',
     serverListenerTemplate: env.INMESH_INBOUND === 'off' ? undefined : inboundTemplate,
@@ -126,58 +105,17 @@ export function parseBootstrap(
   const root = JsonReader.of(json, message => new MeshError('MESH_ERR_BOOTSTRAP', `bootstrap ${source}: ${message}`))
   const [first, ...rest] = root.array('xds_servers').map(readServer)
   if (!first) throw root.error('xds_servers', 'must name at least one server')
+  const servers: Bootstrap['servers'] = [first, ...rest]
   const node = root.object('node')
   const template = root.string('client_default_listener_resource_name_template')
   return {
-    servers: [first, ...rest],
+    servers,
+    authorities: readAuthorities(root, servers),
     node: completeNode(node ? readNode(node) : {}, env, self),
     listenerTemplate: template || '%s',
     serverListenerTemplate: root.string('server_listener_resource_name_template') || undefined,
     requiresServerListener: true,
     certificateProviders: readCertificateProviders(root),
-  }
-}
-
-/** The part of a server that says whether two mean the same: where, how secured, and with which features. */
-export function xdsServerKey({ uri, credentials, features, delta }: XdsServer): string {
-  return JSON.stringify([uri, credentials, [...features].sort(), delta])
-}
-
-function readServer(server: JsonReader): XdsServer {
-  const uri = server.string('server_uri')
-  if (!uri) throw server.error('server_uri', 'must be set: the host:port of the control plane')
-  const features = server.strings('server_features')
-  return { uri, credentials: readCredentials(server), features, delta: deltaFeatures.some(name => features.includes(name)) }
-}
-
-/** The first kind that is supported wins (gRFC A27). */
-function readCredentials(server: JsonReader): XdsCredentials {
-  const kinds: string[] = []
-  for (const entry of server.array('channel_creds')) {
-    const kind = entry.string('type') ?? ''
-    if (kind === 'insecure') return { kind }
-    if (kind === 'tls') return readTls(entry.object('config'))
-    kinds.push(JSON.stringify(kind))
-  }
-  const listed = kinds.length > 0 ? `${kinds.join(', ')} not supported` : 'none given'
-  throw server.error('channel_creds', `${listed}: must have "insecure" or "tls"`)
-}
-
-function readTls(config: JsonReader | undefined): XdsCredentials {
-  const path = (field: string) => {
-    const value = config?.string(field)
-    return value ? resolve(value) : undefined
-  }
-  const certificateFile = path('certificate_file')
-  const privateKeyFile = path('private_key_file')
-  if (config && !certificateFile !== !privateKeyFile) {
-    const [missing, given] = certificateFile ? ['private_key_file', 'certificate_file'] : ['certificate_file', 'private_key_file']
-    throw config.error(missing, `must be set, since ${given} is`)
-  }
-  return {
-    kind: 'tls',
-    caCertificateFile: path('ca_certificate_file'),
-    identity: certificateFile && privateKeyFile ? { certificateFile, privateKeyFile } : undefined,
   }
 }
 

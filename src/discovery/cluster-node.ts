@@ -1,7 +1,7 @@
 import type { ClusterConfig } from './model/cluster.ts'
 import type { ClusterLoadAssignment } from './model/endpoint.ts'
 import type { ClusterState } from './model/mesh-config.ts'
-import type { ResourceSource } from './resource-source.ts'
+import type { ResourceKey, ResourceSource } from './resource-source.ts'
 import type { ResourceError, StatusOr } from './resource-watcher.ts'
 
 /** The endpoints that an EDS cluster names. */
@@ -39,6 +39,14 @@ export class ClusterNode {
   /** The clusters that an aggregate names, by the newest configuration. */
   get children(): readonly string[] {
     return this.#config?.discovery.kind === 'aggregate' ? this.#config.discovery.clusters : []
+  }
+
+  /** What it watches. */
+  get resources(): readonly ResourceKey[] {
+    const cluster = { kind: 'cluster', name: this.name } as const
+    return this.#assignment === undefined
+      ? [cluster]
+      : [cluster, { kind: 'clusterLoadAssignment', name: this.#assignment.service }]
   }
 
   close(): void {

@@ -1,19 +1,25 @@
 import { ClusterNode } from './cluster-node.ts'
 import { InboundNode } from './inbound-node.ts'
-import { listenerNames } from './listener-name.ts'
+import { federatedListenerName, type ListenerTemplates, listenerNames } from './listener-name.ts'
 import { type ClusterState, emptyMeshConfig, type InboundState, type MeshConfig, type TargetState } from './model/mesh-config.ts'
-import type { ResourceSource } from './resource-source.ts'
+import type { ResourceKey, ResourceSource } from './resource-source.ts'
+import { parseTargetName, targetUri } from './target-name.ts'
 import { clustersOf, TargetNode } from './target-node.ts'
 
 /** Options of {@link ConfigWatcher}. */
-export interface ConfigWatcherOptions {
+export interface ConfigWatcherOptions extends ListenerTemplates {
   readonly source: ResourceSource
-  /** See {@link listenerNames}. */
-  readonly listenerTemplate: string
   /** A tree of an earlier life: used for an authority until the control plane has given a whole one. */
   readonly stale?: MeshConfig
   /** Called after each change of {@link ConfigWatcher.current}. */
   readonly onChange: (config: MeshConfig) => void
+}
+
+/** What one user of the configuration asks for. */
+export interface ConfigScope {
+  /** The target as in gRPC (`xds:///reviews`), or `#server` for the servers of this process (gRFC A71). */
+  readonly scope: string
+  readonly resources: readonly ResourceKey[]
 }
 
 interface Target {
@@ -57,7 +63,7 @@ export class ConfigWatcher {
 
   /** The authorities that are served from an earlier life. */
   get staleAuthorities(): readonly string[] {
-    return [...this.#targets.values()].filter(target => target.isStale).map(target => target.node.authority)
+    return [...this.#targets].filter(([, { isStale }]) => isStale).map(([watched]) => watched)
   }
 
   /** Each thing that is in use although something is wrong with it, with what is wrong. */
@@ -66,12 +72,29 @@ export class ConfigWatcher {
     return [...new Set(nodes.flatMap(({ ambient }) => (ambient ? [ambient.message] : [])))]
   }
 
-  watch(authority: string): void {
-    if (this.#targets.has(authority) || this.#isClosed) return
-    const { source, listenerTemplate } = this.#options
-    const stale = this.#stale.targets.get(authority)
-    const node = new TargetNode(authority, listenerNames(listenerTemplate, authority), source, () => this.#schedule(true))
-    this.#targets.set(authority, {
+  /** The resources that each target leads to, and those of the servers of this process. */
+  *scopes(): Generator<ConfigScope> {
+    for (const [watched, { node, publishedClusters }] of this.#targets) {
+      const names = new Set<string>()
+      for (const root of [...publishedClusters, ...node.candidateClusters]) this.#collect(root, names)
+      const clusters = [...names].flatMap(name => this.#clusters.get(name)?.resources ?? [])
+      yield { scope: targetUri(watched), resources: [...node.resources, ...clusters] }
+    }
+    if (this.#inbound.size === 0) return
+    yield { scope: '#server', resources: [...this.#inbound.values()].flatMap(node => node.resources) }
+  }
+
+  /** @param watched see {@link parseTargetName} */
+  watch(watched: string): void {
+    if (this.#targets.has(watched) || this.#isClosed) return
+    const { xdsAuthority, authority } = parseTargetName(watched)
+    const stale = this.#stale.targets.get(watched)
+    const names =
+      xdsAuthority === undefined
+        ? listenerNames(this.#options.listenerTemplate, authority)
+        : [federatedListenerName(this.#options, xdsAuthority, authority)]
+    const node = new TargetNode(authority, names, this.#options.source, () => this.#schedule(true))
+    this.#targets.set(watched, {
       node,
       published: stale,
       publishedClusters: stale?.kind === 'ready' ? clustersOf(stale.routeConfiguration, authority) : [],
@@ -80,10 +103,10 @@ export class ConfigWatcher {
     if (stale || node.candidate) this.#update()
   }
 
-  unwatch(authority: string): void {
-    const target = this.#targets.get(authority)
+  unwatch(watched: string): void {
+    const target = this.#targets.get(watched)
     if (!target) return
-    this.#targets.delete(authority)
+    this.#targets.delete(watched)
     target.node.close()
     this.#update()
   }
@@ -196,6 +219,13 @@ export class ConfigWatcher {
     }
   }
 
+  /** Adds the name of a cluster and of all that it leads to. */
+  #collect(name: string, names: Set<string>): void {
+    if (names.has(name)) return
+    names.add(name)
+    for (const child of this.#clusters.get(name)?.children ?? []) this.#collect(child, names)
+  }
+
   #clusterNode(name: string): ClusterNode {
     const known = this.#clusters.get(name)
     if (known) return known
@@ -206,7 +236,7 @@ export class ConfigWatcher {
 
   #publishedTargets(): ReadonlyMap<string, TargetState> {
     const targets = new Map<string, TargetState>()
-    for (const [authority, { published }] of this.#targets) if (published) targets.set(authority, published)
+    for (const [watched, { published }] of this.#targets) if (published) targets.set(watched, published)
     return targets
   }
 

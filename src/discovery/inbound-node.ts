@@ -1,6 +1,6 @@
 import { type InboundListener, isInboundListener } from './model/inbound-listener.ts'
 import type { InboundRoutes, InboundState } from './model/mesh-config.ts'
-import type { ResourceSource } from './resource-source.ts'
+import type { ResourceKey, ResourceSource } from './resource-source.ts'
 import type { ResourceError } from './resource-watcher.ts'
 
 interface RouteWatch {
@@ -38,6 +38,12 @@ export class InboundNode {
         this.ambient = error
       },
     })
+  }
+
+  /** What it watches. */
+  get resources(): readonly ResourceKey[] {
+    const routes = Array.from(this.#routes.keys(), name => ({ kind: 'routeConfiguration', name }) as const)
+    return [{ kind: 'listener', name: this.name }, ...routes]
   }
 
   close(): void {

@@ -16,6 +16,7 @@ import { RoundRobinSchema } from './gen/envoy/extensions/load_balancing_policies
 import { WrrLocalitySchema } from './gen/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb.ts'
 import { UriTemplateMatchConfigSchema } from './gen/envoy/extensions/path/match/uri_template/v3/uri_template_match_pb.ts'
 import { UriTemplateRewriteConfigSchema } from './gen/envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite_pb.ts'
+import { StdoutAuditLogSchema } from './gen/envoy/extensions/rbac/audit_loggers/stream/v3/stream_pb.ts'
 import { PreviousHostsPredicateSchema } from './gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts'
 import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts'
@@ -43,6 +44,7 @@ export const knownTypes: Registry = createRegistry(
   RingHashSchema,
   RoundRobinSchema,
   RouterSchema,
+  StdoutAuditLogSchema,
   TypedStructSchema,
   UdpaTypedStructSchema,
   UpstreamTlsContextSchema,

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../runtime.ts'
+import type { ResourceDump, ResourceStatus, UpdateFailure } from './resource-status.ts'
 import type { ResourceError, ResourceWatcher, StatusOr } from './resource-watcher.ts'
 
 /** Options of a {@link ResourceStore}. */
@@ -25,6 +26,10 @@ interface Entry<T> {
   /** What is wrong although `state` is `cached`. */
   ambient: ResourceError | undefined
   timer: Timer | undefined
+  /** What was last heard of it. That nobody can be asked says nothing of it. */
+  status: ResourceStatus
+  updatedAt: number | undefined
+  failure: UpdateFailure | undefined
 }
 
 /** What is known of all watched resources of one type, by name. One subscription, however many watch. */
@@ -46,7 +51,15 @@ export class ResourceStore<T> {
   }
 
   #add(name: string): Entry<T> {
-    const entry: Entry<T> = { watchers: new Set(), state: { kind: 'requested' }, ambient: undefined, timer: undefined }
+    const entry: Entry<T> = {
+      watchers: new Set(),
+      state: { kind: 'requested' },
+      ambient: undefined,
+      timer: undefined,
+      status: 'requested',
+      updatedAt: undefined,
+      failure: undefined,
+    }
     this.#entries.set(name, entry)
     return entry
   }
@@ -80,6 +93,14 @@ export class ResourceStore<T> {
   held(name: string): T | undefined {
     const state = this.#entries.get(name)?.state
     return state?.kind === 'cached' ? state.value : undefined
+  }
+
+  /** What is known of a resource that is watched; `undefined` of others. */
+  dump(name: string): ResourceDump | undefined {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return undefined
+    const { state, status, updatedAt, failure } = entry
+    return { name, status, held: state.kind === 'cached' ? state : undefined, updatedAt, failure }
   }
 
   /** Whether these are the bytes of the resource held. Bytes, since decoded resources that differ can look alike. */
@@ -121,6 +142,7 @@ export class ResourceStore<T> {
     stopTimer(entry)
     entry.state = { kind: 'cached', value, bytes, version }
     entry.ambient = undefined
+    this.#setAcked(entry)
     notify(entry, watcher => watcher.onResourceChanged({ ok: true, value }))
   }
 
@@ -129,23 +151,38 @@ export class ResourceStore<T> {
     const entry = this.#entries.get(name)
     if (entry?.state.kind !== 'cached') return
     entry.state = { ...entry.state, version }
+    this.#setAcked(entry)
     clearAmbient(entry)
   }
 
-  /** A bad resource arrived, and was refused. */
-  refuse(name: string, message: string): void {
+  /**
+   * A bad resource arrived, and was refused.
+   *
+   * @param version of the one that was refused
+   */
+  refuse(name: string, message: string, version = ''): void {
+    this.#setFailed(name, 'nacked', message, version)
     this.#dataError(name, { reason: 'invalid', message })
   }
 
   /** The server says that there is no such resource. */
-  remove(name: string, detail = 'the control plane does not have it'): void {
-    this.#dataError(name, { reason: 'does-not-exist', message: `${this.#describe(name)}: ${detail}` })
+  remove(name: string): void {
+    this.#setStatus(name, 'does-not-exist')
+    this.#doesNotExist(name, 'the control plane does not have it')
   }
 
-  /** The server cannot tell for now. */
-  unavailable(name: string, detail: string): void {
+  /** The server says why there is no such resource for this client (gRFC A88). */
+  deny(name: string, detail: string, version = ''): void {
+    this.#setFailed(name, 'received-error', detail, version)
+    this.#doesNotExist(name, detail === '' ? 'the control plane does not have it' : detail)
+  }
+
+  /** The server cannot tell for now (gRFC A88). */
+  unavailable(name: string, detail: string, version = ''): void {
     const entry = this.#entries.get(name)
-    if (entry) this.#transientError(entry, { reason: 'unavailable', message: `${this.#describe(name)}: ${detail}` })
+    if (!entry) return
+    this.#setFailed(name, 'received-error', detail, version)
+    this.#transientError(entry, { reason: 'unavailable', message: `${this.#describe(name)}: ${detail}` })
   }
 
   /** No server can be asked. */
@@ -161,8 +198,13 @@ export class ResourceStore<T> {
   #timeOut(name: string, entry: Entry<T>): void {
     entry.timer = undefined
     const { timeoutMs, timeoutIsTransient } = this.#options
+    this.#setStatus(name, timeoutIsTransient ? 'timeout' : 'does-not-exist')
     const silence = `${this.#describe(name)}: the control plane said nothing of it for ${timeoutMs / 1000} s`
     fail(entry, { reason: timeoutIsTransient ? 'unavailable' : 'does-not-exist', message: silence })
+  }
+
+  #doesNotExist(name: string, detail: string): void {
+    this.#dataError(name, { reason: 'does-not-exist', message: `${this.#describe(name)}: ${detail}` })
   }
 
   #dataError(name: string, error: ResourceError): void {
@@ -181,6 +223,24 @@ export class ResourceStore<T> {
       stopTimer(entry)
       fail(entry, error)
     }
+  }
+
+  #setAcked(entry: Entry<T>): void {
+    entry.status = 'acked'
+    entry.updatedAt = this.#options.clock.wallNow()
+    entry.failure = undefined
+  }
+
+  #setStatus(name: string, status: ResourceStatus): void {
+    const entry = this.#entries.get(name)
+    if (entry) entry.status = status
+  }
+
+  #setFailed(name: string, status: ResourceStatus, details: string, version: string): void {
+    const entry = this.#entries.get(name)
+    if (!entry) return
+    entry.status = status
+    entry.failure = { version, details, at: this.#options.clock.wallNow() }
   }
 
   #describe(name: string): string {

@@ -1,6 +1,7 @@
 import type { Clock } from '../runtime.ts'
 import { DeltaSubscription } from './delta-subscription.ts'
 import type { AdsRequest, AdsResponse, WireResource, XdsProtocol } from './discovery-message.ts'
+import { canonicalName } from './resource-name.ts'
 import { ResourceStore, type ResourceStoreOptions } from './resource-store.ts'
 import { isFullState, type ResourceKind, typeUrls } from './resource-type.ts'
 import type { DecodedResource, ResourceType } from './resources/decode.ts'
@@ -97,7 +98,7 @@ export class ResourceSubscription<T> {
       else if (result.ok) this.store.accept(name, result.value, resource.bytes, resource.version)
       else if (name === '' || this.store.has(name)) {
         problems.push(...result.errors)
-        this.store.refuse(name, result.errors.join('; '))
+        this.store.refuse(name, result.errors.join('; '), resource.version)
       }
     }
     this.#applyAbsence(response, seen)
@@ -125,21 +126,23 @@ export class ResourceSubscription<T> {
 
   *#judge(resource: WireResource, type: ResourceType<T>): Generator<undefined, Judged<T> | string, undefined> {
     if (resource.typeUrl !== this.typeUrl) return `type_url must be ${this.typeUrl}, got ${JSON.stringify(resource.typeUrl)}`
-    if (resource.name !== '' && this.store.holds(resource.name, resource.bytes)) {
-      return { resource, name: resource.name, result: undefined }
+    const wrapperName = canonicalName(resource.name)
+    if (wrapperName !== '' && this.store.holds(wrapperName, resource.bytes)) {
+      return { resource, name: wrapperName, result: undefined }
     }
-    const { name: ownName, decoded } = yield* type.decodeInSlices(resource.bytes, held => this.store.held(held))
-    const name = resource.name || ownName
+    const { name: ownName, decoded } = yield* type.decodeInSlices(resource.bytes, held => this.store.held(canonicalName(held)))
+    const name = wrapperName || canonicalName(ownName)
     return { resource, name, result: this.store.holds(name, resource.bytes) ? undefined : decoded }
   }
 
   #applyAbsence(response: AdsResponse, seen: ReadonlySet<string>): void {
-    const explained = new Set(response.errors.map(({ name }) => name))
-    for (const { name, code, message } of response.errors) {
-      if (dataErrorCodes.includes(code)) this.store.remove(name, message || undefined)
-      else this.store.unavailable(name, message)
+    const explained = new Set(response.errors.map(({ name }) => canonicalName(name)))
+    for (const { name: given, code, message } of response.errors) {
+      const name = canonicalName(given)
+      if (dataErrorCodes.includes(code)) this.store.deny(name, message, response.version)
+      else this.store.unavailable(name, message, response.version)
     }
-    for (const name of response.removed) if (!explained.has(name)) this.store.remove(name)
+    for (const name of response.removed.map(canonicalName)) if (!explained.has(name)) this.store.remove(name)
     // One that has no name may be any of them. One that is only requested may have been requested after this was written.
     if (this.#protocol === 'delta' || !isFullState[this.kind] || seen.has('')) return
     for (const name of [...this.store.cachedNames()]) if (!seen.has(name) && !explained.has(name)) this.store.remove(name)

@@ -3,7 +3,7 @@ import { type InboundListener, isInboundListener } from './model/inbound-listene
 import type { Listener } from './model/listener.ts'
 import type { TargetState } from './model/mesh-config.ts'
 import type { RouteConfiguration, VirtualHost } from './model/route.ts'
-import type { ResourceSource } from './resource-source.ts'
+import type { ResourceKey, ResourceSource } from './resource-source.ts'
 import type { ResourceError, StatusOr } from './resource-watcher.ts'
 
 /** The route configuration that the listener names. */
@@ -22,6 +22,7 @@ export class TargetNode {
   candidateClusters: readonly string[] = []
   /** What is wrong although what is in use stays in use. */
   ambient: ResourceError | undefined
+  readonly #listenerNames: readonly string[]
   readonly #source: ResourceSource
   readonly #onChange: () => void
   /** By name, best first; `undefined` while unknown. */
@@ -32,6 +33,7 @@ export class TargetNode {
 
   constructor(authority: string, listenerNames: readonly string[], source: ResourceSource, onChange: () => void) {
     this.authority = authority
+    this.#listenerNames = listenerNames
     this.#source = source
     this.#onChange = onChange
     this.#listeners = listenerNames.map(() => undefined)
@@ -46,6 +48,12 @@ export class TargetNode {
         },
       }),
     )
+  }
+
+  /** What it watches. */
+  get resources(): readonly ResourceKey[] {
+    const listeners = this.#listenerNames.map(name => ({ kind: 'listener', name }) as const)
+    return this.#routes === undefined ? listeners : [...listeners, { kind: 'routeConfiguration', name: this.#routes.name }]
   }
 
   close(): void {

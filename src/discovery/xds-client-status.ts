@@ -28,3 +28,9 @@ export interface XdsClientStatus {
   readonly lastError: string | undefined
   readonly types: Readonly<Record<ResourceKind, XdsTypeStatus>>
 }
+
+/** How the client stands with servers that serve authorities of their own (gRFC A47). */
+export interface FederatedStatus extends XdsClientStatus {
+  /** By the names of the bootstrap. */
+  readonly authorities: readonly string[]
+}

@@ -1,15 +1,16 @@
 import type { Runtime, Timer } from '../runtime.ts'
 import type { AdsStream, AdsTransport } from './ads-transport.ts'
-import type { XdsServer } from './bootstrap.ts'
 import type { AdsResponse, XdsProtocol } from './discovery-message.ts'
 import type { XdsStreamStatus } from './grpc-status.ts'
 import { reconnectDelayMs } from './reconnect-backoff.ts'
 import { ReconnectLoop } from './reconnect-loop.ts'
+import type { ResourceDump } from './resource-status.ts'
 import { ResourceSubscription } from './resource-subscription.ts'
 import type { ResourceKind, ResourceModels, ResourceTypes } from './resource-type.ts'
 import type { ResourceWatcher } from './resource-watcher.ts'
 import type { XdsClientEvent, XdsClientStatus, XdsTypeStatus } from './xds-client-status.ts'
 import type { XdsNode } from './xds-node.ts'
+import type { XdsServer } from './xds-server.ts'
 
 /** Options of {@link XdsClient}. */
 export interface XdsClientOptions {
@@ -152,6 +153,11 @@ export class XdsClient {
     }
   }
 
+  /** What is known of a resource; `undefined` when it is not watched. */
+  dump(kind: ResourceKind, name: string): ResourceDump | undefined {
+    return this.#subscriptions[kind].store.dump(name)
+  }
+
   /** The version of every resource held, by type URL and name. */
   versions(): Readonly<Record<string, Readonly<Record<string, string>>>> {
     return Object.fromEntries(kinds.map(kind => [this.#subscriptions[kind].typeUrl, this.#subscriptions[kind].store.versions()]))
@@ -173,10 +179,14 @@ export class XdsClient {
     return place
   }
 
+  /** Whether another server is turned to when this one fails (gRFC A71). */
+  get #fallsBack(): boolean {
+    return this.#at + 1 < this.#places.length && kinds.some(kind => this.#subscriptions[kind].store.lacksSome)
+  }
+
   /** Another server at once, where something is lacking and one is left; else the first again, after a pause. */
   async #afterFailure(failures: number): Promise<void> {
-    const lacksSome = kinds.some(kind => this.#subscriptions[kind].store.lacksSome)
-    if (lacksSome && this.#at + 1 < this.#places.length) {
+    if (this.#fallsBack) {
       this.#at++
       return
     }
@@ -230,6 +240,8 @@ export class XdsClient {
   #tellFailure(text: string): void {
     if (this.#lastError !== text) this.#options.runtime.logger.warn(text)
     this.#lastError = text
+    // Those who wait hear of it when there is nobody left to ask (gRFC A71).
+    if (this.#fallsBack) return
     for (const kind of kinds) this.#subscriptions[kind].store.unreachable(text)
   }
 

@@ -3,22 +3,20 @@ import { join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Runtime } from '../runtime.ts'
 import type { Identities } from '../security/identities.ts'
-import { Http2AdsTransport } from './ads-stream.ts'
-import type { AdsTransport } from './ads-transport.ts'
-import { type Bootstrap, xdsServerKey } from './bootstrap.ts'
+import type { Bootstrap } from './bootstrap.ts'
+import type { ClientStatus } from './client-status.ts'
 import { ConfigWatcher } from './config-watcher.ts'
+import { ControlPlanes } from './control-planes.ts'
 import { LastKnownGood, type LoadedConfig } from './last-known-good.ts'
 import { serverListenerName } from './listener-name.ts'
-import { LoadReporting } from './load-reporting.ts'
-import { loadStatsTransport } from './load-stats-stream.ts'
-import type { LoadSource } from './model/cluster-load.ts'
+import type { DividedLoads } from './model/cluster-load.ts'
 import type { ConfigSource, MeshConfig } from './model/mesh-config.ts'
-import type { ResourceTypes } from './resource-type.ts'
+import { canonicalName } from './resource-name.ts'
+import { type ResourceTypes, typeUrls } from './resource-type.ts'
 import type { ReadingOptions } from './resources/decode.ts'
-import { XdsClient } from './xds-client.ts'
-import type { XdsClientEvent, XdsClientStatus } from './xds-client-status.ts'
+import type { FederatedStatus, XdsClientEvent, XdsClientStatus } from './xds-client-status.ts'
 import { type Workload, withWorkloads } from './xds-node.ts'
-import { XdsTransport } from './xds-stream.ts'
+import { xdsServerKey } from './xds-server.ts'
 
 /** Options of {@link createXdsConfigSource}. */
 export interface XdsConfigSourceOptions {
@@ -26,14 +24,14 @@ export interface XdsConfigSourceOptions {
   readonly runtime: Runtime
   /** Where to keep the last good configuration. Default: nowhere. */
   readonly cacheDir?: string | undefined
-  /** Default: HTTP/2 to the bootstrap's first server. */
-  readonly transport?: AdsTransport
   /** For servers that are spoken to with the workload's own identity. Default: none. */
   readonly identities?: Identities
 }
 
-/** How things stand. */
+/** How things stand, first of all with the servers at the top of the bootstrap. */
 export interface XdsStatus extends XdsClientStatus {
+  /** With the servers of authorities that have their own (gRFC A47). */
+  readonly federated: readonly FederatedStatus[]
   /** The configuration of an earlier life, if one was found. */
   readonly cache: { readonly path: string; readonly savedAt: number; readonly ageMs: number } | undefined
   /** Authorities that are served from it still. */
@@ -54,9 +52,11 @@ export interface XdsConfigSourceEvents {
 export interface XdsConfigSource extends ConfigSource {
   /** Tells the control plane which services this process offers; none takes it back. The stream is opened again for that. */
   setWorkloads(workloads: readonly Workload[]): void
-  /** Reports what is counted there to the control plane, while a cluster asks for it. Called at most once. */
-  reportLoads(loads: LoadSource): void
+  /** Reports what is counted there to the control planes, while a cluster asks for it. Called at most once. */
+  reportLoads(loads: DividedLoads): void
   status(): XdsStatus
+  /** What was received, by who uses it. */
+  clientStatus(): ClientStatus
   /** Returns what ends the subscription. */
   on<E extends keyof XdsConfigSourceEvents>(event: E, listener: (value: XdsConfigSourceEvents[E]) => void): () => void
 }
@@ -73,56 +73,38 @@ type Listeners = { readonly [E in keyof XdsConfigSourceEvents]: Set<(value: XdsC
 
 class AdsConfigSource implements XdsConfigSource {
   readonly #options: XdsConfigSourceOptions
-  readonly #client: XdsClient
+  readonly #planes: ControlPlanes
   readonly #watcher: ConfigWatcher
   readonly #store: LastKnownGood | undefined
   readonly #loaded: LoadedConfig | undefined
-  /** The ways to the servers; none where a transport of another kind is given. */
-  readonly #transports: readonly XdsTransport[]
-  /** The server that configuration comes from. */
-  #serving = 0
   readonly #endOfIdentities: (() => void) | undefined
-  #loadReporting: LoadReporting | undefined
   readonly #listeners: Listeners = { config: new Set(), connected: new Set(), disconnected: new Set(), nack: new Set() }
 
   constructor(options: XdsConfigSourceOptions) {
-    const { bootstrap, runtime, cacheDir, transport, identities } = options
-    const [server, ...others] = bootstrap.servers
-    const first = new XdsTransport(server, runtime.clock, identities)
-    const fallbacks = others.map(each => ({ server: each, way: new XdsTransport(each, runtime.clock, identities) }))
-    this.#transports = transport === undefined ? [first, ...fallbacks.map(({ way }) => way)] : []
+    const { bootstrap, runtime, cacheDir, identities } = options
     this.#options = options
     this.#store = cacheDir ? new LastKnownGood({ path: cachePath(cacheDir, bootstrap), runtime }) : undefined
     this.#loaded = this.#store?.load()
-    this.#client = new XdsClient({
-      server,
-      node: bootstrap.node,
+    this.#planes = new ControlPlanes({
+      bootstrap,
       runtime,
-      transport: transport ?? new Http2AdsTransport(first),
-      ...(transport === undefined
-        ? {
-            fallbacks: fallbacks.map(({ server: each, way }) => ({ server: each, transport: new Http2AdsTransport(way) })),
-          }
-        : {}),
+      identities,
       loadTypes: () =>
         loadTypes({
-          isInbound: name => this.#watcher.isInbound(name),
+          isInbound: name => this.#watcher.isInbound(canonicalName(name)),
           isForGrpc: bootstrap.node.metadata.GENERATOR === 'grpc',
         }),
       onEvent: event => this.#onEvent(event),
-      onServing: place => {
-        this.#serving = place
-        this.#loadReporting?.follow(place)
-      },
     })
     this.#watcher = new ConfigWatcher({
-      source: this.#client,
+      source: this.#planes.source,
       listenerTemplate: bootstrap.listenerTemplate,
+      authorities: bootstrap.authorities,
       ...(this.#loaded ? { stale: this.#loaded.config } : {}),
       onChange: config => this.#onConfig(config),
     })
     // A control plane tells by the certificate of a stream whom it still has to wait for, and ends the stream when it expires.
-    this.#endOfIdentities = identities?.subscribe(() => this.#renew())
+    this.#endOfIdentities = identities?.subscribe(() => this.#planes.renew())
   }
 
   get current(): MeshConfig {
@@ -165,38 +147,40 @@ class AdsConfigSource implements XdsConfigSource {
   }
 
   setWorkloads(workloads: readonly Workload[]): void {
-    this.#client.announce(withWorkloads(this.#options.bootstrap.node, workloads))
+    this.#planes.main.client.announce(withWorkloads(this.#options.bootstrap.node, workloads))
   }
 
-  reportLoads(loads: LoadSource): void {
-    const { bootstrap, runtime } = this.#options
-    const transports = this.#transports.map(loadStatsTransport)
-    this.#loadReporting = new LoadReporting({ runtime, node: bootstrap.node, transports, loads })
-    this.#loadReporting.follow(this.#serving)
+  reportLoads(loads: DividedLoads): void {
+    this.#planes.reportLoads(loads)
   }
 
   status(): XdsStatus {
     return {
-      ...this.#client.status(),
+      ...this.#planes.main.client.status(),
+      federated: this.#planes.status(),
       cache: this.#cacheStatus(),
       staleAuthorities: this.#watcher.staleAuthorities,
       ambientErrors: this.#watcher.ambientErrors,
     }
   }
 
+  clientStatus(): ClientStatus {
+    const scopes = Array.from(this.#watcher.scopes(), ({ scope, resources }) => ({
+      scope,
+      resources: resources.flatMap(key => {
+        const dump = this.#planes.dump(key)
+        return dump === undefined ? [] : [{ ...dump, typeUrl: typeUrls[key.kind] }]
+      }),
+    }))
+    return { node: this.#options.bootstrap.node, scopes }
+  }
+
   async close(): Promise<void> {
     this.#endOfIdentities?.()
     this.#watcher.close()
-    this.#loadReporting?.close()
-    this.#client.close()
+    this.#planes.close()
     for (const listeners of Object.values(this.#listeners)) listeners.clear()
     await this.#store?.flush()
-  }
-
-  #renew(): void {
-    if (this.#options.bootstrap.servers.every(({ credentials }) => credentials.kind !== 'identity')) return
-    for (const transport of this.#transports) transport.renew()
-    this.#client.reopen()
   }
 
   #cacheStatus(): XdsStatus['cache'] {
@@ -207,7 +191,7 @@ class AdsConfigSource implements XdsConfigSource {
   }
 
   #onConfig(config: MeshConfig): void {
-    this.#store?.save(config, () => this.#client.versions())
+    this.#store?.save(config, () => this.#planes.versions())
     for (const listener of [...this.#listeners.config]) listener(config)
   }
 
@@ -233,9 +217,10 @@ async function loadTypes(reading: ReadingOptions): Promise<ResourceTypes> {
 }
 
 /** Processes of one service that follow the same server share a file, whatever their ids. */
-function cachePath(cacheDir: string, { servers: [server], node }: Bootstrap): string {
+function cachePath(cacheDir: string, { servers: [server], authorities, node }: Bootstrap): string {
+  const federated = Array.from(authorities, ([name, { servers }]) => `\n${name} ${xdsServerKey(servers[0])}`).sort()
   const key = createHash('sha256')
-    .update(`${xdsServerKey(server)}\n${node.cluster}\n${node.userAgentVersion}`)
+    .update(`${xdsServerKey(server)}\n${node.cluster}\n${node.userAgentVersion}${federated.join('')}`)
     .digest('hex')
   return join(resolve(cacheDir), `${key.slice(0, 16)}.jsonl`)
 }

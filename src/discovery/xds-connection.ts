@@ -5,10 +5,10 @@ import type { Clock, Timer } from '../runtime.ts'
 import type { Identities } from '../security/identities.ts'
 import { ownCertificate } from '../security/tls-material.ts'
 import { version } from '../version.ts'
-import type { XdsCredentials } from './bootstrap.ts'
 import { isControlPlaneOf } from './control-plane-identity.ts'
 import { type GrpcAddress, parseGrpcTarget } from './grpc-target.ts'
 import { workloadIdentity } from './model/tls.ts'
+import type { XdsCredentials } from './xds-server.ts'
 
 type Http2 = typeof import('node:http2')
 

@@ -1,7 +1,6 @@
 import type { ClientHttp2Stream } from 'node:http2'
 import type { Clock } from '../runtime.ts'
 import { Identities } from '../security/identities.ts'
-import type { XdsServer } from './bootstrap.ts'
 import { frameMessage, MessageReader } from './grpc-message.ts'
 import {
   statusOfConnection,
@@ -12,6 +11,7 @@ import {
   type XdsStreamStatus,
 } from './grpc-status.ts'
 import { XdsConnection } from './xds-connection.ts'
+import type { XdsServer } from './xds-server.ts'
 
 /** Reads and writes the messages of a method. */
 export interface StreamCodec<Request, Response> {
@@ -58,6 +58,8 @@ export class XdsTransport {
   readonly #identities: Identities
   #connection: XdsConnection | undefined
   #keepaliveTimeMs: number | undefined
+  /** Streams of configuration that the server has answered. */
+  #answered = 0
 
   constructor(server: XdsServer, clock: Clock, identities: Identities = new Identities()) {
     this.#server = server
@@ -72,12 +74,16 @@ export class XdsTransport {
 
   /** Begins a stream. The handler is called later, never from here; a failure to open is told to it, too. */
   open<Request, Response>(method: StreamMethod<Request, Response>, handler: XdsStreamHandler<Response>): XdsStream<Request> {
-    return new Http2Stream(
-      method,
-      handler,
-      () => this.#connect(),
-      () => this.close(),
-    )
+    return new Http2Stream(method, handler, {
+      connect: () => this.#connect(),
+      discard: () => {
+        // Another one gets on well with it.
+        if (this.#answered === 0) this.close()
+      },
+      count: change => {
+        this.#answered += change
+      },
+    })
   }
 
   /** The next stream gets a connection of its own. */
@@ -119,27 +125,31 @@ export interface XdsStream<Request> {
   finish(): void
 }
 
+/** What a stream shares with the others of its server. */
+interface SharedConnection {
+  connect(): Promise<XdsConnection>
+  /** Gives the connection up, unless it serves another stream. */
+  discard(): void
+  /** One more stream, or one less, is answered. */
+  count(change: 1 | -1): void
+}
+
 class Http2Stream<Request, Response> implements XdsStream<Request> {
   readonly #method: StreamMethod<Request, Response>
   readonly #handler: XdsStreamHandler<Response>
-  /** Gives up the connection. */
-  readonly #discard: () => void
+  readonly #shared: SharedConnection
   /** What was to be sent before there was a call. */
   #waiting: Request[] = []
   #call: { readonly stream: ClientHttp2Stream; readonly codec: StreamCodec<Request, Response> } | undefined
   #isOver = false
   #isFinished = false
+  #isAnswered = false
 
-  constructor(
-    method: StreamMethod<Request, Response>,
-    handler: XdsStreamHandler<Response>,
-    connect: () => Promise<XdsConnection>,
-    discard: () => void,
-  ) {
+  constructor(method: StreamMethod<Request, Response>, handler: XdsStreamHandler<Response>, shared: SharedConnection) {
     this.#method = method
     this.#handler = handler
-    this.#discard = discard
-    this.#run(connect).catch((error: unknown) => this.#end(statusOfError(error), false))
+    this.#shared = shared
+    this.#run().catch((error: unknown) => this.#end(statusOfError(error)))
   }
 
   send(request: Request): void {
@@ -149,6 +159,7 @@ class Http2Stream<Request, Response> implements XdsStream<Request> {
   }
 
   cancel(): void {
+    if (!this.#isOver && this.#isAnswered && this.#method.renewsConnection) this.#shared.count(-1)
     this.#isOver = true
     this.#waiting = []
     if (!this.#isFinished) this.#call?.stream.close(cancelCode)
@@ -166,10 +177,10 @@ class Http2Stream<Request, Response> implements XdsStream<Request> {
     if (stream.writable) stream.write(frameMessage(codec.encode(request)))
   }
 
-  async #run(connect: () => Promise<XdsConnection>): Promise<void> {
+  async #run(): Promise<void> {
     const codec = await this.#method.loadCodec()
     if (this.#isOver) return
-    const connection = await connect()
+    const connection = await this.#shared.connect()
     if (this.#isOver) return
     const stream = connection.request(this.#method.path)
     this.#call = { stream, codec }
@@ -184,7 +195,6 @@ class Http2Stream<Request, Response> implements XdsStream<Request> {
   }
 
   async #read(connection: XdsConnection, stream: ClientHttp2Stream, codec: StreamCodec<Request, Response>): Promise<void> {
-    let answered = false
     let status: XdsStreamStatus | undefined
     stream.once('response', headers => {
       status = statusOfHeaders(headers)
@@ -197,7 +207,7 @@ class Http2Stream<Request, Response> implements XdsStream<Request> {
     const take = async (chunk: Uint8Array) => {
       for (const message of reader.read(chunk)) {
         if (this.#isOver) return
-        answered = true
+        this.#onAnswer()
         await this.#handler.onResponse(codec.decode(message))
       }
     }
@@ -206,19 +216,24 @@ class Http2Stream<Request, Response> implements XdsStream<Request> {
         connection.touch()
         // The body of an answer that is not gRPC's.
         if (status !== undefined) continue
-        await take(chunk).catch((error: unknown) => this.#end(statusOfError(error), answered))
+        await take(chunk).catch((error: unknown) => this.#end(statusOfError(error)))
       }
       if (!reader.isBetweenMessages) status ??= { code: internal, message: 'the stream ended within a message' }
-      this.#end(status ?? withoutStatus(connection, stream, null), answered)
+      this.#end(status ?? withoutStatus(connection, stream, null))
     } catch (error) {
-      this.#end(status ?? withoutStatus(connection, stream, error), answered)
+      this.#end(status ?? withoutStatus(connection, stream, error))
     }
   }
 
-  #end(status: XdsStreamStatus, answered: boolean): void {
+  #onAnswer(): void {
+    if (!this.#isAnswered && this.#method.renewsConnection) this.#shared.count(1)
+    this.#isAnswered = true
+  }
+
+  #end(status: XdsStreamStatus): void {
     if (this.#isOver) return
     this.cancel()
-    if (!answered && this.#method.renewsConnection) this.#discard()
+    if (!this.#isAnswered && this.#method.renewsConnection) this.#shared.discard()
     this.#handler.onEnd(status)
   }
 }

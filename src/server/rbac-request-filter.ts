@@ -1,3 +1,4 @@
+import { AuditTrail } from '../policies/rbac/audit-trail.ts'
 import { type RbacDecision, RbacEngine } from '../policies/rbac/rbac-engine.ts'
 import type { RbacFilter } from '../policies/rbac/rbac-rules.ts'
 import type { Denial } from './denial.ts'
@@ -11,11 +12,15 @@ const message = 'RBAC: access denied'
 export class RbacRequestFilter implements RequestFilter {
   readonly #name: string
   readonly #engine: RbacEngine
+  readonly #audit: AuditTrail | null
 
-  /** @throws Error when a rule cannot be compiled */
+  /** @throws Error when a rule cannot be compiled, or an audit logger not be made */
   constructor(name: string, rbac: RbacFilter) {
     this.#name = name
     this.#engine = new RbacEngine(rbac)
+    const audit = rbac.rules?.audit
+    // A filter that only logs decides nothing (gRFC A41).
+    this.#audit = audit === undefined || rbac.rules?.action === 'LOG' ? null : new AuditTrail(name, audit)
   }
 
   judge(request: RequestView): Denial | null {
@@ -23,6 +28,8 @@ export class RbacRequestFilter implements RequestFilter {
     const { allowed, policyName, shadow } = decision
     if (shadow !== undefined) request.note('shadow', this.#name, shadow.allowed, shadow.policyName)
     if (this.#engine.action === 'LOG' && policyName !== undefined) request.note('audit', this.#name, true, policyName)
+    const failure = this.#audit?.record(decision, request.attributes)
+    if (failure !== undefined) request.note('audit-failure', this.#name, allowed, failure)
     return allowed ? null : { statusCode: 403, grpcStatus: 7, message, reason: this.#reasonOf(decision) }
   }
 

@@ -47,6 +47,7 @@ export class RequestGate {
       this.#logger.info(`request is denied: ${denial.reason}`, { statusCode: denial.statusCode, ...about(request) })
     for (const { kind, filter, allowed, policy } of notes) {
       if (kind === 'audit') this.#logger.warn(`audit: policy ${policy} of ${filter}`, about(request))
+      else if (kind === 'audit-failure') this.#logger.error(`an audit logger of ${filter} failed: ${policy}`, about(request))
       else if (!allowed)
         this.#logger.warn(`dry run: ${filter} would deny it${policy === undefined ? '' : `, by ${policy}`}`, about(request))
     }

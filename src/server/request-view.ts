@@ -5,9 +5,10 @@ import type { InboundConnection } from './inbound-connection.ts'
 
 /** Something an operator wants to know of a request that was let in. */
 export interface RequestNote {
-  readonly kind: 'shadow' | 'audit'
+  readonly kind: 'shadow' | 'audit' | 'audit-failure'
   readonly filter: string
   readonly allowed: boolean
+  /** Of a failure: what went wrong. */
   readonly policy: string | undefined
 }
 

@@ -8,11 +8,11 @@ import { suite, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { Http2AdsTransport } from '../../src/discovery/ads-stream.ts'
-import type { XdsCredentials } from '../../src/discovery/bootstrap.ts'
 import type { AdsRequest, AdsResponse } from '../../src/discovery/discovery-message.ts'
 import { DiscoveryResponseSchema } from '../../src/discovery/gen/envoy/service/discovery/v3/discovery_pb.ts'
 import { frameMessage } from '../../src/discovery/grpc-message.ts'
 import type { XdsStreamStatus } from '../../src/discovery/grpc-status.ts'
+import type { XdsCredentials } from '../../src/discovery/xds-server.ts'
 import { XdsTransport } from '../../src/discovery/xds-stream.ts'
 import { version } from '../../src/version.ts'
 import { FakeAdsServer } from '../support/fake-ads-server.ts'
@@ -100,6 +100,23 @@ suite('the ADS stream over HTTP/2', () => {
     const nonce = server.send({ typeUrl: cluster })
     assert.equal((await first).nonce, nonce)
     release[0]?.()
+  })
+
+  test('a stream that is refused leaves the connection to another one that is answered', async t => {
+    const server = await FakeAdsServer.start({ answering: false, protocols: ['sotw'] })
+    t.after(() => server.stop())
+    const { transport, stream, first, release, responses, ended } = open(t, server.target)
+    stream.send(request, undefined)
+    await server.request(({ typeUrl }) => typeUrl === cluster)
+    server.send({ typeUrl: cluster })
+    await first
+    release[0]?.()
+    const refused = Promise.withResolvers<XdsStreamStatus>()
+    transport.open('delta', { onConnected() {}, onResponse: async () => {}, onEnd: refused.resolve })
+    assert.equal((await refused.promise).code, 12)
+    server.endStreams()
+    assert.equal((await ended).code, 0)
+    assert.equal(responses.length, 1)
   })
 
   test('cancelling is told to the server', async t => {

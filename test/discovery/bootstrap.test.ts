@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { resolve } from 'node:path'
 import { test } from 'node:test'
-import { type Bootstrap, loadBootstrap, xdsServerKey } from '../../src/discovery/bootstrap.ts'
+import { type Bootstrap, loadBootstrap } from '../../src/discovery/bootstrap.ts'
+import { xdsServerKey } from '../../src/discovery/xds-server.ts'
 import { isMeshError } from '../../src/errors.ts'
 
 const self = { hostname: 'host', pid: 7, unique: 'abc' }
@@ -182,5 +183,34 @@ test('labels and a locality that cannot be read are refused by name', () => {
   assert.match(
     refused(() => inline({ xds_servers: [server] }, { INMESH_LOCALITY: 'a/b/c/d' })),
     /^INMESH_LOCALITY: must be region/,
+  )
+})
+
+test('authorities have servers and a template of their own, or those of the top (gRFC A47)', () => {
+  const other = { server_uri: 'other:1', channel_creds: [{ type: 'insecure' }] }
+  const template = 'xdstp://a/envoy.config.listener.v3.Listener/grpc/%s?env=prod'
+  const { servers, authorities } = inline({
+    xds_servers: [server],
+    authorities: {
+      a: { xds_servers: [other, server], client_listener_resource_name_template: template },
+      'b c': {},
+      '': {},
+    },
+  })
+  assert.deepEqual(
+    authorities.get('a')?.servers.map(({ uri }) => uri),
+    ['other:1', 'cp:15010'],
+  )
+  assert.equal(authorities.get('a')?.listenerTemplate, template)
+  assert.equal(authorities.get('b c')?.servers, servers)
+  assert.equal(authorities.get('b c')?.listenerTemplate, 'xdstp://b%20c/envoy.config.listener.v3.Listener/%s')
+  assert.equal(authorities.get('')?.listenerTemplate, 'xdstp:///envoy.config.listener.v3.Listener/%s')
+})
+
+test('the template of an authority must begin with it', () => {
+  const json = { xds_servers: [server], authorities: { a: { client_listener_resource_name_template: 'xdstp://b/x/%s' } } }
+  assert.match(
+    refused(() => inline(json)),
+    /: authorities\.a\.client_listener_resource_name_template: must begin with xdstp:\/\/a\/, got "xdstp:\/\/b\/x\/%s"$/,
   )
 })

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { create, toJson } from '@bufbuild/protobuf'
 import { durationFromMs } from '@bufbuild/protobuf/wkt'
-import type { XdsServer } from '../../src/discovery/bootstrap.ts'
 import { parseBootstrap } from '../../src/discovery/bootstrap.ts'
 import { type LoadStatsRequest, LoadStatsRequestSchema } from '../../src/discovery/gen/envoy/service/load_stats/v3/lrs_pb.ts'
 import type { XdsStreamStatus } from '../../src/discovery/grpc-status.ts'
@@ -11,6 +10,7 @@ import { type LoadStatsResponse, loadStatsTransport } from '../../src/discovery/
 import type { ClusterLoad, LoadSource } from '../../src/discovery/model/cluster-load.ts'
 import { createXdsConfigSource } from '../../src/discovery/xds-config-source.ts'
 import { completeNode } from '../../src/discovery/xds-node.ts'
+import type { XdsServer } from '../../src/discovery/xds-server.ts'
 import { XdsTransport } from '../../src/discovery/xds-stream.ts'
 import { silentLogger, systemClock } from '../../src/runtime.ts'
 import { FakeAdsServer, type FakeAdsServerOptions } from '../support/fake-ads-server.ts'
@@ -154,7 +154,7 @@ test('reports share the connection of the configuration, and go where it comes f
   const server = await startServer(t, { loadStats })
   const source = connect(t, `127.0.0.1:${await unusedPort()}`, server.target)
   source.watch('reviews')
-  source.reportLoads(someLoad)
+  source.reportLoads({ part: () => someLoad })
   assert.equal((await loadStats.request(0)).node?.id, 'me')
   loadStats.send({ sendAllClusters: true, loadReportingInterval: durationFromMs(100) })
   assert.equal((await loadStats.request(1)).clusterStats[0]?.clusterName, 'reviews')
@@ -174,7 +174,7 @@ test('a control plane that takes no reports serves the configuration undisturbed
   t.after(() => source.close())
   source.watch('reviews')
   await new Promise<void>(resolve => void source.on('connected', () => resolve()))
-  source.reportLoads(someLoad)
+  source.reportLoads({ part: () => someLoad })
   await refused.promise
   assert.deepEqual([source.status().connected, source.status().lastError, server.openStreams], [true, undefined, 1])
 })

@@ -154,3 +154,50 @@ test('a watch that ends and begins again in one turn keeps what is held', () => 
   assert.deepEqual(store.sweep(), new Set(['a']))
   assert.deepEqual(second.take(), ['value 1'])
 })
+
+test('A40, A88: a dump says what was last heard of a resource, and what is in use', () => {
+  const { clock, store } = setUp()
+  const show = () => {
+    const { status, held, updatedAt, failure } = store.dump('a') ?? assert.fail('not watched')
+    const what = failure === undefined ? '' : ` ${failure.version}: ${failure.details} at ${failure.at - wall}`
+    return `${status} ${held?.version ?? '-'} ${updatedAt === undefined ? '-' : updatedAt - wall}${what}`
+  }
+  const wall = clock.wallNow()
+  assert.equal(store.dump('b'), undefined)
+  assert.equal(show(), 'requested - -')
+  store.unreachable('down')
+  assert.equal(show(), 'requested - -')
+  clock.advance(1)
+  store.accept('a', '1', bytes('1'), 'v1')
+  assert.equal(show(), 'acked v1 1')
+  assert.deepEqual(store.dump('a')?.held?.bytes, bytes('1'))
+  clock.advance(1)
+  store.refuse('a', 'bad', 'v2')
+  assert.equal(show(), 'nacked v1 1 v2: bad at 2')
+  clock.advance(1)
+  store.keep('a', 'v3')
+  assert.equal(show(), 'acked v3 3')
+  store.deny('a', 'not yours', 'v4')
+  assert.equal(show(), 'received-error v3 3 v4: not yours at 3')
+  store.remove('a')
+  assert.match(show(), /^does-not-exist v3 3/)
+})
+
+test('A88: a dump tells a silence that is transient from one that is not', () => {
+  for (const [timeoutIsTransient, status] of [
+    [true, 'timeout'],
+    [false, 'does-not-exist'],
+  ] as const) {
+    const { clock, store } = setUp({ timeoutIsTransient })
+    store.startTimers(['a'])
+    clock.advance(15_000)
+    assert.equal(store.dump('a')?.status, status)
+  }
+})
+
+test('a dump of a resource that is dropped holds nothing of it', () => {
+  const { store } = setUp({ dropOnDataError: true })
+  store.accept('a', '1', bytes('1'), 'v')
+  store.refuse('a', 'bad', 'v2')
+  assert.deepEqual([store.dump('a')?.status, store.dump('a')?.held], ['nacked', undefined])
+})

@@ -59,6 +59,8 @@ const identity = (bytes: Uint8Array) => Buffer.from(bytes)
 export class FakeAdsServer {
   /** Every request, in order. */
   readonly requests: RecordedRequest[] = []
+  /** Addresses of the connections that streams came on. */
+  readonly peers = new Set<string>()
   readonly port: number
   readonly #server: Server
   readonly #answering: boolean
@@ -177,6 +179,7 @@ export class FakeAdsServer {
   private onCall(protocol: XdsProtocol, call: Call): void {
     const stream: Stream = { index: this.#streamCount++, protocol, call, names: new Map(), sent: new Map() }
     this.#streams.add(stream)
+    this.peers.add(call.getPeer())
     call.on('data', (bytes: Uint8Array) => this.#onRequest(stream, bytes))
     call.on('error', () => this.#streams.delete(stream))
     call.on('cancelled', () => this.#streams.delete(stream))

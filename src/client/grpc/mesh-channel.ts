@@ -1,5 +1,6 @@
 import type { ChannelCredentials, ChannelInterface, ChannelOptions, Deadline } from '@grpc/grpc-js'
 import { parseGrpcTarget } from '../../discovery/grpc-target.ts'
+import { parseTargetName, targetUri } from '../../discovery/target-name.ts'
 import type { DataPlane } from '../data-plane.ts'
 import type { Target } from '../target.ts'
 import type { ChannelProfile } from './endpoint-channels.ts'
@@ -32,6 +33,7 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
   readonly options: ChannelOptions
   readonly authority: string
   readonly #plane: DataPlane
+  readonly #watched: string
   readonly #target: Target
   readonly #watchers = new Set<StateWatcher>()
   readonly #unsubscribe: () => void
@@ -40,7 +42,7 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
   #channelz: ChannelInterface | null = null
   #isClosed = false
 
-  /** @param watch makes the plane follow an authority */
+  /** @param watch makes the plane follow what is named as in {@link parseTargetName} */
   constructor(
     plane: DataPlane,
     watch: (authority: string) => Target,
@@ -49,9 +51,10 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
   ) {
     this.credentials = credentials ?? grpcJs().credentials.createInsecure()
     this.options = options
-    this.authority = authorityOf(target)
+    this.#watched = watchedNameOf(target)
+    this.authority = parseTargetName(this.#watched).authority
     this.#plane = plane
-    this.#target = watch(this.authority)
+    this.#target = watch(this.#watched)
     this.#unsubscribe = plane.onChange(() => this.#tellWatchers())
   }
 
@@ -73,7 +76,7 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
   }
 
   getTarget(): string {
-    return `xds:///${this.authority}`
+    return targetUri(this.#watched)
   }
 
   /**
@@ -158,8 +161,14 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
   }
 }
 
-/** The authority that a target names: `xds:///name`, `dns:///host:port`, `host:port`. */
+/** The authority that calls to a target have: see {@link watchedNameOf}. */
 export function authorityOf(target: string): string {
+  return parseTargetName(watchedNameOf(target)).authority
+}
+
+/** What a target has the mesh watch: `xds:///name`, `xds://authority/name` (gRFC A47), `dns:///host:port`, `host:port`. */
+function watchedNameOf(target: string): string {
+  if (/^xds:\/\/[^/]/.test(target)) return target
   const xds = /^xds:(?:\/\/\/)?(.+)$/.exec(target)
   if (xds?.[1] !== undefined) return xds[1]
   return target.includes(':/') || target.startsWith('dns:') ? parseGrpcTarget(target).authority : target

@@ -42,3 +42,9 @@ export interface LoadSource {
   /** Calls `listener` whenever {@link isWanted} becomes true. */
   onWanted(listener: () => void): void
 }
+
+/** Load that goes to several control planes. */
+export interface DividedLoads {
+  /** The clusters that are one control plane's. No cluster is in two. */
+  part(owns: (cluster: string) => boolean): LoadSource
+}

@@ -60,7 +60,8 @@ export interface ConfigSource {
   /** The newest tree. */
   readonly current: MeshConfig
   /**
-   * Asks for an authority (`host` or `host:port`, as in a Host header). Idempotent.
+   * Asks for an authority (`host` or `host:port`, as in a Host header), or for one that an authority of the bootstrap knows
+   * (`xds://authority/host`, gRFC A47). Idempotent.
    * It appears in `current.targets` once its listener, its routes and every cluster they name are resolved or failed.
    */
   watch(authority: string): void

@@ -1,7 +1,10 @@
-import { type DescMessage, fromBinary, fromJson, type MessageShape } from '@bufbuild/protobuf'
+import { type DescMessage, fromBinary, fromJson, type JsonObject, type MessageShape } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
-import { TypedStructSchema as UdpaTypedStructSchema } from '../gen/udpa/type/v1/typed_struct_pb.ts'
-import { TypedStructSchema } from '../gen/xds/type/v3/typed_struct_pb.ts'
+import {
+  type TypedStruct as UdpaTypedStruct,
+  TypedStructSchema as UdpaTypedStructSchema,
+} from '../gen/udpa/type/v1/typed_struct_pb.ts'
+import { type TypedStruct, TypedStructSchema } from '../gen/xds/type/v3/typed_struct_pb.ts'
 import type { Problems } from './problems.ts'
 
 const typePrefix = 'type.googleapis.com/'
@@ -29,30 +32,40 @@ export interface TypedConfig {
 
 /** Reads an `Any`, looking through `TypedStruct`. */
 export function readTypedConfig(any: Any | undefined): TypedConfig {
-  const type = typeName(any?.typeUrl ?? '')
-  if (any !== undefined && (type === TypedStructSchema.typeName || type === UdpaTypedStructSchema.typeName)) {
-    const schema = type === TypedStructSchema.typeName ? TypedStructSchema : UdpaTypedStructSchema
-    const struct = parse(() => fromBinary(schema, any.value))
-    if ('value' in struct) {
-      const { typeUrl, value = {} } = struct.value
-      return {
-        type: typeName(typeUrl),
-        as: (target, problems) =>
-          report(
-            parse(() => fromJson(target, value, { ignoreUnknownFields: true })),
-            problems,
-          ),
-      }
+  const struct = readTypedStruct(any)
+  if (struct !== undefined) {
+    const { typeUrl, value = {} } = struct
+    return {
+      type: typeName(typeUrl),
+      as: (target, problems) =>
+        report(
+          parse(() => fromJson(target, value, { ignoreUnknownFields: true })),
+          problems,
+        ),
     }
   }
   return {
-    type,
+    type: typeName(any?.typeUrl ?? ''),
     as: (schema, problems) =>
       report(
         parse(() => fromBinary(schema, any?.value ?? new Uint8Array())),
         problems,
       ),
   }
+}
+
+/** The JSON of a `TypedStruct`; `undefined` of every other message. */
+export function structOf(any: Any | undefined): JsonObject | undefined {
+  const struct = readTypedStruct(any)
+  return struct === undefined ? undefined : (struct.value ?? {})
+}
+
+function readTypedStruct(any: Any | undefined): TypedStruct | UdpaTypedStruct | undefined {
+  const type = typeName(any?.typeUrl ?? '')
+  if (any === undefined || (type !== TypedStructSchema.typeName && type !== UdpaTypedStructSchema.typeName)) return undefined
+  const schema = type === TypedStructSchema.typeName ? TypedStructSchema : UdpaTypedStructSchema
+  const struct = parse(() => fromBinary(schema, any.value))
+  return 'value' in struct ? struct.value : undefined
 }
 
 type Parsed<T> = { readonly value: T } | { readonly error: string }

@@ -3,6 +3,7 @@ import type { RbacAction, RbacFilter, RbacPolicy, RbacRules } from '../../polici
 import { RBAC_Action as Action, type Policy, type RBAC as Rules } from '../gen/envoy/config/rbac/v3/rbac_pb.ts'
 import { type RBAC, RBACPerRouteSchema, RBACSchema } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
 import { readTypedConfig, typeName } from './any.ts'
+import { decodeAuditLogging } from './audit-logging.ts'
 import type { Problems } from './problems.ts'
 import { decodePermission, decodePrincipal } from './rbac-rule.ts'
 import { refuseUnknownFields } from './unknown-fields.ts'
@@ -65,11 +66,11 @@ function decodeRules(message: Rules, problems: Problems): RbacRules {
   // Protocol buffers keep numbers that the enum lacks.
   const action: RbacAction | undefined = actions[message.action]
   if (action === undefined) problems.addAt('action', `must be ALLOW, DENY or LOG, got ${message.action}`)
-  for (const [index, { isOptional }] of (message.auditLoggingOptions?.loggerConfigs ?? []).entries()) {
-    if (!isOptional) problems.at('audit_logging_options').at('logger_configs', index).add('is not supported and not optional')
-  }
+  const audit =
+    message.auditLoggingOptions && decodeAuditLogging(message.auditLoggingOptions, problems.at('audit_logging_options'))
   return {
     action: action ?? 'ALLOW',
+    ...(audit === undefined ? {} : { audit }),
     policies: Object.entries(message.policies).map(([name, policy]) =>
       decodePolicy(name, policy, problems.at(`policies["${name}"]`)),
     ),

@@ -1,5 +1,6 @@
 import type { HeaderMatcher } from '../header-matcher.ts'
 import type { StringMatcher } from '../string-matcher.ts'
+import type { AuditLogging } from './audit-logger.ts'
 import type { CidrRange } from './cidr-range.ts'
 import type { MetadataMatcher } from './metadata-matcher.ts'
 
@@ -20,6 +21,8 @@ export type RbacAction = 'ALLOW' | 'DENY' | 'LOG'
 export interface RbacRules {
   readonly action: RbacAction
   readonly policies: readonly RbacPolicy[]
+  /** Who hears of the decisions (gRFC A59); absent: nobody. */
+  readonly audit?: AuditLogging
 }
 
 /** `envoy.config.rbac.v3.Policy`: matches when one of the permissions and one of the principals does. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type DescMessage, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf'
+import { type DescMessage, fromJson, type JsonObject, type JsonValue, toBinary } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { type Any, AnySchema } from '@bufbuild/protobuf/wkt'
 import { PolicySchema, RBACSchema as RulesSchema } from '../../../src/discovery/gen/envoy/config/rbac/v3/rbac_pb.ts'
@@ -8,6 +8,7 @@ import { RBACPerRouteSchema, RBACSchema } from '../../../src/discovery/gen/envoy
 import { knownTypes } from '../../../src/discovery/known-types.ts'
 import { Problems } from '../../../src/discovery/resources/problems.ts'
 import { decodeRbac } from '../../../src/discovery/resources/rbac.ts'
+import { registerAuditLogger } from '../../../src/policies/rbac/audit-logger-registry.ts'
 import { AuthorizationChain } from '../../../src/policies/rbac/authorization-chain.ts'
 import type { RbacFilter } from '../../../src/policies/rbac/rbac-rules.ts'
 import { inbound } from '../../support/inbound-attributes.ts'
@@ -47,6 +48,40 @@ const exact = (value: string) => ({ kind: 'exact', value, ignoreCase: false })
 const ten = { address: '10.0.0.0', prefixLength: 8 }
 const tenJson = { addressPrefix: '10.0.0.0', prefixLen: 8 }
 const template = { '@type': 'type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig' }
+
+registerAuditLogger({
+  type: 'test.Audit',
+  check: config => {
+    if ('bad' in config) throw new Error('bad: must not be set')
+  },
+  create: () => ({ log() {} }),
+})
+const loggerOf = (type: string, value: JsonObject = {}): JsonObject => ({
+  name: 'a',
+  typedConfig: { '@type': 'type.googleapis.com/xds.type.v3.TypedStruct', typeUrl: `type.googleapis.com/${type}`, value },
+})
+const stdout = { '@type': 'type.googleapis.com/envoy.extensions.rbac.audit_loggers.stream.v3.StdoutAuditLog' }
+const audited = (...loggerConfigs: readonly JsonObject[]): JsonValue => ({
+  rules: { auditLoggingOptions: { auditCondition: 'ON_DENY', loggerConfigs: [...loggerConfigs] } },
+})
+
+test('A59: audit loggers are read; one that is optional and that nobody makes is left out', () => {
+  const { filter: decoded, problems } = decode(
+    audited(
+      { auditLogger: { name: 'a', typedConfig: stdout } },
+      { auditLogger: loggerOf('test.None'), isOptional: true },
+      { auditLogger: loggerOf('test.Audit', { to: ['a'] }) },
+    ),
+  )
+  assert.deepEqual(problems, [])
+  assert.deepEqual(decoded?.rules?.audit, {
+    condition: 'ON_DENY',
+    loggers: [
+      { type: 'envoy.extensions.rbac.audit_loggers.stream.v3.StdoutAuditLog', config: {} },
+      { type: 'test.Audit', config: { to: ['a'] } },
+    ],
+  })
+})
 
 describe('each permission', () => {
   const cases: readonly [JsonValue, unknown][] = [
@@ -176,9 +211,24 @@ describe('B4: what cannot be honoured in full is no filter, and each problem has
     ['shadow matcher tree', { shadowMatcher: {} }, 'shadow_matcher: is not supported'],
     ['unknown action', { rules: { action: 7 } }, 'rules.action: must be ALLOW, DENY or LOG, got 7'],
     [
-      'audit logger',
-      { rules: { auditLoggingOptions: { loggerConfigs: [{}] } } },
-      'rules.audit_logging_options.logger_configs[0]: is not supported and not optional',
+      'A59: audit logger without a configuration',
+      audited({}),
+      'rules.audit_logging_options.logger_configs[0].audit_logger.typed_config: must be set',
+    ],
+    [
+      'A59: audit logger that nobody makes',
+      audited({ auditLogger: loggerOf('test.None') }),
+      'rules.audit_logging_options.logger_configs[0]: audit logger of type "test.None" is not supported and not optional',
+    ],
+    [
+      'A59: configuration that an optional audit logger refuses',
+      audited({ auditLogger: loggerOf('test.Audit', { bad: true }), isOptional: true }),
+      'rules.audit_logging_options.logger_configs[0].audit_logger.typed_config: bad: must not be set',
+    ],
+    [
+      'A59: unknown audit condition',
+      { rules: { auditLoggingOptions: { auditCondition: 9 } } },
+      'rules.audit_logging_options.audit_condition: is none that is known: 9',
     ],
   ]
   for (const [what, json, expected] of cases) {
