@@ -7,6 +7,13 @@ export type { MeshSnapshot } from './client/mesh-snapshot.ts'
 export type { ConfigSource, MeshConfig } from './discovery/model/mesh-config.ts'
 export { isMeshError, MeshError, type MeshErrorCode, type MeshErrorDetails } from './errors.ts'
 export type { ErrorRateBreakerOptions } from './policies/error-rate-breaker.ts'
+export type {
+  BalancedHost,
+  BalancedRequest,
+  LoadBalancer,
+  LoadBalancerFactory,
+  LoadBalancerSettings,
+} from './policies/load-balancing/custom.ts'
 export type { AuditEvent, AuditLogger, AuditLoggerFactory, AuditLoggerSettings } from './policies/rbac/audit-logger.ts'
 export type { TokenRetryBudgetOptions } from './policies/retry-budget.ts'
 export { type Clock, type Logger, type Random, type Runtime, silentLogger, stderrLogger, systemRuntime } from './runtime.ts'

@@ -4,6 +4,7 @@ import type { ConfigSource, MeshConfig } from '../discovery/model/mesh-config.ts
 import type { XdsConfigSource, XdsStatus } from '../discovery/xds-config-source.ts'
 import { MeshError } from '../errors.ts'
 import type { ErrorRateBreaker, ErrorRateBreakerOptions } from '../policies/error-rate-breaker.ts'
+import { type LoadBalancerFactory, registerLoadBalancer } from '../policies/load-balancing/custom.ts'
 import type { AuditLoggerFactory } from '../policies/rbac/audit-logger.ts'
 import { registerAuditLogger } from '../policies/rbac/audit-logger-registry.ts'
 import type { TokenRetryBudgetOptions } from '../policies/retry-budget.ts'
@@ -69,6 +70,8 @@ export interface MeshOptions extends SourceOptions {
    * They are this process's, and not only this mesh's.
    */
   readonly auditLoggers?: readonly AuditLoggerFactory[]
+  /** Types of balancers, by which a cluster may be balanced (`load_balancing_policy`; gRFC A52). They are this process's, as the loggers are. */
+  readonly loadBalancers?: readonly LoadBalancerFactory[]
   /** Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>
 }
@@ -157,8 +160,9 @@ export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   const env = options.env ?? process.env
   const previous = options.previous ?? currentDispatcher()
   const runtime = { ...systemRuntime, ...options.runtime }
-  // Before the first listener is read.
+  // Before the first resource is read.
   for (const factory of options.auditLoggers ?? []) registerAuditLogger(factory)
+  for (const factory of options.loadBalancers ?? []) registerLoadBalancer(factory)
   if (isOn(env.INMESH_DISABLED)) return new DisabledMesh(previous, env, runtime)
   const found = await sourceFromOptions(options, env, runtime)
   const breakers = options.errorRateBreaker === undefined ? null : await loadBreakers()

@@ -332,11 +332,19 @@ describe('an OpenTelemetry collector understands what Bookinfo exports', { timeo
     ]
     const mesh = ['inmesh.cluster', 'inmesh.destination.service', 'inmesh.route', 'inmesh.source.service']
     const rpc = ['rpc.method', 'rpc.status_code', 'rpc.system.name']
-    const server = ['http.request.method', 'inmesh.destination.service', 'network.protocol.version', 'url.scheme']
-    const changing = new Set(['http.response.status_code', 'error.type', 'inmesh.response_flag', 'inmesh.destination.version'])
+    const caller = 'inmesh.connection.security_policy'
+    const server = ['http.request.method', 'inmesh.destination.service', caller, 'network.protocol.version', 'url.scheme']
+    const changing = new Set([
+      'http.response.status_code',
+      'error.type',
+      'inmesh.response_flag',
+      'inmesh.destination.version',
+      // Not of who comes from outside.
+      'inmesh.source.principal',
+    ])
     const expectedOf = (name: string, isCall: boolean) => {
       if (name.includes('.client.')) return isCall ? [...rpc, 'server.address', 'server.port', ...mesh] : [...client, ...mesh]
-      if (name === 'rpc.server.call.duration') return [...rpc, 'inmesh.destination.service']
+      if (name === 'rpc.server.call.duration') return [...rpc, 'inmesh.destination.service', caller]
       return name === 'http.server.request.duration' ? server : []
     }
     // gRPC has conventions of its own for its own.

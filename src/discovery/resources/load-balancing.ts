@@ -2,6 +2,7 @@ import type { Message } from '@bufbuild/protobuf'
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { CommonLbConfig, LoadBalancingConfig, SlowStartConfig } from '../../policies/load-balancing/config.ts'
+import { loadBalancerFactory } from '../../policies/load-balancing/custom.ts'
 import {
   type Cluster,
   Cluster_LbPolicy,
@@ -24,7 +25,7 @@ import { RandomSchema } from '../gen/envoy/extensions/load_balancing_policies/ra
 import { RingHashSchema } from '../gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb.ts'
 import { RoundRobinSchema } from '../gen/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.ts'
 import { WrrLocalitySchema } from '../gen/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb.ts'
-import { readTypedConfig, type TypedConfig } from './any.ts'
+import { readTypedConfig, structOf, type TypedConfig } from './any.ts'
 import { durationMs, optionalDurationMs } from './duration.ts'
 import { enumName } from './enum-name.ts'
 import { decodePercent } from './percent.ts'
@@ -160,8 +161,21 @@ function decodePolicy(any: Any | undefined, depth: number, problems: Problems): 
     case ClientSideWeightedRoundRobinSchema.typeName:
       return plain(decodeWeightedRoundRobin(typed.as(ClientSideWeightedRoundRobinSchema, problems), problems))
     default:
-      return decodeNamedPolicy(typed, problems)
+      return decodeCustom(any, typed, problems) ?? decodeNamedPolicy(typed, problems)
   }
+}
+
+/** A policy of the application, which reaches a client as a `TypedStruct` (gRFC A52). */
+function decodeCustom(any: Any | undefined, { type }: TypedConfig, problems: Problems): DecodedPolicy | undefined {
+  const factory = loadBalancerFactory(type)
+  const config = any === undefined || factory === undefined ? undefined : structOf(any)
+  if (factory === undefined || config === undefined) return undefined
+  try {
+    factory.check?.(config)
+  } catch (error) {
+    problems.add(error instanceof Error ? error.message : String(error))
+  }
+  return plain({ kind: 'custom', type, config })
 }
 
 /** gRPC's own names, which reach a client as a `TypedStruct` of any type URL (gRFC A52). */

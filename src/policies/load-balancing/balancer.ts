@@ -1,6 +1,7 @@
 import { type Clock, type Random, systemClock } from '../../runtime.ts'
 import { ClientSideWeightedRoundRobinPicker } from './client-side-weighted-round-robin.ts'
 import type { CommonLbConfig, LoadBalancingConfig } from './config.ts'
+import { CustomPicker } from './custom.ts'
 import { DeferredPicker } from './deferred.ts'
 import { isHash64Loaded, loadHash64 } from './hash64.ts'
 import { countHosts, type Host, isDegraded, isHealthy, type LocalityHosts, type PriorityHosts } from './host.ts'
@@ -109,6 +110,8 @@ function overHosts<H extends Host>(
       return leastRequest(hosts, config, leaf)
     case 'random':
       return new RandomPicker(hosts)
+    case 'custom':
+      return new CustomPicker(hosts, config.type, config.config)
     case 'client-side-weighted-round-robin':
       return new ClientSideWeightedRoundRobinPicker(hosts, config, leaf)
     case 'pick-first':

@@ -1,7 +1,11 @@
+import type { LoadBalancerSettings } from './custom.ts'
+
 /** A cluster's balancer, decoded from `lb_policy` or `load_balancing_policy`. */
 export type LoadBalancingConfig =
   | { readonly kind: 'round-robin'; readonly slowStart: SlowStartConfig | undefined }
   | { readonly kind: 'random' }
+  /** Of the application. */
+  | { readonly kind: 'custom'; readonly type: string; readonly config: LoadBalancerSettings }
   | {
       readonly kind: 'least-request'
       /** Default 2. */
