@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from '../model/authorization-policy.ts'
 import type { DestinationRule } from '../model/destination-rule.ts'
+import type { GrpcRoute } from '../model/grpc-route.ts'
 import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
 import type { PeerAuthentication } from '../model/peer-authentication.ts'
@@ -13,6 +14,7 @@ import { ProblemSink } from './problem-sink.ts'
 import { readAuthorizationPolicy } from './read-authorization-policy.ts'
 import { readDestinationRule } from './read-destination-rule.ts'
 import { readEndpointSlice } from './read-endpoint-slice.ts'
+import { readGrpcRoute } from './read-grpc-route.ts'
 import { readKubernetesService } from './read-kubernetes-service.ts'
 import { readMeta } from './read-meta.ts'
 import { readPeerAuthentication } from './read-peer-authentication.ts'
@@ -24,6 +26,7 @@ import { Value } from './value.ts'
 /** An object of a kind that is translated. */
 export type MeshObject =
   | { readonly kind: 'virtual-service'; readonly object: VirtualService }
+  | { readonly kind: 'grpc-route'; readonly object: GrpcRoute }
   | { readonly kind: 'destination-rule'; readonly object: DestinationRule }
   | { readonly kind: 'service-entry'; readonly object: ServiceEntry }
   | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
@@ -74,6 +77,7 @@ const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
   'networking.istio.io/v1alpha3': istio,
   'security.istio.io/v1': security,
   'security.istio.io/v1beta1': security,
+  'gateway.networking.k8s.io/v1': { GRPCRoute: withSpec('grpc-route', readGrpcRoute) },
   v1: { Service: withSpec('service', readKubernetesService) },
   'discovery.k8s.io/v1': { EndpointSlice: (meta, root) => ({ kind: 'endpoint-slice', object: readEndpointSlice(meta, root) }) },
 }
