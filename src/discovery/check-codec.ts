@@ -40,6 +40,7 @@ export function encodeCheckRequest(attributes: CheckAttributes, encoding: CheckE
       destination: peer(destination),
       request: { time: timestamp(attributes.request.timeMs), http: httpRequest(attributes, encoding) },
       contextExtensions,
+      routeMetadataContext: {},
       metadataContext: { filterMetadata: metadata as Record<string, JsonObject> },
       ...(serverName === undefined ? {} : { tlsSession: { sni: serverName } }),
     },
@@ -117,9 +118,9 @@ function decisionOf({ status, httpResponse, dynamicMetadata }: CheckResponse): C
 function allowed(ok: OkHttpResponse | undefined, metadata: JsonObject | undefined): CheckDecision {
   return {
     kind: 'allowed',
-    requestHeaders: changes(ok?.headers ?? [], true),
+    requestHeaders: changes(ok?.headers ?? [], ofRequest),
     requestHeadersToRemove: (ok?.headersToRemove ?? []).map(name => name.toLowerCase()),
-    responseHeaders: changes(ok?.responseHeadersToAdd ?? [], false),
+    responseHeaders: changes(ok?.responseHeadersToAdd ?? [], ofAnswer),
     queryToSet: (ok?.queryParametersToSet ?? []).map(({ key, value }) => [key, value] as const),
     queryToRemove: ok?.queryParametersToRemove ?? [],
     metadata: ok?.dynamicMetadata ?? metadata,
@@ -131,7 +132,7 @@ function denied(response: DeniedHttpResponse | undefined, metadata: JsonObject |
   return {
     kind: 'denied',
     status: status === 0 ? 403 : status,
-    headers: changes(response?.headers ?? [], false),
+    headers: changes(response?.headers ?? [], ofDenial),
     body: Buffer.from(response?.body ?? ''),
     metadata,
   }
@@ -144,17 +145,24 @@ const actions: Readonly<Record<AppendAction, HeaderChangeAction>> = {
   [AppendAction.OVERWRITE_IF_EXISTS]: 'overwrite-if-exists',
 }
 
-/** @param ofRequest in which `append` only adds to a header that is there */
-function changes(options: readonly HeaderValueOption[], ofRequest: boolean): readonly HeaderChange[] {
+type ActionOf = (append: boolean | undefined, action: AppendAction) => HeaderChangeAction
+
+/** What is not appended replaces, whatever `append_action` says (Envoy 1.40). */
+const ofRequest: ActionOf = append => (append === true ? 'append-if-exists' : 'overwrite-if-exists-or-add')
+
+/** There is nothing to replace, and a header may be there several times, as `Set-Cookie` is. */
+const ofDenial: ActionOf = append => (append === true ? 'append-if-exists' : 'append-if-exists-or-add')
+
+const ofAnswer: ActionOf = (append, action) => {
+  if (append !== undefined) return append ? 'append-if-exists-or-add' : 'overwrite-if-exists-or-add'
+  return actions[action] ?? 'overwrite-if-exists-or-add'
+}
+
+function changes(options: readonly HeaderValueOption[], actionOf: ActionOf): readonly HeaderChange[] {
   return options.map(({ header, append, appendAction }) => {
     const name = header?.key ?? ''
     const raw = header?.rawValue
     const value = raw !== undefined && raw.length > 0 ? Buffer.from(raw) : Buffer.from(header?.value ?? '')
-    return { name, value: value.toString('latin1'), action: actionOf(append, appendAction, ofRequest) }
+    return { name, value: value.toString('latin1'), action: actionOf(append, appendAction) }
   })
-}
-
-function actionOf(append: boolean | undefined, action: AppendAction, ofRequest: boolean): HeaderChangeAction {
-  if (append === true) return ofRequest ? 'append-if-exists' : 'append-if-exists-or-add'
-  return append === false ? 'overwrite-if-exists-or-add' : (actions[action] ?? 'overwrite-if-exists-or-add')
 }

@@ -116,7 +116,8 @@ class Ending {
     if (closes === true) this.closeConnection()
     response.writeHead(statusCode, {
       ...(body.length === 0 ? undefined : { 'content-type': 'text/plain' }),
-      'content-length': body.length,
+      // There is no length where there can be no body (RFC 9110, section 8.6).
+      ...(statusCode === 204 ? undefined : { 'content-length': body.length }),
       ...headers,
     })
     response.end(body)

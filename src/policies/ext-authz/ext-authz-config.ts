@@ -61,7 +61,7 @@ export interface HttpAuthorizer {
   readonly headersToAdd: readonly NamedValue[]
   /** Of a 200, put into the request in place of its own. */
   readonly upstreamHeaders: readonly StringMatcher[]
-  /** Of a 200, appended to headers that the request has. */
+  /** Of a 200, put into the request beside its own. */
   readonly upstreamHeadersToAppend: readonly StringMatcher[]
   /** Of a denial, sent to the caller; none: all of them. */
   readonly clientHeaders: readonly StringMatcher[]

@@ -72,7 +72,7 @@ export class HttpCheckDialect {
       kind: 'allowed',
       requestHeaders: [
         ...changes(of(this.#isForUpstream), 'overwrite-if-exists-or-add'),
-        ...changes(of(this.#isForUpstreamToo), 'append-if-exists'),
+        ...changes(of(this.#isForUpstreamToo), 'append-if-exists-or-add'),
       ],
       requestHeadersToRemove: all
         .filter(([name]) => name === removalHeader)
