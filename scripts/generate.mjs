@@ -20,6 +20,7 @@ const fresh = `${staging}-out`
 
 /** The entry points; buf adds what they import. */
 const entries = [
+  'envoy/service/auth/v3/external_auth.proto',
   'envoy/service/discovery/v3/ads.proto',
   'envoy/service/discovery/v3/discovery.proto',
   'envoy/service/load_stats/v3/lrs.proto',
@@ -32,6 +33,7 @@ const entries = [
   'envoy/config/endpoint/v3/endpoint.proto',
   'envoy/extensions/clusters/aggregate/v3/cluster.proto',
   'envoy/extensions/filters/http/cors/v3/cors.proto',
+  'envoy/extensions/filters/http/ext_authz/v3/ext_authz.proto',
   'envoy/extensions/filters/http/fault/v3/fault.proto',
   'envoy/extensions/filters/http/rbac/v3/rbac.proto',
   'envoy/extensions/filters/http/router/v3/router.proto',

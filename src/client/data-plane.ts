@@ -6,6 +6,7 @@ import { MeshError } from '../errors.ts'
 import type { Logger } from '../runtime.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { ClusterManager } from './cluster-manager.ts'
+import { plainListener, routesToCluster } from './cluster-route.ts'
 import { channels } from './diagnostics.ts'
 import type { ExchangeEnvironment } from './exchange-record.ts'
 import { PendingLimit } from './pending-queue.ts'
@@ -85,6 +86,13 @@ export class DataPlane {
         this.#applyTarget(target, state)
       }
     }
+    return target
+  }
+
+  /** A target by which every call goes to one cluster, past every route. Nothing is asked of the source for it. */
+  targetOfCluster(name: string): Target {
+    const target = new Target(name, 'http', this.environment.clock, this.#limit, this.#telemetry)
+    target.ready(this.#router(routesToCluster(name), plainListener), plainListener)
     return target
   }
 

@@ -22,6 +22,7 @@ import type { ServerGateEnvironment } from '../server/server-gate.ts'
 import { accessLogFrom } from '../telemetry/access-log.ts'
 import { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
+import { ClusterCalls } from './cluster-calls.ts'
 import { ClusterManager } from './cluster-manager.ts'
 import { DataPlane } from './data-plane.ts'
 import { type DnsLookup, systemLookup } from './dns-resolver.ts'
@@ -232,7 +233,7 @@ class RunningMesh implements Mesh {
       source: found.source,
       security: new DownstreamSecurity(runtime.clock, identities),
       requests: new RequestGate(runtime.random, runtime.logger),
-      factories: filterFactories(runtime.clock),
+      factories: filterFactories({ ...runtime, calls: () => new ClusterCalls(this.#plane) }),
       telemetry: own,
       requiresListener: found.kind !== 'xds' || found.bootstrap.requiresServerListener || !identities.isEmpty,
     }

@@ -1,5 +1,5 @@
 import { ClusterNode } from './cluster-node.ts'
-import { InboundNode } from './inbound-node.ts'
+import { clustersOfInbound, InboundNode } from './inbound-node.ts'
 import { federatedListenerName, type ListenerTemplates, listenerNames } from './listener-name.ts'
 import { type ClusterState, emptyMeshConfig, type InboundState, type MeshConfig, type TargetState } from './model/mesh-config.ts'
 import type { ResourceKey, ResourceSource } from './resource-source.ts'
@@ -30,6 +30,13 @@ interface Target {
   isStale: boolean
 }
 
+interface Inbound {
+  readonly node: InboundNode
+  /** What is in use; it stays so until the clusters of what follows are known. */
+  published: InboundState | undefined
+  publishedClusters: readonly string[]
+}
+
 /** How deep an aggregate cluster may lead (gRFC A37). */
 const maxDepth = 16
 
@@ -43,7 +50,7 @@ export class ConfigWatcher {
   readonly #stale: MeshConfig
   readonly #targets = new Map<string, Target>()
   readonly #clusters = new Map<string, ClusterNode>()
-  readonly #inbound = new Map<string, InboundNode>()
+  readonly #inbound = new Map<string, Inbound>()
   #current: MeshConfig = emptyMeshConfig
   /** Clusters with new endpoints and nothing else. */
   readonly #refreshed = new Set<ClusterNode>()
@@ -68,7 +75,8 @@ export class ConfigWatcher {
 
   /** Each thing that is in use although something is wrong with it, with what is wrong. */
   get ambientErrors(): readonly string[] {
-    const nodes = [...[...this.#targets.values()].map(({ node }) => node), ...this.#clusters.values(), ...this.#inbound.values()]
+    const roots = [...this.#targets.values(), ...this.#inbound.values()].map(({ node }) => node)
+    const nodes = [...roots, ...this.#clusters.values()]
     return [...new Set(nodes.flatMap(({ ambient }) => (ambient ? [ambient.message] : [])))]
   }
 
@@ -81,7 +89,11 @@ export class ConfigWatcher {
       yield { scope: targetUri(watched), resources: [...node.resources, ...clusters] }
     }
     if (this.#inbound.size === 0) return
-    yield { scope: '#server', resources: [...this.#inbound.values()].flatMap(node => node.resources) }
+    const names = new Set<string>()
+    for (const { publishedClusters } of this.#inbound.values()) for (const root of publishedClusters) this.#collect(root, names)
+    const clusters = [...names].flatMap(name => this.#clusters.get(name)?.resources ?? [])
+    const listeners = [...this.#inbound.values()].flatMap(({ node }) => node.resources)
+    yield { scope: '#server', resources: [...listeners, ...clusters] }
   }
 
   /** @param watched see {@link parseTargetName} */
@@ -119,22 +131,23 @@ export class ConfigWatcher {
   watchInbound(name: string): void {
     if (this.#inbound.has(name) || this.#isClosed) return
     const { source } = this.#options
-    const node = new InboundNode(name, this.#stale.inbound.get(name), source, () => this.#schedule(true))
-    this.#inbound.set(name, node)
+    const stale = this.#stale.inbound.get(name)
+    const node = new InboundNode(name, stale, source, () => this.#schedule(true))
+    this.#inbound.set(name, { node, published: stale, publishedClusters: clustersOfInbound(stale) })
     if (node.published !== undefined) this.#update()
   }
 
   unwatchInbound(name: string): void {
-    const node = this.#inbound.get(name)
-    if (node === undefined) return
+    const inbound = this.#inbound.get(name)
+    if (inbound === undefined) return
     this.#inbound.delete(name)
-    node.close()
+    inbound.node.close()
     this.#update()
   }
 
   close(): void {
     this.#isClosed = true
-    for (const node of this.#inbound.values()) node.close()
+    for (const { node } of this.#inbound.values()) node.close()
     this.#inbound.clear()
     for (const { node } of this.#targets.values()) node.close()
     for (const node of this.#clusters.values()) node.close()
@@ -173,12 +186,17 @@ export class ConfigWatcher {
     this.#isStructural = false
     this.#refreshed.clear()
     for (const target of this.#targets.values()) this.#advance(target)
+    for (const inbound of this.#inbound.values()) this.#advanceInbound(inbound)
     const live = new Set<string>()
     const stale = new Set<string>()
     const wanted = new Set<string>()
     for (const { node, publishedClusters, isStale } of this.#targets.values()) {
       this.#follow(publishedClusters, isStale ? stale : live)
       this.#follow(node.candidateClusters, wanted)
+    }
+    for (const [name, { node, published, publishedClusters }] of this.#inbound) {
+      this.#follow(publishedClusters, published === this.#stale.inbound.get(name) ? stale : live)
+      this.#follow(clustersOfInbound(node.published), wanted)
     }
     for (const [name, node] of this.#clusters) {
       if (live.has(name) || stale.has(name) || wanted.has(name)) continue
@@ -208,6 +226,19 @@ export class ConfigWatcher {
     target.published = candidate
     target.publishedClusters = candidateClusters
     target.isStale = false
+  }
+
+  /** Publishes what the control plane says of a server once it is known whom its filters can ask. */
+  #advanceInbound(inbound: Inbound): void {
+    const candidate = inbound.node.published
+    if (candidate === undefined || candidate === inbound.published) return
+    const names = clustersOfInbound(candidate)
+    const reached = new Set<string>()
+    this.#follow(names, reached)
+    const isReplacing = inbound.published?.kind === 'ready'
+    for (const name of reached) if (!isResolved(this.#clusters.get(name)?.state, isReplacing)) return
+    inbound.published = candidate
+    inbound.publishedClusters = names
   }
 
   /** Adds the names of `roots` and of all that they lead to, and watches those that are new. */

@@ -105,6 +105,15 @@ export class InboundNode {
   }
 }
 
+/** The clusters that the filters of a server ask. */
+export function clustersOfInbound(state: InboundState | undefined): readonly string[] {
+  if (state?.kind !== 'ready') return []
+  const { filterChains, defaultFilterChain } = state.listener
+  const chains = defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain]
+  const filters = chains.flatMap(({ http }) => http.filters)
+  return [...new Set(filters.flatMap(({ config }) => (config.kind === 'ext-authz' ? [config.extAuthz.authorizer.cluster] : [])))]
+}
+
 function routeNamesOf({ filterChains, defaultFilterChain }: InboundListener): ReadonlySet<string> {
   const chains = defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain]
   return new Set(chains.flatMap(({ http: { routes } }) => (routes.kind === 'rds' ? [routes.routeConfigName] : [])))

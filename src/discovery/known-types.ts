@@ -2,6 +2,7 @@ import { createRegistry, type Registry } from '@bufbuild/protobuf'
 import { FilterConfigSchema } from './gen/envoy/config/route/v3/route_components_pb.ts'
 import { ClusterConfigSchema } from './gen/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts'
 import { CorsPolicySchema, CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts'
+import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from './gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.ts'
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts'
 import { RBACPerRouteSchema, RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts'
@@ -30,6 +31,8 @@ export const knownTypes: Registry = createRegistry(
   CorsPolicySchema,
   CorsSchema,
   DownstreamTlsContextSchema,
+  ExtAuthzPerRouteSchema,
+  ExtAuthzSchema,
   FilterConfigSchema,
   HTTPFaultSchema,
   HttpConnectionManagerSchema,

@@ -43,7 +43,7 @@ type Line =
   | { readonly kind: 'end'; readonly lines: number }
 
 /** A file of another form is not read. Changes with the model. */
-const format = 'inmesh-config 3'
+const format = 'inmesh-config 4'
 /** Endpoints in one line: well under a millisecond of work. */
 const endpointsPerLine = 500
 

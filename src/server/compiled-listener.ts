@@ -75,6 +75,17 @@ export class CompiledListener {
 
 /** The router of a chain, or why there is none. */
 function resolve(chain: FilterChain, known: Routes, factories: FilterFactories): InboundRouter | string {
+  const found = routerOf(chain, known, factories)
+  if (typeof found === 'string' || !changesRoute(chain.http) || onlyRouteOf(found) !== null) return found
+  return 'clear_route_cache is supported where there is one route for every request'
+}
+
+/** An authorizer may change what the route is chosen by. */
+function changesRoute({ filters }: FilterChain['http']): boolean {
+  return filters.some(({ config }) => config.kind === 'ext-authz' && config.extAuthz.clearsRoute)
+}
+
+function routerOf(chain: FilterChain, known: Routes, factories: FilterFactories): InboundRouter | string {
   const { routes } = chain.http
   if (routes.kind === 'inline') return compile(chain, routes.routeConfiguration, factories)
   const found = known.get(routes.routeConfigName)

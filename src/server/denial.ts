@@ -1,3 +1,5 @@
+import { grpcCodeOf } from '../client/grpc/grpc-code.ts'
+
 /** An answer that the mesh gives in place of the application. */
 export interface Denial {
   readonly statusCode: number
@@ -8,7 +10,9 @@ export interface Denial {
   /** Why, for the operator; never told to the caller. */
   readonly reason: string
   /** Sent with the answer; names in lower case. */
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string | string[]>>
+  /** In place of {@link message} as a body. */
+  readonly body?: Uint8Array
   /** What came is not to be trusted any more, and the connection is closed after the answer. */
   readonly closes?: true
 }
@@ -26,4 +30,9 @@ export function unavailable(reason: string): Denial {
 /** Nothing is served on this path. */
 export function notFound(reason: string): Denial {
   return { statusCode: 404, grpcStatus: 14, message: '', reason }
+}
+
+/** The answer of a status, and that of a gRPC call which goes with it (gRPC, "HTTP to gRPC Status Code Mapping"). */
+export function denialByStatus(statusCode: number, message: string, reason: string): Denial {
+  return { statusCode, grpcStatus: grpcCodeOf(statusCode), message, reason }
 }

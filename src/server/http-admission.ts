@@ -1,8 +1,9 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { STATUS_CODES } from '../node-http.ts'
 import { type Denial, unavailable } from './denial.ts'
 import { isGated } from './gated-servers.ts'
+import { HttpRequestStream } from './http-request-stream.ts'
 import { connectionOf, type InboundConnection } from './inbound-connection.ts'
 import type { RequestGate } from './request-gate.ts'
 import { cleanHeaders, headerProblem, replaceHeader } from './request-headers.ts'
@@ -13,19 +14,25 @@ import { RequestView } from './request-view.ts'
  * Judges an HTTP/1 request by the listener that its connection came by, and brings it into the form in which it was judged: the path that
  * the application sees, and headers that only the mesh sets.
  *
+ * @param response absent where the connection is to become something else than HTTP
  * @returns `null`: it is served
  */
-export function admit(gate: RequestGate, request: IncomingMessage): Denial | null | Promise<Denial | null> {
+export function admit(
+  gate: RequestGate,
+  request: IncomingMessage,
+  response?: ServerResponse,
+): Denial | null | Promise<Denial | null> {
   const connection = connectionOf(request.socket)
   if (connection === undefined)
     return 'server' in request.socket && isGated(request.socket.server) ? unavailable('the connection came by no listener') : null
   if (connection.chain === null) return null
-  return judge(gate, request, connection)
+  return judge(gate, request, response, connection)
 }
 
 function judge(
   gate: RequestGate,
   request: IncomingMessage,
+  response: ServerResponse | undefined,
   connection: InboundConnection,
 ): Denial | null | Promise<Denial | null> {
   const { method = 'GET', url = '/', rawHeaders } = request
@@ -40,9 +47,9 @@ function judge(
     if (target.ok) path = target.path
     else problem = `the target ${target.problem}`
   }
-  const view = new RequestView(method, path, authority, scheme, false, connection, rawHeaders, (name, value) =>
-    replaceHeader(rawHeaders, request.headers, name, value),
-  )
+  const edit = (name: string, value: string | undefined) => replaceHeader(rawHeaders, request.headers, name, value)
+  const stream = response === undefined ? undefined : new HttpRequestStream(request, response)
+  const view = new RequestView(method, path, authority, scheme, false, connection, rawHeaders, edit, stream)
   const verdict = gate.judge(view, problem)
   if (verdict instanceof Promise)
     return verdict.then(denial => {
@@ -54,8 +61,9 @@ function judge(
 }
 
 /** Answers on a connection that is to be something else than HTTP from here on, and closes it. */
-export function denySocket(socket: Socket, { statusCode, message }: Denial): void {
+export function denySocket(socket: Socket, { statusCode, message, body = Buffer.from(message) }: Denial): void {
   if (socket.destroyed) return
   const head = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`
-  socket.end(`${head}\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(message)}\r\n\r\n${message}`)
+  socket.write(`${head}\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`)
+  socket.end(body)
 }

@@ -41,7 +41,7 @@ export class Inbound {
       return
     }
     this.#seen.add(request)
-    const verdict = this.#gate === null ? null : admit(this.#gate, request)
+    const verdict = this.#gate === null ? null : admit(this.#gate, request, response)
     const connection = connectionOf(request.socket)
     const exchange = this.#telemetry.receive(describe(request, connection), expectedMs(request), isInstrumented())
     const ending = new Ending(exchange, request, response, connection ?? null, () => this.#active.delete(ending))
@@ -110,15 +110,16 @@ class Ending {
   }
 
   /** Answers in the place of the application. */
-  deny({ statusCode, message, headers, closes }: Denial): void {
+  deny({ statusCode, message, headers, body = Buffer.from(message), closes }: Denial): void {
     const response = this.#response
     if (closes === true) this.closeConnection()
     response.writeHead(statusCode, {
-      ...(message === '' ? undefined : { 'content-type': 'text/plain' }),
-      'content-length': Buffer.byteLength(message),
+      ...(body.length === 0 ? undefined : { 'content-type': 'text/plain' }),
+      // There is no length where there can be no body (RFC 9110, section 8.6).
+      ...(statusCode === 204 ? undefined : { 'content-length': body.length }),
       ...headers,
     })
-    response.end(message)
+    response.end(body)
     // What is left of the body is not read into memory, and the connection stays usable.
     this.#request.resume()
   }

@@ -46,6 +46,10 @@ export class RequestGate {
     if (denial !== null)
       this.#logger.info(`request is denied: ${denial.reason}`, { statusCode: denial.statusCode, ...about(request) })
     for (const { kind, filter, allowed, policy } of notes) {
+      if (kind === 'failed-open') {
+        this.#logger.warn(`let in without an answer: ${filter}: ${policy}`, about(request))
+        continue
+      }
       if (kind === 'audit') this.#logger.warn(`audit: policy ${policy} of ${filter}`, about(request))
       else if (kind === 'audit-failure') this.#logger.error(`an audit logger of ${filter} failed: ${policy}`, about(request))
       else if (!allowed)

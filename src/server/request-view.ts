@@ -2,10 +2,11 @@ import type { RouteRequest } from '../client/route-request.ts'
 import { withoutQuery } from '../policies/path-rewrite.ts'
 import type { InboundAttributes, JwtClaims } from '../policies/rbac/inbound-attributes.ts'
 import type { InboundConnection } from './inbound-connection.ts'
+import type { RequestStream } from './request-stream.ts'
 
 /** Something an operator wants to know of a request that was let in. */
 export interface RequestNote {
-  readonly kind: 'shadow' | 'audit' | 'audit-failure'
+  readonly kind: 'shadow' | 'audit' | 'audit-failure' | 'failed-open'
   readonly filter: string
   readonly allowed: boolean
   /** Of a failure: what went wrong. */
@@ -18,19 +19,24 @@ export type HeaderEdit = (name: string, value: string | undefined) => void
 /** What a request is judged by, and its path as the application will see it. */
 export class RequestView implements RouteRequest {
   readonly method: string
-  /** Canonical, with its query. */
-  readonly path: string
+  /** Canonical, with its query, which filters may change. */
+  path: string
   readonly authority: string
   readonly scheme: string
   readonly isGrpc: boolean
   readonly connection: InboundConnection
   /** Names and values in turn; pseudo headers are left out. */
   readonly rawHeaders: readonly string[]
+  /** The request as its protocol has it; `undefined`: it is to become something else than HTTP. */
+  readonly stream: RequestStream | undefined
+  /** Rules that later filters go by failed: what they would have left is not known. */
+  hasLostMetadata: boolean
   readonly #edit: HeaderEdit
   /** {@link path} without its query. */
   readonly pathname: string
   /** Of a token that a filter has verified. */
   claims: JwtClaims | undefined
+  #metadata: Map<string, Readonly<Record<string, unknown>>> | null
   #notes: RequestNote[] | null
   #attributes: InboundAttributes | null
 
@@ -43,6 +49,7 @@ export class RequestView implements RouteRequest {
     connection: InboundConnection,
     rawHeaders: readonly string[],
     edit: HeaderEdit,
+    stream?: RequestStream,
   ) {
     this.#edit = edit
     this.method = method
@@ -53,7 +60,10 @@ export class RequestView implements RouteRequest {
     this.connection = connection
     this.rawHeaders = rawHeaders
     this.pathname = withoutQuery(path)
+    this.stream = stream
+    this.hasLostMetadata = false
     this.claims = undefined
+    this.#metadata = null
     this.#notes = null
     this.#attributes = null
   }
@@ -67,6 +77,25 @@ export class RequestView implements RouteRequest {
   removeHeader(name: string): void {
     this.#attributes = null
     this.#edit(name, undefined)
+  }
+
+  /** Puts another query in the place of its own. */
+  setPath(path: string): void {
+    this.#attributes = null
+    this.path = path
+  }
+
+  /** What a filter has left for later ones, by its name as Envoy has it (dynamic metadata). */
+  metadataOf(filter: string): Readonly<Record<string, unknown>> | undefined {
+    if (filter === 'envoy.filters.http.jwt_authn') return this.claims && { payload: this.claims.raw }
+    return this.#metadata?.get(filter)
+  }
+
+  /** Leaves something beside what is there. */
+  addMetadata(filter: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#attributes = null
+    this.#metadata ??= new Map()
+    this.#metadata.set(filter, { ...this.#metadata.get(filter), ...fields })
   }
 
   /** In the form in which authorization reads it; made when it is first asked for. */
@@ -113,6 +142,7 @@ export class RequestView implements RouteRequest {
       destination: { address: facts.destinationAddress, port: facts.destinationPort },
       requestedServerName: serverName,
       claims: this.claims,
+      ...(this.#metadata === null ? undefined : { metadata: this.#metadata }),
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { type Denial, unavailable } from './denial.ts'
 import { isGrpc } from './grpc-inbound.ts'
+import { Http2RequestStream } from './http2-request-stream.ts'
 import { connectionOf, type InboundConnection } from './inbound-connection.ts'
 import type { RequestGate } from './request-gate.ts'
 import { cleanHeaders, headerProblem, replaceHeader } from './request-headers.ts'
@@ -23,11 +24,12 @@ export function admitStream(
   const connection = stream.session === undefined ? undefined : connectionOf(stream.session)
   if (connection === undefined) return unavailable('the connection came by no listener')
   if (connection.chain === null) return null
-  return judge(gate, headers, rawHeaders, isGrpc(headers), connection)
+  return judge(gate, stream, headers, rawHeaders, isGrpc(headers), connection)
 }
 
 function judge(
   gate: RequestGate,
+  stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   rawHeaders: string[],
   isCall: boolean,
@@ -52,14 +54,30 @@ function judge(
     replaceHeader(rawHeaders, headers, name, value)
     replaceHeader(plain, headers, name, value)
   }
-  const view = new RequestView(method, path, authority, headers[':scheme'] ?? 'http', isCall, connection, plain, edit)
+  const scheme = headers[':scheme'] ?? 'http'
+  const view = new RequestView(
+    method,
+    path,
+    authority,
+    scheme,
+    isCall,
+    connection,
+    plain,
+    edit,
+    new Http2RequestStream(stream, headers),
+  )
   const verdict = gate.judge(view, problem)
-  if (path !== given && (verdict === null || verdict instanceof Promise)) {
-    headers[':path'] = path
-    const at = rawHeaders.indexOf(':path')
-    if (at >= 0) rawHeaders[at + 1] = path
+  const settle = (denial: Denial | null): Denial | null => {
+    if (denial === null && view.path !== given) setPath(headers, rawHeaders, view.path)
+    return denial
   }
-  return verdict
+  return verdict instanceof Promise ? verdict.then(settle) : settle(verdict)
+}
+
+function setPath(headers: IncomingHttpHeaders, rawHeaders: string[], path: string): void {
+  headers[':path'] = path
+  const at = rawHeaders.indexOf(':path')
+  if (at >= 0) rawHeaders[at + 1] = path
 }
 
 function problemOf(headers: IncomingHttpHeaders, rawHeaders: readonly string[], authority: string): string {
@@ -71,12 +89,14 @@ function problemOf(headers: IncomingHttpHeaders, rawHeaders: readonly string[], 
 /** Answers in the place of the application. */
 export function denyStream(
   stream: ServerHttp2Stream,
-  { statusCode, grpcStatus, message, headers }: Denial,
+  { statusCode, grpcStatus, message, headers, body = Buffer.from(message) }: Denial,
   request: IncomingHttpHeaders,
 ): void {
   if (stream.destroyed || stream.closed) return
   if (isGrpc(request)) {
+    const { 'content-type': _, ...others } = headers ?? {}
     const answer = {
+      ...others,
       ':status': 200,
       'content-type': 'application/grpc+proto',
       'grpc-status': String(grpcStatus),
@@ -84,10 +104,10 @@ export function denyStream(
     }
     stream.respond(answer, { endStream: true })
   } else {
-    const answer = { ':status': statusCode, ...(message === '' ? undefined : { 'content-type': 'text/plain' }), ...headers }
-    const isEmpty = message === '' || request[':method'] === 'HEAD'
+    const answer = { ':status': statusCode, ...(body.length === 0 ? undefined : { 'content-type': 'text/plain' }), ...headers }
+    const isEmpty = body.length === 0 || request[':method'] === 'HEAD'
     stream.respond(answer, { endStream: isEmpty })
-    if (!isEmpty) stream.end(message)
+    if (!isEmpty) stream.end(body)
   }
   // Whatever the caller still sends is not wanted.
   stream.close()

@@ -10,7 +10,8 @@ export class VerifiedPeer {
   readonly names: SubjectAltNames | undefined
   /** The roots that it was verified with, where they are the mesh's. */
   readonly bundles: TrustBundles | undefined
-  readonly #ownId: string
+  /** SPIFFE ID of this process; may be empty. */
+  readonly ownId: string
   #forwarded: string | undefined
 
   /**
@@ -23,7 +24,7 @@ export class VerifiedPeer {
     this.names = readExtensions(certificate.raw).subjectAltNames
     const { uris = [], dnsNames = [] } = this.names ?? {}
     this.principals = uris.length > 0 ? uris : dnsNames.length > 0 ? dnsNames : [certificate.subject ?? '']
-    this.#ownId = ownId
+    this.ownId = ownId
     this.#forwarded = undefined
   }
 
@@ -33,11 +34,17 @@ export class VerifiedPeer {
     return uri.startsWith('spiffe://') ? uri : ''
   }
 
+  /** The one name of it that is told to others: its first URI, else its first DNS name, else its subject as RFC 2253 has it. */
+  get name(): string {
+    const { uris = [], dnsNames = [] } = this.names ?? {}
+    return uris[0] ?? dnsNames[0] ?? textOf(this.certificate.subject ?? '')
+  }
+
   /** The value of `x-forwarded-client-cert`, as Envoy writes it. */
   get forwardedClientCert(): string {
     if (this.#forwarded === undefined) {
       const parts = [
-        ...(this.#ownId === '' ? [] : [`By=${this.#ownId}`]),
+        ...(this.ownId === '' ? [] : [`By=${this.ownId}`]),
         `Hash=${createHash('sha256').update(this.certificate.raw).digest('hex')}`,
         `Subject="${textOf(this.certificate.subject ?? '')}"`,
         ...(this.names?.uris ?? []).map(uri => `URI=${quote(uri)}`),

@@ -10,6 +10,7 @@ import type { Logger } from '../../src/runtime.ts'
 import type { WorkloadIdentity } from '../../src/security/certificate-provider.ts'
 import { Identities } from '../../src/security/identities.ts'
 import { authoritiesOf, ownCertificate } from '../../src/security/tls-material.ts'
+import type { AuthorizerCalls } from '../../src/server/authorizer-calls.ts'
 import { DownstreamSecurity } from '../../src/server/downstream-security.ts'
 import { filterFactories } from '../../src/server/filter-factories.ts'
 import { Inbound } from '../../src/server/inbound.ts'
@@ -21,8 +22,16 @@ import { FakeConfigSource } from './fake-config-source.ts'
 import { ManualClock } from './manual-clock.ts'
 import { seededRandom } from './seeded-random.ts'
 
+const noCalls: AuthorizerCalls = {
+  unary: () => Promise.reject(new Error('nobody is there')),
+  http: () => Promise.reject(new Error('nobody is there')),
+}
+
 /** What a server of the mesh runs in, with a listener named `server` that the test sets. */
-export function gateEnvironment(identity: WorkloadIdentity | undefined, { requiresListener = true } = {}) {
+export function gateEnvironment(
+  identity: WorkloadIdentity | undefined,
+  { requiresListener = true, calls = noCalls }: { readonly requiresListener?: boolean; readonly calls?: AuthorizerCalls } = {},
+) {
   const clock = new ManualClock(Date.now())
   const source = new FakeConfigSource()
   source.inboundName = () => 'server'
@@ -36,12 +45,13 @@ export function gateEnvironment(identity: WorkloadIdentity | undefined, { requir
   const requests = new RequestGate(random, logger)
   const security = new DownstreamSecurity(clock, identities)
   const inbound = new Inbound(telemetry, requests)
+  const factories = filterFactories({ clock, random, calls: () => calls })
   const environment: ServerEnvironment = {
     inbound,
     clock,
     registrar: null,
     address: undefined,
-    gate: { clock, logger, source, security, requests, telemetry, requiresListener, factories: filterFactories(clock) },
+    gate: { clock, logger, source, security, requests, telemetry, requiresListener, factories },
   }
   return { environment, clock, source, provider, told, telemetry }
 }

@@ -1,3 +1,4 @@
+import type { CheckSettings, ExtAuthzConfig } from '../../policies/ext-authz/ext-authz-config.ts'
 import type { FaultConfig } from '../../policies/fault.ts'
 import type { JwtAuthnFilter } from '../../policies/jwt-provider.ts'
 import type { RbacFilter } from '../../policies/rbac/rbac-rules.ts'
@@ -40,6 +41,10 @@ export type FilterConfig =
   | { readonly kind: 'rbac'; readonly rbac: RbacFilter }
   /** Of a server. */
   | { readonly kind: 'jwt-authn'; readonly jwtAuthn: JwtAuthnFilter }
+  /** Of a server. */
+  | { readonly kind: 'ext-authz'; readonly extAuthz: ExtAuthzConfig }
+  /** Of a route of a server: what its external authorizer is told beside. */
+  | { readonly kind: 'check-settings'; readonly settings: CheckSettings }
   | { readonly kind: 'disabled' }
   /** Known and without effect on a client, or optional and unknown. */
   | { readonly kind: 'ignored'; readonly typeUrl: string }

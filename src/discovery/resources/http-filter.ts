@@ -7,6 +7,7 @@ import type { HttpFilter as HttpFilterMessage } from '../gen/envoy/extensions/fi
 import type { FilterConfig, HttpFilter } from '../model/listener.ts'
 import type { FilterOverrides } from '../model/route.ts'
 import { readTypedConfig, type TypedConfig, typeName } from './any.ts'
+import { decodeExtAuthz, decodeExtAuthzPerRoute, isExtAuthzFilter, isExtAuthzPerRoute } from './ext-authz.ts'
 import { decodeFault } from './fault.ts'
 import { decodeJwtAuthn, jwtAuthnType } from './jwt-authn.ts'
 import type { Problems } from './problems.ts'
@@ -116,6 +117,13 @@ function decodeFilterConfig(
     if (jwtAuthn !== undefined) return { kind: 'jwt-authn', jwtAuthn }
   } else if (isRbac(typed.type) && (side !== 'client' || !isRbacFilter(typed.type))) {
     return { kind: 'rbac', rbac: decodeRbac(any, problems) ?? denyEverything }
+  } else if (isExtAuthzFilter(typed.type) && side !== 'client') {
+    const extAuthz = decodeExtAuthz(any, problems)
+    return extAuthz === undefined ? { kind: 'rbac', rbac: denyEverything } : { kind: 'ext-authz', extAuthz }
+  } else if (isExtAuthzPerRoute(typed.type)) {
+    const settings = decodeExtAuthzPerRoute(any, problems)
+    if (settings === 'disabled') return { kind: 'disabled' }
+    return settings === undefined ? { kind: 'rbac', rbac: denyEverything } : { kind: 'check-settings', settings }
   } else if (!isOptional && !withoutEffect.has(typed.type)) {
     problems.add(`HTTP filter "${name}" of type "${typed.type}" is not supported on a ${side ?? 'client'} and not optional`)
   }

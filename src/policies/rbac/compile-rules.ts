@@ -80,12 +80,13 @@ function compileShared(rule: SharedRule, polarity: Polarity): RequestMatches {
   }
 }
 
-/** No other filter leaves anything behind here. */
+/** The claims of a token, or what another filter has left behind. */
 function compileClaims(matcher: MetadataMatcher): RequestMatches {
   const [first, ...path] = matcher.path
   const isPayload = matcher.filter === jwtFilter && first === payloadKey
   const compiled = compileMetadataMatcher(isPayload ? { ...matcher, path } : matcher)
-  return isPayload ? ({ claims }) => compiled.matches(claims?.raw) : () => compiled.matches(undefined)
+  if (isPayload) return ({ claims }) => compiled.matches(claims?.raw)
+  return ({ metadata }) => compiled.matches(metadata?.get(matcher.filter))
 }
 
 function compileAddress(

@@ -20,6 +20,8 @@ export interface InboundAttributes {
   readonly requestedServerName: string
   /** `undefined` without a token that was verified. */
   readonly claims: JwtClaims | undefined
+  /** What other filters have left, by their names; absent where none has. */
+  readonly metadata?: ReadonlyMap<string, unknown>
 }
 
 /** An end of a connection. */

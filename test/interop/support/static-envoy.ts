@@ -21,12 +21,16 @@ export async function freePorts(count: number): Promise<readonly number[]> {
 }
 
 /** Starts a real Envoy with these listeners until the test ends; resolves when all of them take connections. */
-export async function startStaticEnvoy(t: TestContext, listeners: readonly unknown[]): Promise<void> {
+export async function startStaticEnvoy(
+  t: TestContext,
+  listeners: readonly unknown[],
+  clusters: readonly unknown[] = [],
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'inmesh-envoy-'))
   const [config, adminFile] = [join(folder, 'envoy.json'), join(folder, 'admin')]
   const bootstrap = {
     admin: { address: { socket_address: { address: '127.0.0.1', port_value: 0 } } },
-    static_resources: { listeners },
+    static_resources: { listeners, clusters },
   }
   await writeFile(config, JSON.stringify(bootstrap))
   const args = ['-c', config, '--admin-address-path', adminFile, '--concurrency', '1', '--use-dynamic-base-id', '-l', 'warning']
@@ -53,6 +57,11 @@ export async function startStaticEnvoy(t: TestContext, listeners: readonly unkno
 
 /** A listener of HTTP that answers 200 to whatever its filters let pass. */
 export function answeringListener(port: number, filters: readonly unknown[], transportSocket?: unknown) {
+  return filteringListener(port, filters, { direct_response: { status: 200 } }, transportSocket)
+}
+
+/** A listener of HTTP whose every route does `action`, with what its filters let pass. */
+export function filteringListener(port: number, filters: readonly unknown[], action: object, transportSocket?: unknown) {
   return {
     name: `listener-${port}`,
     address: { socket_address: { address: '127.0.0.1', port_value: port } },
@@ -67,9 +76,7 @@ export function answeringListener(port: number, filters: readonly unknown[], tra
               stat_prefix: 'in',
               use_remote_address: true,
               route_config: {
-                virtual_hosts: [
-                  { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, direct_response: { status: 200 } }] },
-                ],
+                virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, ...action }] }],
               },
               http_filters: [
                 ...filters,
