@@ -97,6 +97,8 @@ export class ServerGate {
     const { requests, telemetry } = this.#environment
     const verdict = admitStream(requests, stream, headers, rawHeaders)
     if (verdict === null) return false
+    // Nobody else listens yet, and a caller may end it in any way.
+    stream.on('error', () => {})
     if (!(verdict instanceof Promise)) {
       serveStream(telemetry, stream, headers, () => denyStream(stream, verdict, headers))
       return true

@@ -109,7 +109,8 @@ export function denyStream(
     stream.respond(answer, { endStream: isEmpty })
     if (!isEmpty) stream.end(body)
   }
-  // Whatever the caller still sends is not wanted.
+  // Whatever the caller sent, and still sends, is not wanted.
+  stream.resume()
   stream.close()
 }
 

@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { DestinationRule } from './destination-rule.ts'
+import type { MeshConfig } from './extension-provider.ts'
 import type { EndpointSlice, KubernetesService } from './kubernetes.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
 import type { RequestAuthentication } from './request-authentication.ts'
@@ -14,6 +15,7 @@ export interface MeshDocuments {
   readonly workloadEntries: readonly WorkloadEntry[]
   readonly services: readonly KubernetesService[]
   readonly endpointSlices: readonly EndpointSlice[]
+  readonly meshConfigs: readonly MeshConfig[]
   readonly authorizationPolicies: readonly AuthorizationPolicy[]
   readonly peerAuthentications: readonly PeerAuthentication[]
   readonly requestAuthentications: readonly RequestAuthentication[]
@@ -27,6 +29,7 @@ export const noDocuments: MeshDocuments = {
   workloadEntries: [],
   services: [],
   endpointSlices: [],
+  meshConfigs: [],
   authorizationPolicies: [],
   peerAuthentications: [],
   requestAuthentications: [],

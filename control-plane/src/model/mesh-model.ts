@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { DestinationRule } from './destination-rule.ts'
+import type { ExtensionProvider } from './extension-provider.ts'
 import type { MeshEndpoint, MeshService } from './mesh-service.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
 import type { RequestAuthentication } from './request-authentication.ts'
@@ -22,6 +23,8 @@ export interface MeshRouting {
   readonly virtualServices: readonly VirtualService[]
   readonly destinationRules: readonly DestinationRule[]
   readonly peerAuthentications: readonly PeerAuthentication[]
+  /** By name. */
+  readonly extensionProviders: ReadonlyMap<string, ExtensionProvider>
   readonly authorizationPolicies: readonly AuthorizationPolicy[]
   readonly requestAuthentications: readonly RequestAuthentication[]
 }

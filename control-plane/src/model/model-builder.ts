@@ -20,6 +20,7 @@ export class ModelBuilder {
       virtualServices: [],
       destinationRules: [],
       peerAuthentications: [],
+      extensionProviders: new Map(),
       authorizationPolicies: [],
       requestAuthentications: [],
     },
@@ -41,11 +42,16 @@ export class ModelBuilder {
     this.orphans = orphans
     const services = new Map([...this.#declared, ...implicit].sort(([a], [b]) => compareText(a, b)))
     const { virtualServices, destinationRules, peerAuthentications, authorizationPolicies, requestAuthentications } = documents
+    const providers = documents.meshConfigs.flatMap(each => each.extensionProviders)
+    const extensionProviders = new Map(providers.map(each => [each.name, each]))
     const previous = this.#model.routing
     const isSameRouting = !isNew && isDeepStrictEqual(services, previous.services)
     const routing: MeshRouting = isSameRouting
       ? previous
-      : { services, virtualServices, destinationRules, peerAuthentications, authorizationPolicies, requestAuthentications }
+      : {
+          ...{ services, virtualServices, destinationRules, peerAuthentications },
+          ...{ extensionProviders, authorizationPolicies, requestAuthentications },
+        }
     const endpoints = new Map<string, readonly MeshEndpoint[]>()
     for (const host of services.keys()) {
       const all = [...(this.#listed.get(host) ?? []), ...(joined.get(host) ?? [])]

@@ -1,4 +1,5 @@
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import type { EmbeddedText } from './embedded-document.ts'
 import { kubernetesYaml } from './kubernetes-yaml.ts'
 import type { PathStep, Position, Problem } from './problem.ts'
 import type { SourceDocument } from './source-document.ts'
@@ -35,7 +36,7 @@ export function parseDocuments(file: string, text: string): ParsedFile {
     try {
       // Refuses aliases that multiply.
       const value: unknown = document.toJS({ maxAliasCount: 100 })
-      if (value !== null && value !== undefined) documents.push(...split(new ParsedDocument(file, value, document, lines)))
+      if (value !== null && value !== undefined) documents.push(...split(new ParsedDocument(file, text, value, document, lines)))
     } catch (error) {
       refuse(document.range[0], error instanceof Error ? error.message : String(error))
     }
@@ -46,12 +47,21 @@ export function parseDocuments(file: string, text: string): ParsedFile {
 class ParsedDocument implements SourceDocument {
   readonly file: string
   readonly value: unknown
+  readonly #text: string
   readonly #document: Document
   readonly #lines: LineCounter
   readonly #base: readonly PathStep[]
 
-  constructor(file: string, value: unknown, document: Document, lines: LineCounter, base: readonly PathStep[] = []) {
+  constructor(
+    file: string,
+    text: string,
+    value: unknown,
+    document: Document,
+    lines: LineCounter,
+    base: readonly PathStep[] = [],
+  ) {
     this.file = file
+    this.#text = text
     this.value = value
     this.#document = document
     this.#lines = lines
@@ -60,7 +70,19 @@ class ParsedDocument implements SourceDocument {
 
   /** The document that the part at `path` is by itself. */
   part(value: unknown, path: readonly PathStep[]): ParsedDocument {
-    return new ParsedDocument(this.file, value, this.#document, this.#lines, path)
+    return new ParsedDocument(this.file, this.#text, value, this.#document, this.#lines, path)
+  }
+
+  textAt(path: readonly PathStep[]): EmbeddedText | undefined {
+    const node = this.#document.getIn([...this.#base, ...path], true)
+    if (!isScalar(node) || typeof node.value !== 'string') return undefined
+    const text = node.value
+    const whole = this.locate(path)
+    // Only in a literal block does a line of the text stand for one of the file.
+    if (node.type !== 'BLOCK_LITERAL' || !node.range) return { text, locate: () => whole }
+    const { offset, indent } = blockStart(this.#text, node.range[0])
+    const first = this.#lines.linePos(offset).line
+    return { text, locate: (line, column) => ({ file: this.file, line: first + line - 1, column: indent + column }) }
   }
 
   locate(path: readonly PathStep[]): Position {
@@ -84,6 +106,13 @@ class ParsedDocument implements SourceDocument {
     const { line, col } = this.#lines.linePos(offset)
     return { file: this.file, line, column: col }
   }
+}
+
+/** Where the lines of a block begin, and how far they are indented. */
+function blockStart(text: string, header: number): { readonly offset: number; readonly indent: number } {
+  const offset = text.indexOf('\n', header) + 1
+  const [, spaces = ''] = /^(?:[ \t]*\r?\n)*( *)/.exec(text.slice(offset)) ?? []
+  return { offset, indent: spaces.length }
 }
 
 function split(document: ParsedDocument): readonly SourceDocument[] {

@@ -10,7 +10,7 @@ import {
 } from 'inmesh/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb'
 import type { MeshRouting } from '../model/mesh-model.ts'
 import type { MtlsMode } from '../model/peer-authentication.ts'
-import { authorizationFilters } from './authorization/authorization-filters.ts'
+import { type AuthorizationOptions, authorizationFilters } from './authorization/authorization-filters.ts'
 import { jwtAuthnFilter } from './authorization/jwt-authn.ts'
 import { peerAuthenticationMode } from './authorization/peer-authentication-mode.ts'
 import { requestAuthenticationFilter } from './authorization/request-authentication-filter.ts'
@@ -34,20 +34,16 @@ export function inboundAddress(name: string): { readonly address: string; readon
 }
 
 /** The listener of a server (gRFC A36): how it takes connections, and who may do what. `undefined` for a name that is no server's. */
-export function translateInbound(
-  name: string,
-  { peerAuthentications, authorizationPolicies, requestAuthentications }: MeshRouting,
-  view: View,
-  trustDomain: string,
-): Listener | undefined {
+export function translateInbound(name: string, routing: MeshRouting, view: View, trustDomain: string): Listener | undefined {
   const bound = inboundAddress(name)
   if (bound === undefined) return undefined
   const { address, port } = bound
+  const { peerAuthentications, authorizationPolicies, requestAuthentications } = routing
   const mode = peerAuthenticationMode(view, peerAuthentications, port)
   const tokens = requestAuthenticationFilter(view, requestAuthentications)
   const filters = [
     ...(tokens === undefined ? [] : [jwtAuthnFilter(tokens)]),
-    ...withOwnNames(authorizationFilters(view, authorizationPolicies, { trustDomain })),
+    ...withOwnNames(authorizationFilters(view, authorizationPolicies, { trustDomain, ...authorizersOf(routing, view) })),
   ]
   const plain = (filterChainMatch: Match = {}): Chain => ({ ...chain('plain', port, filters), filterChainMatch })
   const mutual = (filterChainMatch: Match = {}): Chain => ({
@@ -66,6 +62,11 @@ export function translateInbound(
     address: { address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } } },
     filterChains: chains[mode](),
   })
+}
+
+/** Servers of gRPC alone refuse a listener that asks somebody else, and what a policy is about is then better denied. */
+function authorizersOf(authorizers: MeshRouting, { agent }: View): Pick<AuthorizationOptions, 'authorizers'> {
+  return agent === 'inmesh' ? { authorizers } : {}
 }
 
 function chain(name: string, port: number, filters: readonly HttpFilter[]): Chain {

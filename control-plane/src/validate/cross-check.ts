@@ -27,6 +27,7 @@ export function crossCheck(documents: MeshDocuments): readonly Problem[] {
     checkRules(virtualService, warn)
     for (const [path, destination] of destinationsOf(virtualService)) checkDestination(virtualService.meta, path, destination)
   }
+  problems.push(...checkProviders(documents, warn, hosts))
   for (const [host, rivals] of owners(documents.virtualServices)) {
     const [winner, ...losers] = rivals
     for (const { meta } of losers) {
@@ -37,6 +38,31 @@ export function crossCheck(documents: MeshDocuments): readonly Problem[] {
 }
 
 type Warn = (meta: ObjectMeta, path: readonly PathStep[], message: string) => void
+
+/** Authorizers of the action CUSTOM: an error when it is not said which one a name means. */
+function checkProviders(
+  { meshConfigs, authorizationPolicies }: MeshDocuments,
+  warn: Warn,
+  hosts: ReadonlySet<string>,
+): Problem[] {
+  const problems: Problem[] = []
+  const known = new Set<string>()
+  for (const { meta, extensionProviders } of meshConfigs) {
+    for (const { name, service } of extensionProviders) {
+      const message = `the extension provider ${name} is there twice, in different documents`
+      if (known.has(name)) problems.push({ severity: 'error', ...meta.locate([]), object: objectName(meta), field: '', message })
+      known.add(name)
+      const host = service.slice(service.indexOf('/') + 1)
+      if (!hosts.has(host) && !host.endsWith('.svc.cluster.local'))
+        warn(meta, [], `no document defines ${host}: what the extension provider ${name} decides about is denied`)
+    }
+  }
+  for (const { meta, action, provider } of authorizationPolicies) {
+    if (action !== 'CUSTOM' || known.has(provider)) continue
+    warn(meta, ['spec', 'provider', 'name'], `no MeshConfig defines ${provider}: what the rules match is denied`)
+  }
+  return problems
+}
 
 function checkRules({ meta, http }: VirtualService, warn: Warn): void {
   const catchAll = http.findIndex(({ matches }) => matches.length === 0)

@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from '../model/authorization-policy.ts'
 import type { DestinationRule } from '../model/destination-rule.ts'
+import type { MeshConfig } from '../model/extension-provider.ts'
 import type { GrpcRoute } from '../model/grpc-route.ts'
 import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
@@ -7,8 +8,10 @@ import type { PeerAuthentication } from '../model/peer-authentication.ts'
 import type { RequestAuthentication } from '../model/request-authentication.ts'
 import type { ServiceEntry, WorkloadEntry } from '../model/service-entry.ts'
 import type { VirtualService } from '../model/virtual-service.ts'
-import type { Problem } from '../sources/problem.ts'
+import type { PathStep, Problem } from '../sources/problem.ts'
 import type { SourceDocument } from '../sources/source-document.ts'
+import { defaultRootNamespace } from '../translate/authorization/selected-policies.ts'
+import { type FoundMeshConfig, findMeshConfig } from './find-mesh-config.ts'
 import { otherKind } from './other-kinds.ts'
 import { ProblemSink } from './problem-sink.ts'
 import { readAuthorizationPolicy } from './read-authorization-policy.ts'
@@ -16,6 +19,7 @@ import { readDestinationRule } from './read-destination-rule.ts'
 import { readEndpointSlice } from './read-endpoint-slice.ts'
 import { readGrpcRoute } from './read-grpc-route.ts'
 import { readKubernetesService } from './read-kubernetes-service.ts'
+import { readMeshConfig } from './read-mesh-config.ts'
 import { readMeta } from './read-meta.ts'
 import { readPeerAuthentication } from './read-peer-authentication.ts'
 import { readRequestAuthentication } from './read-request-authentication.ts'
@@ -32,6 +36,7 @@ export type MeshObject =
   | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
   | { readonly kind: 'service'; readonly object: KubernetesService }
   | { readonly kind: 'endpoint-slice'; readonly object: EndpointSlice }
+  | { readonly kind: 'mesh-config'; readonly object: MeshConfig }
   | { readonly kind: 'authorization-policy'; readonly object: AuthorizationPolicy }
   | { readonly kind: 'peer-authentication'; readonly object: PeerAuthentication }
   | { readonly kind: 'request-authentication'; readonly object: RequestAuthentication }
@@ -84,6 +89,8 @@ const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
 
 /** Decodes one document and finds everything that is wrong with it alone. */
 export function readDocument(document: SourceDocument): DecodedDocument {
+  const mesh = findMeshConfig(document)
+  if (mesh !== undefined) return readMesh(document, mesh)
   const sink = new ProblemSink(document)
   const root = new Value(document.value, [], sink)
   const apiVersion = root.field('apiVersion').required().asString()
@@ -101,4 +108,23 @@ export function readDocument(document: SourceDocument): DecodedDocument {
   sink.object = objectName(meta)
   const decoded = read(meta, root)
   return { decoded: sink.failed ? undefined : decoded, problems: sink.problems }
+}
+
+/** There is one of them, whatever it is kept in. */
+function readMesh(document: SourceDocument, { document: inner, path, problems }: FoundMeshConfig): DecodedDocument {
+  const root = new Value(document.value, [], new ProblemSink(document))
+  const [kind = 'MeshConfig', name = 'istio'] = [root.field('kind').asString(), root.field('metadata').field('name').asString()]
+  const namespace = root.field('metadata').field('namespace').asString() || defaultRootNamespace
+  const locate = (at: readonly PathStep[]) => inner.locate(at)
+  const meta: ObjectMeta = { kind, name, namespace, labels: {}, createdAtMs: Number.POSITIVE_INFINITY, locate }
+  const sink = new ProblemSink(inner)
+  sink.object = objectName(meta)
+  let config = new Value(inner.value, [], sink)
+  for (const step of path) config = config.field(String(step))
+  const object = readMeshConfig(meta, config)
+  const failed = sink.failed || problems.length > 0
+  return {
+    decoded: failed ? undefined : { kind: 'mesh-config', object },
+    problems: [...problems.map(each => ({ ...each, object: sink.object })), ...sink.problems],
+  }
 }

@@ -57,6 +57,7 @@ function sortObjects(objects: readonly MeshObject[]): MeshDocuments {
     workloadEntries: byAge.flatMap(each => (each.kind === 'workload-entry' ? [each.object] : [])),
     services: byAge.flatMap(each => (each.kind === 'service' ? [each.object] : [])),
     endpointSlices: byAge.flatMap(each => (each.kind === 'endpoint-slice' ? [each.object] : [])),
+    meshConfigs: byAge.flatMap(each => (each.kind === 'mesh-config' ? [each.object] : [])),
     authorizationPolicies: byAge.flatMap(each => (each.kind === 'authorization-policy' ? [each.object] : [])),
     peerAuthentications: byAge.flatMap(each => (each.kind === 'peer-authentication' ? [each.object] : [])),
     requestAuthentications: byAge.flatMap(each => (each.kind === 'request-authentication' ? [each.object] : [])),

@@ -58,7 +58,7 @@ describe('warnings', () => {
     [
       'CUSTOM',
       '{ action: CUSTOM, provider: { name: p }, rules: [{}] }',
-      /provider: is not known here: what the rules match is denied/,
+      /provider.name: no MeshConfig defines p: what the rules match is denied/,
     ],
   ]
   for (const [what, spec, expected] of cases) {

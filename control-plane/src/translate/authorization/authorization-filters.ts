@@ -6,8 +6,11 @@ import {
   HttpFilterSchema,
 } from 'inmesh/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb'
 import type { AuthorizationPolicy } from '../../model/authorization-policy.ts'
+import type { ExtensionProvider } from '../../model/extension-provider.ts'
+import type { MeshService } from '../../model/mesh-service.ts'
 import { compareText } from '../../model/object-meta.ts'
 import { pack } from '../config-source.ts'
+import { extAuthzFilter, policyPrefix, shadowStatPrefix } from './ext-authz-filter.ts'
 import { type RuleContext, rulePolicy } from './rule-policy.ts'
 import { defaultRootNamespace, type PolicyScope, type PolicyTarget, selectedPolicies } from './selected-policies.ts'
 import { TrustDomains } from './trust-domains.ts'
@@ -19,7 +22,17 @@ export const rbacFilterName = 'envoy.filters.http.rbac'
 export interface AuthorizationOptions extends PolicyScope {
   /** `tcp`: on a port that is not known to be HTTP. Default `http`. */
   readonly protocol?: RuleContext['protocol']
+  /** External authorizers. Default none: what a CUSTOM policy matches is denied. */
+  readonly authorizers?: Authorizers
 }
+
+/** What {@link authorizationFilters} knows of external authorizers. */
+export interface Authorizers {
+  readonly extensionProviders: ReadonlyMap<string, ExtensionProvider>
+  readonly services: ReadonlyMap<string, MeshService>
+}
+
+const noAuthorizers: Authorizers = { extensionProviders: new Map(), services: new Map() }
 
 type Rules = MessageInitShape<typeof RulesSchema>
 type Policy = MessageInitShape<typeof PolicySchema>
@@ -32,8 +45,7 @@ const never: Policy = {
 
 /**
  * The HTTP filters that enforce the policies for a workload, as Istio's pilot makes them (August 2026) and in its order: CUSTOM, AUDIT, DENY, ALLOW.
- * None without policies, and then everything is allowed. An external authorizer is not known here, so that what a CUSTOM policy
- * matches is denied, as Istio does without the provider.
+ * None without policies, and then everything is allowed. What a CUSTOM policy matches is denied where its provider is not known.
  */
 export function authorizationFilters(
   workload: PolicyTarget,
@@ -45,12 +57,13 @@ export function authorizationFilters(
     trustDomain = 'cluster.local',
     trustDomainAliases = [],
     protocol = 'http',
+    authorizers = noAuthorizers,
   } = options
   const selected = selectedPolicies(workload, policies, rootNamespace)
   const of = (action: AuthorizationPolicy['action']) => selected.filter(policy => policy.action === action)
   const build = { trustDomains: new TrustDomains(trustDomain, trustDomainAliases), protocol }
   return [
-    ...deniedProviders(of('CUSTOM'), build),
+    ...custom(of('CUSTOM'), build, authorizers),
     ...enforced(of('AUDIT'), Action.LOG, build),
     ...enforced(of('DENY'), Action.DENY, build),
     ...enforced(of('ALLOW'), Action.ALLOW, build),
@@ -78,13 +91,22 @@ function enforced(policies: readonly AuthorizationPolicy[], action: Action, buil
   ]
 }
 
-/** A filter for each external authorizer, in the order of their names. */
-function deniedProviders(policies: readonly AuthorizationPolicy[], build: Build): HttpFilter[] {
-  const providers = [...new Set(policies.map(({ provider }) => provider))].sort(compareText)
-  return providers.map(provider => {
-    const own = policies.filter(policy => policy.provider === provider && !policy.isDryRun)
-    const name = (plain: string) => `istio-ext-authz-${provider}-${plain}-deny-due-to-bad-CUSTOM-action`
-    return rbacFilter({ rules: rulesOf(own, Action.DENY, build, name) })
+/**
+ * For each external authorizer, in the order of their names, the shadow rules that say what it is asked about, and the filter that asks. Of a
+ * dry run nobody is asked.
+ */
+function custom(policies: readonly AuthorizationPolicy[], build: Build, authorizers: Authorizers): HttpFilter[] {
+  const real = policies.filter(({ isDryRun }) => !isDryRun)
+  const providers = [...new Set(real.map(({ provider }) => provider))].sort(compareText)
+  return providers.flatMap(name => {
+    const own = real.filter(({ provider }) => provider === name)
+    const provider = authorizers.extensionProviders.get(name)
+    const filter = provider && extAuthzFilter(provider, authorizers.services)
+    const rename = (plain: string) => `${policyPrefix(name)}${plain}`
+    if (filter === undefined)
+      return [rbacFilter({ rules: rulesOf(own, Action.DENY, build, plain => `${rename(plain)}-deny-due-to-bad-CUSTOM-action`) })]
+    const shadowRules = rulesOf(own, Action.DENY, build, rename)
+    return [rbacFilter({ shadowRules, shadowRulesStatPrefix: shadowStatPrefix }), filter]
   })
 }
 
