@@ -47,7 +47,7 @@ function judge(
     else problem = `the target ${target.problem}`
   }
   const edit = (name: string, value: string | undefined) => replaceHeader(rawHeaders, request.headers, name, value)
-  const stream = response === undefined ? undefined : new HttpRequestStream(request, response)
+  const stream = response !== undefined && connection.chain?.asks === true ? new HttpRequestStream(request, response) : undefined
   const view = new RequestView(method, path, authority, scheme, false, connection, rawHeaders, edit, stream)
   const verdict = gate.judge(view, problem)
   if (verdict instanceof Promise)
