@@ -273,6 +273,35 @@ describe('what an authorizer cannot do', () => {
   })
 })
 
+test('an upgrade is asked about too, and its denial has headers', async t => {
+  const { server, port, authorizer } = await start(t)
+  const upgraded: (string | undefined)[] = []
+  server.on('upgrade', ({ url, headers }, socket) => {
+    upgraded.push(`${url} ${headers['x-user']}`)
+    socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+  })
+  const answers: CheckAnswer[] = [
+    {
+      status: { code: 7 },
+      httpResponse: {
+        case: 'deniedResponse',
+        value: { status: { code: 401 }, headers: [{ header: { key: 'x-why', value: 'because' } }], body: 'no' },
+      },
+    },
+    { httpResponse: { case: 'okResponse', value: { headers: [{ header: { key: 'x-user', value: 'me' } }] } } },
+  ]
+  authorizer.answer = () => answers.shift() ?? 'fails'
+  const upgrade = async () => {
+    const socket = await plain(t, port)
+    socket.write('GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n')
+    return text(socket)
+  }
+  const denied = 'HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 2\r\nx-why: because\r\n\r\nno'
+  assert.equal(await upgrade(), denied)
+  assert.match(await upgrade(), /^HTTP\/1\.1 101/)
+  assert.deepEqual(upgraded, ['/ws me'])
+})
+
 describe('without an answer', () => {
   test('nobody passes, and the operator is told why', async t => {
     const { ask, authorizer, told } = await start(t, { filters: { authz: extAuthz({ statusOnError: 503 }) } })
