@@ -25,6 +25,8 @@ export class CompiledChain {
   readonly #onlyRoute: InboundRoute | null
   /** It decides who may do what: requests are brought into one form first. */
   readonly authorizes: boolean
+  /** An authorizer is asked, who may be told the body of a request. */
+  readonly asks: boolean
   /** Why there are no routes; empty where there are. */
   readonly problem: string
 
@@ -34,6 +36,7 @@ export class CompiledChain {
     this.#router = typeof found === 'string' ? null : found
     this.#onlyRoute = this.#router === null ? null : onlyRouteOf(this.#router)
     this.problem = typeof found === 'string' ? found : ''
+    this.asks = config.http.filters.some(({ config: { kind } }) => kind === 'ext-authz')
     this.authorizes = config.http.filters.some(({ config: { kind } }) => authorizing.has(kind))
   }
 

@@ -4,6 +4,7 @@ import { createServer, type TLSSocket, type TlsOptions, type Server as TlsServer
 import { SubjectAltNameCheck } from '../client/subject-alt-names.ts'
 import type { DownstreamTls } from '../discovery/model/inbound-listener.ts'
 import type { Clock } from '../runtime.ts'
+import { readExtensions } from '../security/certificate-extensions.ts'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import type { Identities } from '../security/identities.ts'
 import { SvidValidator } from '../security/svid-validator.ts'
@@ -38,6 +39,7 @@ export class DownstreamSecurity {
   readonly #clock: Clock
   readonly #servers = new WeakMap<DownstreamTls, Map<string, Entry>>()
   readonly #checks = new WeakMap<DownstreamTls, SubjectAltNameCheck>()
+  readonly #givenIds = new WeakMap<DownstreamTls, string>()
   readonly #waiting = new WeakMap<Socket, SecuredHandler>()
 
   constructor(clock: Clock, identities: Identities) {
@@ -125,7 +127,7 @@ export class DownstreamSecurity {
       const certificate = new X509Certificate(given.raw)
       const problem = this.#problem(tls, certificate, issuersOf(given), true)
       if (problem !== undefined) return new Error(`the client's certificate: ${problem}`)
-      return { socket, peer: new VerifiedPeer(certificate, own?.svid.spiffeId ?? '', this.#bundlesOf(tls)) }
+      return { socket, peer: new VerifiedPeer(certificate, own?.svid.spiffeId ?? this.#givenId(tls), this.#bundlesOf(tls)) }
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
     }
@@ -150,6 +152,18 @@ export class DownstreamSecurity {
       this.#checks.set(tls, check)
     }
     return check.problem(certificate.raw)
+  }
+
+  /** The first URI of a certificate that the configuration holds; empty without one. */
+  #givenId(tls: DownstreamTls): string {
+    if (tls.certificate.kind !== 'inline') return ''
+    let id = this.#givenIds.get(tls)
+    if (id === undefined) {
+      const { raw } = new X509Certificate(tls.certificate.certificateChain)
+      id = readExtensions(raw).subjectAltNames?.uris[0] ?? ''
+      this.#givenIds.set(tls, id)
+    }
+    return id
   }
 
   #bundlesOf({ trust }: DownstreamTls): TrustBundles | undefined {

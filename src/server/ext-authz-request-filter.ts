@@ -71,6 +71,7 @@ export class ExtAuthzRequestFilter implements RequestFilter {
     stream.sendContinue()
     const held = await HeldBody.hold(stream.body, maxBytes)
     try {
+      if (stream.body.destroyed) return this.#unanswered('asks nobody: the caller is gone')
       const isPartial = held.size > maxBytes
       if (isPartial && !allowsPartial)
         return denialByStatus(413, 'Payload Too Large', `${this.#name}: the body is larger than ${maxBytes} bytes`)

@@ -31,7 +31,7 @@ export class HeldBody {
         return !isEnough
       }
       stream.once('close', settle)
-      // HTTP/2 reads nothing before it is asked.
+      // Else a stream of HTTP/2 gives its caller no leave to send more than its first window.
       stream.read(0)
       if (stream.destroyed) settle()
     })

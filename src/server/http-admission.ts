@@ -48,7 +48,7 @@ function judge(
     else problem = `the target ${target.problem}`
   }
   const edit = (name: string, value: string | undefined) => replaceHeader(rawHeaders, request.headers, name, value)
-  const stream = response === undefined ? undefined : new HttpRequestStream(request, response)
+  const stream = response !== undefined && connection.chain?.asks === true ? new HttpRequestStream(request, response) : undefined
   const view = new RequestView(method, path, authority, scheme, false, connection, rawHeaders, edit, stream)
   const verdict = gate.judge(view, problem)
   if (verdict instanceof Promise)
@@ -61,9 +61,11 @@ function judge(
 }
 
 /** Answers on a connection that is to be something else than HTTP from here on, and closes it. */
-export function denySocket(socket: Socket, { statusCode, message, body = Buffer.from(message) }: Denial): void {
+export function denySocket(socket: Socket, { statusCode, message, headers = {}, body = Buffer.from(message) }: Denial): void {
   if (socket.destroyed) return
   const head = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`
-  socket.write(`${head}\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`)
+  const own = Object.entries(headers).flatMap(([name, values]) => [values].flat().map(value => `${name}: ${value}`))
+  const lines = [head, 'connection: close', `content-length: ${body.length}`, ...own, '', '']
+  socket.write(lines.join('\r\n'), 'latin1')
   socket.end(body)
 }

@@ -27,7 +27,7 @@ export class RequestView implements RouteRequest {
   readonly connection: InboundConnection
   /** Names and values in turn; pseudo headers are left out. */
   readonly rawHeaders: readonly string[]
-  /** The request as its protocol has it; `undefined`: it is to become something else than HTTP. */
+  /** The request as its protocol has it; `undefined`: it is to become something else than HTTP, or no filter asks for it. */
   readonly stream: RequestStream | undefined
   /** Rules that later filters go by failed: what they would have left is not known. */
   hasLostMetadata: boolean

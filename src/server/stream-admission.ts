@@ -64,7 +64,7 @@ function judge(
     connection,
     plain,
     edit,
-    new Http2RequestStream(stream, headers),
+    connection.chain?.asks === true ? new Http2RequestStream(stream, headers) : undefined,
   )
   const verdict = gate.judge(view, problem)
   const settle = (denial: Denial | null): Denial | null => {

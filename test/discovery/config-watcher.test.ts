@@ -4,9 +4,18 @@ import { create } from '@bufbuild/protobuf'
 import { anyPack } from '@bufbuild/protobuf/wkt'
 import { ConfigWatcher } from '../../src/discovery/config-watcher.ts'
 import { ClusterConfigSchema } from '../../src/discovery/gen/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts'
+import { clustersOfInbound } from '../../src/discovery/inbound-node.ts'
 import type { MeshConfig } from '../../src/discovery/model/mesh-config.ts'
+import { resourceTypesOf } from '../../src/discovery/resources/decode.ts'
 import { FakeResourceSource } from '../support/fake-resource-source.ts'
-import { assignmentMessage, clusterMessage, listenerMessage, routeMessage, serviceMessages } from '../support/xds-resources.ts'
+import {
+  assignmentMessage,
+  clusterMessage,
+  listenerMessage,
+  routeMessage,
+  serverMessage,
+  serviceMessages,
+} from '../support/xds-resources.ts'
 
 function setUp(change: { listenerTemplate?: string; stale?: MeshConfig } = {}) {
   const source = new FakeResourceSource()
@@ -331,4 +340,28 @@ test('with nothing earlier an unreachable control plane fails the authority unti
   assert.deepEqual(show(watcher.current), ['svc unavailable'])
   await source.giveAll(...serviceMessages('svc', '10.0.0.1:80'))
   assert.deepEqual(show(watcher.current), ['svc ready', 'cluster svc ready'])
+})
+
+test('a server is published once it is known whom its filters can ask, and replaced in the same way', async () => {
+  const source = new FakeResourceSource(resourceTypesOf({ isInbound: name => name === 'server', isForGrpc: false }))
+  const watcher = new ConfigWatcher({ source, listenerTemplate: '%s', onChange: () => {} })
+  watcher.watchInbound('server')
+  const asked = ({ inbound }: MeshConfig) => {
+    const state = inbound.get('server')
+    return state?.kind === 'ready' ? clustersOfInbound(state) : []
+  }
+  await source.give(serverMessage('server', 'authz'))
+  assert.deepEqual([asked(watcher.current), show(watcher.current)], [[], []])
+  await source.give(clusterMessage('authz'))
+  await source.give(assignmentMessage('authz', '10.0.0.1:80'))
+  assert.deepEqual([asked(watcher.current), show(watcher.current)], [['authz'], ['cluster authz ready']])
+
+  await source.give(serverMessage('server', 'other'))
+  assert.deepEqual([asked(watcher.current), show(watcher.current)], [['authz'], ['cluster authz ready']])
+  await source.fail('cluster', 'other', 'does-not-exist')
+  assert.deepEqual([asked(watcher.current), show(watcher.current)], [['other'], ['cluster other does-not-exist']])
+  assert.deepEqual(source.watched('cluster'), ['other'])
+
+  watcher.unwatchInbound('server')
+  assert.deepEqual([show(watcher.current), source.watched('cluster')], [[], []])
 })

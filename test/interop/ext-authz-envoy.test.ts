@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener, request as send } from 'node:http'
+import { request as sendSecurely } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +17,7 @@ import { type CheckRequest, CheckRequestSchema } from '../../src/discovery/gen/e
 import { createMesh } from '../../src/index.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { type CheckAnswer, type SeenCheck, startGrpcAuthorizer, startHttpAuthorizer } from '../support/authorizers.ts'
+import { TestCa } from '../support/test-ca.ts'
 import { filteringListener, freePorts, startStaticEnvoy } from './support/static-envoy.ts'
 
 const extAuthz = 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz'
@@ -33,6 +35,7 @@ const filters: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     disallowed_headers: { patterns: [{ prefix: 'x-a' }] },
   },
   'grpc, raw headers': { grpc_service: grpcService, encode_raw_headers: true, allowed_headers: patterns('x-case', 'x-a') },
+  'grpc, with certificates': { grpc_service: grpcService, include_peer_certificate: true, include_tls_session: true },
   'grpc, body': { grpc_service: grpcService, with_request_body: { max_request_bytes: 8 } },
   'grpc, part of the body': {
     grpc_service: grpcService,
@@ -181,6 +184,7 @@ const calls: readonly Call[] = [
   ...of('grpc', ['query'], { path: '/a' }),
   ...of('grpc, few headers', ['plain', 'denied']),
   ...of('grpc, raw headers', ['plain']),
+  ...of('grpc, with certificates', ['plain', 'denied']),
   ...of('grpc, body', ['plain', 'denied'], { method: 'POST', body: 'hello' }),
   ...of('grpc, body', ['plain'], { method: 'POST', body: 'a long body' }),
   ...of('grpc, body', ['plain']),
@@ -202,6 +206,8 @@ const calls: readonly Call[] = [
 /** Headers that a proxy adds of its own, or that only a connection has. */
 const proxys =
   /^(x-request-id|x-forwarded-.*|x-envoy-(?!auth-).*|host|connection|date|server|keep-alive|transfer-encoding|traceparent|tracestate|:authority)$/
+
+type Tls = Awaited<ReturnType<typeof certificates>>['client']
 
 interface Answer {
   readonly status: number | undefined
@@ -230,11 +236,16 @@ const kept = (headers: Readonly<Record<string, unknown>>) =>
       .sort(([a], [b]) => (a < b ? -1 : 1)),
   )
 
-async function ask(port: number, { word, method = 'GET', path = '/p?a=1&gone=2&b', headers = [], body }: Call): Promise<Answer> {
+async function ask(
+  port: number,
+  tls: Tls | undefined,
+  { word, method = 'GET', path = '/p?a=1&gone=2&b', headers = [], body }: Call,
+): Promise<Answer> {
   const own = ['x-a', 'old', 'x-b', 'b', 'cookie', 'c', 'x-u', 'Ã¼', ...headers]
   const length = body === undefined ? [] : ['content-length', String(body.length)]
   const all = ['host', 'a.test', 'x-case', word, ...own, ...length]
-  const sent = send({ host: '127.0.0.1', port, method, path, headers: all, agent: false })
+  const options = { host: '127.0.0.1', port, method, path, headers: all, agent: false }
+  const sent = tls === undefined ? send(options) : sendSecurely({ ...options, ...tls, checkServerIdentity: () => undefined })
   sent.end(body)
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   return { status: response.statusCode, headers: kept(response.headers), body: (await buffer(response)).toString() }
@@ -291,7 +302,32 @@ const http2 = {
   },
 }
 
+/** What a client and a server have of each other. */
+async function certificates(t: TestContext) {
+  const ca = await TestCa.create(t)
+  const server = await ca.issue('url:spiffe://td/server')
+  const client = await ca.issue('url:spiffe://td/client')
+  const inline = (text: string) => ({ inline_string: text })
+  return {
+    client: { cert: client.certificate, key: client.privateKey, ca: ca.certificate, servername: 'a.test' },
+    socket: {
+      name: 'tls',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
+        require_client_certificate: true,
+        common_tls_context: {
+          tls_certificates: [{ certificate_chain: inline(server.certificate), private_key: inline(server.privateKey) }],
+          validation_context: { trusted_ca: inline(ca.certificate) },
+        },
+      },
+    },
+  }
+}
+
 async function start(t: TestContext) {
+  const { client, socket } = await certificates(t)
+  const isSecured = (name: string) => name.includes('certificates')
+  const socketOf = (name: string) => (isSecured(name) ? socket : undefined)
   const decide = (request: CheckRequest): CheckAnswer => {
     const { headers, headerMap } = request.attributes?.request?.http ?? {}
     const raw = headerMap?.headers.find(({ key }) => key === 'x-case')?.rawValue
@@ -314,14 +350,16 @@ async function start(t: TestContext) {
   })
   await startStaticEnvoy(
     t,
-    names.map((name, index) => filteringListener(ports[index] ?? 0, [filterOf(name)], { route: { cluster: 'app' } })),
+    names.map((name, index) =>
+      filteringListener(ports[index] ?? 0, [filterOf(name)], { route: { cluster: 'app' } }, socketOf(name)),
+    ),
     [...authorizers, cluster('app', (upstream.address() as AddressInfo).port)],
   )
   const ourPort = (index: number) => ports[names.length + index] ?? 0
   const folder = mkdtempSync(join(tmpdir(), 'inmesh-ext-authz-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const listeners = names.map((name, index) => {
-    const listener = filteringListener(ourPort(index), [filterOf(name)], { non_forwarding_action: {} })
+    const listener = filteringListener(ourPort(index), [filterOf(name)], { non_forwarding_action: {} }, socketOf(name))
     for (const chain of listener.filter_chains)
       for (const filter of chain.filters) Reflect.deleteProperty(filter.typed_config, 'use_remote_address')
     return { ...listener, traffic_direction: 'INBOUND' }
@@ -339,7 +377,11 @@ async function start(t: TestContext) {
       server.close()
     })
   }
-  const portsOf = (name: string) => ({ envoy: ports[names.indexOf(name)] ?? 0, own: ourPort(names.indexOf(name)) })
+  const portsOf = (name: string) => ({
+    envoy: ports[names.indexOf(name)] ?? 0,
+    own: ourPort(names.indexOf(name)),
+    tls: isSecured(name) ? client : undefined,
+  })
   return { grpc, http, portsOf }
 }
 
@@ -349,10 +391,10 @@ describe('external authorization, beside a real Envoy', () => {
     const wrong: unknown[] = []
     const tally = { passed: 0, denied: 0, told: 0 }
     for (const call of calls) {
-      const { envoy, own } = portsOf(call.filter)
+      const { envoy, own, tls } = portsOf(call.filter)
       const seen = async (port: number) => {
         const before = [grpc.seen.length, http.seen.length]
-        const answer = await ask(port, call)
+        const answer = await ask(port, tls, call)
         const check = http.seen[before[1] ?? 0]
         return {
           answer: { ...answer, body: sortedQuery(answer.body) },

@@ -8,7 +8,6 @@ import { ManualClock } from './manual-clock.ts'
 import { wireResource, type XdsMessage } from './xds-resources.ts'
 
 const clock = new ManualClock()
-const types: ResourceTypes = resourceTypes
 
 function newStore<T>(kind: string): ResourceStore<T> {
   return new ResourceStore<T>({ kind, clock, timeoutMs: 1, timeoutIsTransient: false, dropOnDataError: true })
@@ -21,6 +20,12 @@ export class FakeResourceSource implements ResourceSource {
     routeConfiguration: newStore('RouteConfiguration'),
     cluster: newStore('Cluster'),
     clusterLoadAssignment: newStore('ClusterLoadAssignment'),
+  }
+
+  readonly #types: ResourceTypes
+
+  constructor(types: ResourceTypes = resourceTypes) {
+    this.#types = types
   }
 
   watch<K extends ResourceKind>(kind: K, name: string, watcher: ResourceWatcher<ResourceModels[K]>): () => void {
@@ -62,7 +67,7 @@ export class FakeResourceSource implements ResourceSource {
 
   #accept<K extends ResourceKind>(kind: K, name: string, bytes: Uint8Array): void {
     const store: ResourceStore<ResourceModels[K]> = this.#stores[kind]
-    const type: ResourceType<ResourceModels[K]> = types[kind]
+    const type: ResourceType<ResourceModels[K]> = this.#types[kind]
     const { decoded } = type.decode(bytes)
     if (!decoded.ok) throw new Error(decoded.errors.join('\n'))
     if (!store.holds(name, bytes)) store.accept(name, decoded.value, bytes, '1')

@@ -8,6 +8,7 @@ import {
 } from '../../src/discovery/gen/envoy/config/endpoint/v3/endpoint_pb.ts'
 import { type Listener, ListenerSchema } from '../../src/discovery/gen/envoy/config/listener/v3/listener_pb.ts'
 import { type RouteConfiguration, RouteConfigurationSchema } from '../../src/discovery/gen/envoy/config/route/v3/route_pb.ts'
+import { ExtAuthzSchema } from '../../src/discovery/gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.ts'
 import { RouterSchema } from '../../src/discovery/gen/envoy/extensions/filters/http/router/v3/router_pb.ts'
 import { HttpConnectionManagerSchema } from '../../src/discovery/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import { typeUrls } from '../../src/discovery/resource-type.ts'
@@ -31,6 +32,22 @@ export function listenerMessage(name: string, routeConfigName = name, statPrefix
     httpFilters: [router],
   })
   return create(ListenerSchema, { name, apiListener: { apiListener: anyPack(HttpConnectionManagerSchema, manager) } })
+}
+
+/** A listener of a server whose every request an authorizer decides about, over gRPC. */
+export function serverMessage(name: string, cluster: string): Listener {
+  const extAuthz = create(ExtAuthzSchema, {
+    services: { case: 'grpcService', value: { targetSpecifier: { case: 'envoyGrpc', value: { clusterName: cluster } } } },
+  })
+  const manager = create(HttpConnectionManagerSchema, {
+    routeSpecifier: { case: 'routeConfig', value: { name } },
+    httpFilters: [{ name: 'ext_authz', configType: { case: 'typedConfig', value: anyPack(ExtAuthzSchema, extAuthz) } }, router],
+  })
+  const filter = {
+    name: 'hcm',
+    configType: { case: 'typedConfig', value: anyPack(HttpConnectionManagerSchema, manager) },
+  } as const
+  return create(ListenerSchema, { name, filterChains: [{ filters: [filter] }] })
 }
 
 /** A route configuration that spreads every call evenly over `clusters`. */
