@@ -54,7 +54,7 @@ export class TargetNode {
     this.#routes?.unwatch()
   }
 
-  /** The first listener that is there counts. None is there once that is said of all. */
+  /** The first listener that is there counts. At first, none is once that is said of all; a listener that was in use is gone at once. */
   #resolve(): void {
     if (this.#isClosed) return
     const best = this.#listeners.find(result => result?.ok)
@@ -62,10 +62,10 @@ export class TargetNode {
       this.#useListener(best.value)
       return
     }
-    const [first] = this.#listeners
-    if (!first || first.ok || this.#listeners.includes(undefined)) return
+    const missing = this.#listeners.find(result => result !== undefined)
+    if (!missing || missing.ok || (this.candidate === undefined && this.#listeners.includes(undefined))) return
     this.#watchRoutes(undefined)
-    this.#set({ kind: 'failed', ...first.error })
+    this.#set({ kind: 'failed', ...missing.error })
   }
 
   #useListener(listener: Listener): void {

@@ -125,6 +125,19 @@ test('defect 4: an authority that was deleted comes back with the same resources
   assert.deepEqual(show(watcher.current), ['svc:80 ready', 'cluster svc:80 ready'])
 })
 
+test('a listener in use that is deleted is gone, though the control plane says nothing of its other name', async () => {
+  const { source, watcher } = setUp()
+  watcher.watch('svc')
+  await source.giveAll(...serviceMessages('svc', '10.0.0.1:80'))
+  assert.deepEqual(source.watched('listener'), ['svc', 'svc:80'])
+  await source.fail('listener', 'svc', 'does-not-exist')
+  assert.deepEqual(show(watcher.current), ['svc does-not-exist'])
+  await source.giveAll(...serviceMessages('svc:80', '10.0.0.2:80'))
+  assert.deepEqual(show(watcher.current), ['svc ready', 'cluster svc:80 ready'])
+  await source.fail('listener', 'svc:80', 'does-not-exist')
+  assert.deepEqual(show(watcher.current), ['svc does-not-exist'])
+})
+
 test('new routes wait for their clusters while the old ones stay, clusters included (A31)', async () => {
   const { source, watcher } = setUp()
   watcher.watch('svc')
