@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { defects } from './interop/grpc-js-xds/defects.ts'
 import { xdsClientCases } from './interop/support/xds-client-cases.ts'
 
 const page = readFileSync(new URL('../docs/grpc.md', import.meta.url), 'utf8')
@@ -40,4 +41,12 @@ test('docs/grpc.md: where other clients differ', () => {
   const told = section.split('\n## ')[0]?.match(/^\| (?!case|-).*$/gm) ?? []
   assert.deepEqual(told, [...differences()])
   assert.ok(section.includes(`${xdsClientCases.length} cases`))
+})
+
+test('docs/grpc.md: the defects of grpc-js-xds', () => {
+  const [, section = ''] = page.split('## Against grpc-js-xds')
+  assert.deepEqual(
+    section.match(/^\| \d+ .*$/gm),
+    defects.map(({ number, theirs, ours }) => `| ${number} | ${theirs} | ${ours} |`),
+  )
 })

@@ -38,6 +38,8 @@ export interface FakeAdsServerOptions {
   readonly port?: number
   /** Whether requests are answered from the resources that were set. Default true; else only {@link FakeAdsServer.send} answers. */
   readonly answering?: boolean
+  /** Whether a name that is new and unknown is answered, with what else was asked for. Default true; else with nothing. */
+  readonly answersUnknown?: boolean
   /** Served beside ADS. Default: load reports are answered with UNIMPLEMENTED. */
   readonly loadStats?: FakeLoadStatsServer
 }
@@ -64,16 +66,18 @@ export class FakeAdsServer {
   readonly port: number
   readonly #server: Server
   readonly #answering: boolean
+  readonly #answersUnknown: boolean
   readonly #streams = new Set<Stream>()
   readonly #resources = new Map<string, Map<string, WireResource>>()
   readonly #events = new EventEmitter()
   #streamCount = 0
   #nonce = 0
 
-  private constructor(server: Server, port: number, answering: boolean) {
+  private constructor(server: Server, port: number, { answering = true, answersUnknown = true }: FakeAdsServerOptions) {
     this.#server = server
     this.port = port
     this.#answering = answering
+    this.#answersUnknown = answersUnknown
     this.#events.setMaxListeners(0)
   }
 
@@ -101,7 +105,7 @@ export class FakeAdsServer {
         else resolve(bound)
       })
     })
-    fake = new FakeAdsServer(server, port, options.answering ?? true)
+    fake = new FakeAdsServer(server, port, options)
     return fake
   }
 
@@ -161,6 +165,15 @@ export class FakeAdsServer {
     }
   }
 
+  /** Ends one stream cleanly. */
+  endStream(index: number): void {
+    for (const stream of [...this.#streams]) {
+      if (stream.index !== index) continue
+      this.#streams.delete(stream)
+      stream.call.end()
+    }
+  }
+
   /** Ends every stream: cleanly, or with a gRPC status. */
   endStreams(code = 0, details = ''): void {
     for (const { call } of [...this.#streams]) {
@@ -209,7 +222,7 @@ export class FakeAdsServer {
     const sent = stream.sent.get(typeUrl) ?? new Map<string, string>()
     const wanted = [...(stream.names.get(typeUrl) ?? [])]
     const changed = wanted.flatMap(name => resources.get(name) ?? []).filter(({ name, version }) => sent.get(name) !== version)
-    const removed = wanted.filter(name => !resources.has(name) && (fresh.has(name) || sent.has(name)))
+    const removed = wanted.filter(name => !resources.has(name) && ((this.#answersUnknown && fresh.has(name)) || sent.has(name)))
     if (changed.length === 0 && removed.length === 0) return
     for (const { name, version } of changed) sent.set(name, version)
     for (const name of removed) sent.delete(name)

@@ -26,7 +26,9 @@ export class FakeLoadStatsServer {
   readonly requests: LoadStatsRequest[] = []
   /** Streams ever opened. */
   streams = 0
-  readonly #calls = new Set<Call>()
+  readonly #nodeIds = new WeakMap<LoadStatsRequest, string>()
+  /** With the id of the node, once that is known. */
+  readonly #calls = new Map<Call, string>()
   readonly #events = new EventEmitter()
 
   constructor() {
@@ -62,7 +64,7 @@ export class FakeLoadStatsServer {
   /** Tells every stream what is wanted. */
   send(response: MessageInitShape<typeof LoadStatsResponseSchema>): void {
     const bytes = toBinary(LoadStatsResponseSchema, create(LoadStatsResponseSchema, response))
-    for (const call of this.#calls) call.write(bytes)
+    for (const call of this.#calls.keys()) call.write(bytes)
   }
 
   /** The request with this number, from 0, past or to come. */
@@ -74,19 +76,32 @@ export class FakeLoadStatsServer {
     }
   }
 
-  /** Waits until no stream is open. */
-  async idle(): Promise<void> {
-    while (this.#calls.size > 0) await once(this.#events, 'end')
+  /** The first request of this node, past or to come, that `matches`. Only the first of a stream says whose it is. */
+  async requestOf(nodeId: string, matches: (request: LoadStatsRequest) => boolean = () => true): Promise<LoadStatsRequest> {
+    for (;;) {
+      const found = this.requests.find(request => this.#nodeIds.get(request) === nodeId && matches(request))
+      if (found) return found
+      await once(this.#events, 'request')
+    }
+  }
+
+  /** Waits until no stream is open, or none of this node. */
+  async idle(nodeId?: string): Promise<void> {
+    while ([...this.#calls.values()].some(id => id === (nodeId ?? id))) await once(this.#events, 'end')
   }
 
   #onCall(call: Call): void {
     this.streams++
-    this.#calls.add(call)
+    this.#calls.set(call, '')
     const over = () => {
       if (this.#calls.delete(call)) this.#events.emit('end')
     }
     call.on('data', (bytes: Uint8Array) => {
-      this.requests.push(fromBinary(LoadStatsRequestSchema, bytes))
+      const request = fromBinary(LoadStatsRequestSchema, bytes)
+      const nodeId = request.node?.id ?? this.#calls.get(call) ?? ''
+      if (this.#calls.has(call)) this.#calls.set(call, nodeId)
+      this.#nodeIds.set(request, nodeId)
+      this.requests.push(request)
       this.#events.emit('request')
     })
     call.on('error', over)

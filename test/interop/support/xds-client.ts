@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Client, credentials, Metadata, type StatusObject } from '@grpc/grpc-js'
+import { Client, credentials } from '@grpc/grpc-js'
 import { createMesh, type Mesh } from '../../../src/index.ts'
 import { silentLogger } from '../../../src/runtime.ts'
 import { goProgram, python } from '../../support/peers.ts'
+import { makeCall } from './make-call.ts'
 import type { ClientName } from './xds-client-case.ts'
 
 /** A call for a client to make. */
@@ -39,10 +40,9 @@ export interface XdsClient {
   close(): Promise<void>
 }
 
-/** A program that reads batches of calls as lines and writes answers as lines. */
-export function startProgram(command: string, args: readonly string[], bootstrapFile: string): XdsClient {
-  const env = { ...process.env, GRPC_XDS_BOOTSTRAP: bootstrapFile }
-  const child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+/** Starts a program that reads batches of calls as lines and writes answers as lines; `bootstrap` is what its environment has more. */
+export function startProgram(command: string, args: readonly string[], bootstrap: Readonly<Record<string, string>>): XdsClient {
+  const child = spawn(command, args, { env: { ...process.env, ...bootstrap }, stdio: ['pipe', 'pipe', 'pipe'] })
   const answers = new Map<string, (answer: ClientAnswer) => void>()
   let log = ''
   child.stderr.on('data', chunk => {
@@ -85,7 +85,7 @@ export function inProcess(mesh: Mesh): XdsClient {
       const answers: ClientAnswer[] = []
       const left = calls.entries()
       const work = async () => {
-        for (const [index, call] of left) answers[index] = await make(to(call.target), call)
+        for (const [index, call] of left) answers[index] = await makeCall(to(call.target), call)
       }
       await Promise.all(Array.from({ length: parallel }, work))
       return answers
@@ -94,31 +94,6 @@ export function inProcess(mesh: Mesh): XdsClient {
       for (const client of clients.values()) client.close()
       await mesh.close()
     },
-  }
-}
-
-async function make(client: Client, { id, method, metadata, deadlineMs }: ClientCall): Promise<ClientAnswer> {
-  const sent = new Metadata()
-  for (const [name, value] of Object.entries(metadata)) sent.set(name, value)
-  const began = performance.now()
-  const write = (text: string) => Buffer.from(text)
-  let reply = ''
-  const read = (bytes: Buffer) => bytes.toString()
-  const call = client.makeUnaryRequest(method, write, read, id, sent, { deadline: Date.now() + deadlineMs }, (_, answered) => {
-    reply = answered ?? ''
-  })
-  const { promise, resolve } = Promise.withResolvers<StatusObject>()
-  call.on('status', resolve)
-  const { code, details, metadata: trailers } = await promise
-  const elapsedMs = performance.now() - began
-  return {
-    id,
-    reply,
-    code,
-    message: details,
-    version: String(trailers.get('x-version')[0] ?? ''),
-    peer: call.getPeer(),
-    elapsedMs,
   }
 }
 
@@ -132,7 +107,7 @@ const folder = join(import.meta.dirname, '..')
 
 /** How each client is started; installing and building come first, the first time. */
 export const startClient: Readonly<Record<ClientName, (bootstrap: ClientBootstrap) => Promise<XdsClient>>> = {
-  'grpc-go': async ({ file }) => startProgram(goProgram('test/interop/grpc-go-xds'), [], file),
-  grpcio: async ({ file }) => startProgram(python('grpcio'), [join(folder, 'grpcio/calls.py')], file),
+  'grpc-go': async ({ file }) => startProgram(goProgram('test/interop/grpc-go-xds'), [], { GRPC_XDS_BOOTSTRAP: file }),
+  grpcio: async ({ file }) => startProgram(python('grpcio'), [join(folder, 'grpcio/calls.py')], { GRPC_XDS_BOOTSTRAP: file }),
   inmesh: async ({ json }) => inProcess(await createMesh({ bootstrap: json, env: {}, runtime: { logger: silentLogger } })),
 }
