@@ -5,8 +5,9 @@ import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } fr
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { clearField, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { DescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import { clearField, createFileRegistry, fromBinary, ScalarType, toBinary } from '@bufbuild/protobuf'
+import { DescriptorProtoSchema, FileDescriptorSetSchema, isWrapperDesc } from '@bufbuild/protobuf/wkt'
+import { decodedEnums, decodedTypes } from '../src/discovery/decoded-types.ts'
 import { opaqueTypes } from '../src/discovery/opaque-types.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -130,5 +131,47 @@ function* prefixes(name) {
 
 rmSync(fresh, { recursive: true, force: true })
 buf('generate', image, '--template', JSON.stringify(template), ...unread.flatMap(name => ['--exclude-type', name]))
+writeFileSync(join(fresh, 'tables.ts'), tables(createFileRegistry(set)))
 rmSync(out, { recursive: true, force: true })
 renameSync(fresh, out)
+
+/** The fields of every message that is read without descriptors (src/discovery/protobuf), and the values of enums. */
+function tables(registry) {
+  const messages = new Map()
+  const visit = desc => {
+    if (messages.has(desc.typeName)) return
+    if (desc.file.edition !== 999) throw new Error(`${desc.typeName} is not of proto3`)
+    messages.set(desc.typeName, desc.fields.map(fieldText).join('|'))
+    for (const { message } of desc.fields) if (message !== undefined) visit(message)
+  }
+  for (const name of decodedTypes) visit(registry.getMessage(name) ?? unknownType(name))
+  const enums = decodedEnums.map(name => {
+    const { file, typeName, values } = registry.getEnum(name) ?? unknownType(name)
+    const constant = typeName.slice(file.proto.package.length + 1).replaceAll('.', '_')
+    return `export const ${constant} = { ${values.map(({ name, number }) => `${name}: ${number}`).join(', ')} } as const\n`
+  })
+  const rows = Array.from(messages, ([name, fields]) => `  '${name}': '${fields}',\n`)
+  const type = 'Readonly<Record<string, string>>'
+  return `${enums.join('')}/** See src/discovery/protobuf/message-codec.ts. */\nexport const messageTables: ${type} = {\n${rows.join('')}}\n`
+}
+
+function unknownType(name) {
+  throw new Error(`${name} is in no .proto file`)
+}
+
+/** `NUMBER NAME KIND [ONEOF]`; the kind is `*KIND` of a list, `KEY>KIND` of a map and `KIND?` of a number that may be absent. */
+function fieldText(field) {
+  const { number, localName, oneof, fieldKind, presence } = field
+  const isOptional = oneof === undefined && presence === 1 && (fieldKind === 'scalar' || fieldKind === 'enum')
+  return [number, localName, `${kindText(field)}${isOptional ? '?' : ''}`, ...(oneof ? [oneof.localName] : [])].join(' ')
+}
+
+function kindText(field) {
+  if (field.fieldKind === 'map' && field.mapKey !== ScalarType.STRING) throw new Error(`the keys of ${field} are not strings`)
+  const prefix = { list: '*', map: 'string>' }[field.fieldKind] ?? ''
+  if (field.message === undefined) return prefix + (field.enum ? 'enum' : ScalarType[field.scalar].toLowerCase())
+  const { message, parent } = field
+  if (message.typeName === 'google.protobuf.Struct' && parent.typeName !== 'google.protobuf.Value') return `${prefix}struct`
+  const isUnwrapped = field.fieldKind === 'message' && field.oneof === undefined && isWrapperDesc(message)
+  return `${prefix}${isUnwrapped ? '=' : '.'}${message.typeName}`
+}

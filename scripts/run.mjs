@@ -74,7 +74,7 @@ const install = () =>
 const generate = () =>
   once(
     'src/discovery/gen/.stamp',
-    ['package-lock.json', 'scripts/generate.mjs', 'src/discovery/opaque-types.ts'],
+    ['package-lock.json', 'scripts/generate.mjs', 'src/discovery/decoded-types.ts', 'src/discovery/opaque-types.ts'],
     'Generating the xDS types',
     () => quiet(join(bin, 'node'), 'scripts/generate.mjs'),
   )
@@ -98,6 +98,8 @@ const build = ({ withInner = false } = {}) =>
       join(bin, 'esbuild'),
       ...modules.map(name => `src/${name}.ts`),
       ...['--bundle', '--splitting', '--format=esm', '--platform=node', '--target=node22', '--packages=external'],
+      // Eight files that take longer to find than to run.
+      '--alias:@bufbuild/protobuf/wire=./node_modules/@bufbuild/protobuf/dist/esm/wire/index.js',
       ...['--outdir=dist', '--outbase=src', '--log-level=warning'],
     )
     const assets = join(root, 'control-plane/src/assets')

@@ -1,13 +1,13 @@
-import { create, fromBinary, type MessageInitShape, toBinary, type UnknownField } from '@bufbuild/protobuf'
+import type { MessageInitShape, UnknownField } from '@bufbuild/protobuf'
 import { BinaryReader } from '@bufbuild/protobuf/wire'
 import type { AdsRequest, AdsResponse, WireResource, WireResourceError, XdsProtocol } from './discovery-message.ts'
 import type { NodeSchema } from './gen/envoy/config/core/v3/base_pb.ts'
 import {
-  DeltaDiscoveryRequestSchema,
-  DeltaDiscoveryResponseSchema,
-  DiscoveryRequestSchema,
-  DiscoveryResponseSchema,
-} from './gen/envoy/service/discovery/v3/discovery_pb.ts'
+  deltaDiscoveryRequestType,
+  deltaDiscoveryResponseType,
+  discoveryRequestType,
+  discoveryResponseType,
+} from './message-types.ts'
 import { unwrapAny } from './resources/decode.ts'
 import type { XdsNode } from './xds-node.ts'
 
@@ -27,18 +27,15 @@ export function encodeRequest(request: AdsRequest, node: XdsNode | undefined): U
   }
   if (request.protocol === 'sotw') {
     const { version: versionInfo, names } = request
-    return toBinary(DiscoveryRequestSchema, create(DiscoveryRequestSchema, { ...shared, versionInfo, resourceNames: [...names] }))
+    return discoveryRequestType.encode({ ...shared, versionInfo, resourceNames: [...names] })
   }
   const { subscribe, unsubscribe, initialVersions } = request
-  return toBinary(
-    DeltaDiscoveryRequestSchema,
-    create(DeltaDiscoveryRequestSchema, {
-      ...shared,
-      resourceNamesSubscribe: [...subscribe],
-      resourceNamesUnsubscribe: [...unsubscribe],
-      initialResourceVersions: { ...initialVersions },
-    }),
-  )
+  return deltaDiscoveryRequestType.encode({
+    ...shared,
+    resourceNamesSubscribe: [...subscribe],
+    resourceNamesUnsubscribe: [...unsubscribe],
+    initialResourceVersions: { ...initialVersions },
+  })
 }
 
 /**
@@ -51,7 +48,7 @@ export function decodeResponse(protocol: XdsProtocol, bytes: Uint8Array): AdsRes
 }
 
 function decodeSotw(bytes: Uint8Array): AdsResponse {
-  const { typeUrl, versionInfo, nonce, resources, $unknown } = fromBinary(DiscoveryResponseSchema, bytes)
+  const { typeUrl, versionInfo, nonce, resources, $unknown } = discoveryResponseType.decode(bytes)
   return {
     typeUrl,
     version: versionInfo,
@@ -66,7 +63,7 @@ function decodeSotw(bytes: Uint8Array): AdsResponse {
 }
 
 function decodeDelta(bytes: Uint8Array): AdsResponse {
-  const message = fromBinary(DeltaDiscoveryResponseSchema, bytes)
+  const message = deltaDiscoveryResponseType.decode(bytes)
   const resources: WireResource[] = []
   for (const { name, resourceName, version, resource } of message.resources) {
     // One without a body is a heartbeat of a TTL, which is not asked for.

@@ -1,4 +1,4 @@
-import { createRegistry, type Registry } from '@bufbuild/protobuf'
+import { createRegistry, fromJson, type JsonObject, type Registry, toBinary } from '@bufbuild/protobuf'
 import { FilterConfigSchema } from './gen/envoy/config/route/v3/route_components_pb.ts'
 import { ClusterConfigSchema } from './gen/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts'
 import { CorsPolicySchema, CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts'
@@ -55,3 +55,14 @@ export const knownTypes: Registry = createRegistry(
   UriTemplateRewriteConfigSchema,
   WrrLocalitySchema,
 )
+
+/**
+ * A message of one of these types from its JSON. Fields that are not known are left out.
+ *
+ * @throws Error when it is none
+ */
+export function bytesOf(typeName: string, json: JsonObject): Uint8Array {
+  const schema = knownTypes.getMessage(typeName)
+  if (schema === undefined) throw new Error(`${typeName} is not known here`)
+  return toBinary(schema, fromJson(schema, json, { ignoreUnknownFields: true, registry: knownTypes }))
+}

@@ -1,18 +1,18 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
-import { durationFromMs, durationMs } from '@bufbuild/protobuf/wkt'
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { GenMessage } from '@bufbuild/protobuf/codegenv2'
+import type { Duration } from '@bufbuild/protobuf/wkt'
 import { nodeMessage } from './discovery-codec.ts'
 import type { ClusterStatsSchema, UpstreamLocalityStatsSchema } from './gen/envoy/config/endpoint/v3/load_report_pb.ts'
-import { LoadStatsRequestSchema, LoadStatsResponseSchema } from './gen/envoy/service/load_stats/v3/lrs_pb.ts'
 import type { LoadStatsRequest, LoadStatsResponse } from './load-stats-stream.ts'
+import { loadStatsRequestType, loadStatsResponseType } from './message-types.ts'
 import type { ClusterLoad, LocalityLoad } from './model/cluster-load.ts'
 
 /** A request on the wire. */
 export function encodeLoadStats({ node, loads }: LoadStatsRequest): Uint8Array {
-  const message = create(LoadStatsRequestSchema, {
+  return loadStatsRequestType.encode({
     ...(node === undefined ? {} : { node: nodeMessage(node) }),
     clusterStats: loads.map(clusterStats),
   })
-  return toBinary(LoadStatsRequestSchema, message)
 }
 
 /**
@@ -21,8 +21,9 @@ export function encodeLoadStats({ node, loads }: LoadStatsRequest): Uint8Array {
  * @throws Error when it cannot be parsed, or does not say how often to report
  */
 export function decodeLoadStats(bytes: Uint8Array): LoadStatsResponse {
-  const { clusters, sendAllClusters, loadReportingInterval } = fromBinary(LoadStatsResponseSchema, bytes)
-  const intervalMs = loadReportingInterval === undefined ? 0 : durationMs(loadReportingInterval)
+  const { clusters, sendAllClusters, loadReportingInterval } = loadStatsResponseType.decode(bytes)
+  const { seconds, nanos } = loadReportingInterval ?? { seconds: 0n, nanos: 0 }
+  const intervalMs = Number(seconds) * 1000 + nanos / 1e6
   if (!(intervalMs > 0)) throw new Error(`load_reporting_interval: must be > 0, got ${intervalMs} ms`)
   return { clusters: sendAllClusters ? null : new Set(clusters), intervalMs }
 }
@@ -34,8 +35,12 @@ function clusterStats(load: ClusterLoad): MessageInitShape<typeof ClusterStatsSc
     upstreamLocalityStats: load.localities.map(localityStats),
     totalDroppedRequests: BigInt(load.dropped),
     droppedRequests: Array.from(load.droppedByCategory, ([category, count]) => ({ category, droppedCount: BigInt(count) })),
-    loadReportInterval: durationFromMs(Math.round(load.intervalMs)),
+    loadReportInterval: durationOf(Math.round(load.intervalMs)),
   }
+}
+
+function durationOf(ms: number): MessageInitShape<GenMessage<Duration>> {
+  return { seconds: BigInt(Math.trunc(ms / 1000)), nanos: (ms % 1000) * 1e6 }
 }
 
 function localityStats(load: LocalityLoad): MessageInitShape<typeof UpstreamLocalityStatsSchema> {

@@ -16,6 +16,7 @@ import { decodeInboundListener } from './resources/inbound-listener.ts'
 import { decodeListener, isHttpListener } from './resources/listener.ts'
 import { Problems } from './resources/problems.ts'
 import { decodeRouteConfiguration } from './resources/route-configuration.ts'
+import { loadTypedStructs } from './resources/typed-struct.ts'
 import { StaticConfigSource, type StaticResources } from './static-config-source.ts'
 import { type JsonProblem, readTypedJson } from './typed-json.ts'
 
@@ -34,6 +35,7 @@ export async function loadStaticConfig(path: string, runtime: Runtime): Promise<
   } catch (cause) {
     throw new MeshError('MESH_ERR_CONFIG', `cannot read ${path}: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
+  await loadTypedStructs()
   return new StaticConfigSource(new StaticConfigReader(new ConfigFile(path, text), runtime).read())
 }
 

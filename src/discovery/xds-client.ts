@@ -8,6 +8,7 @@ import type { ResourceDump } from './resource-status.ts'
 import { ResourceSubscription } from './resource-subscription.ts'
 import type { ResourceKind, ResourceModels, ResourceTypes } from './resource-type.ts'
 import type { ResourceWatcher } from './resource-watcher.ts'
+import { loadTypedStructs, mayHoldTypedStruct } from './resources/typed-struct.ts'
 import type { XdsClientEvent, XdsClientStatus, XdsTypeStatus } from './xds-client-status.ts'
 import type { XdsNode } from './xds-node.ts'
 import type { XdsServer } from './xds-server.ts'
@@ -308,6 +309,7 @@ export class XdsClient {
     const subscription: ResourceSubscription<ResourceModels[K]> = this.#subscriptions[kind]
     const before = subscription.refusal
     session.applying = true
+    if (response.resources.some(({ bytes }) => mayHoldTypedStruct(bytes))) await loadTypedStructs()
     const problems = await subscription.apply(response, types[kind])
     session.applying = false
     // A nonce is worth nothing on another stream.

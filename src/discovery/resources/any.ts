@@ -1,11 +1,11 @@
-import { type DescMessage, fromBinary, fromJson, type JsonObject, type MessageShape } from '@bufbuild/protobuf'
+import type { JsonObject, Message } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
-import {
-  type TypedStruct as UdpaTypedStruct,
-  TypedStructSchema as UdpaTypedStructSchema,
-} from '../gen/udpa/type/v1/typed_struct_pb.ts'
-import { type TypedStruct, TypedStructSchema } from '../gen/xds/type/v3/typed_struct_pb.ts'
+import type { TypedStruct as UdpaTypedStruct } from '../gen/udpa/type/v1/typed_struct_pb.ts'
+import type { TypedStruct } from '../gen/xds/type/v3/typed_struct_pb.ts'
+import { typedStructType, udpaTypedStructType } from '../message-types.ts'
+import type { MessageType } from '../protobuf/message-type.ts'
 import type { Problems } from './problems.ts'
+import { bytesOfJson } from './typed-struct.ts'
 
 const typePrefix = 'type.googleapis.com/'
 
@@ -15,8 +15,8 @@ export function typeName(typeUrl: string): string {
 }
 
 /** The type URL of a message. */
-export function typeUrlOf(schema: DescMessage): string {
-  return typePrefix + schema.typeName
+export function typeUrlOf({ typeName }: { readonly typeName: string }): string {
+  return typePrefix + typeName
 }
 
 /**
@@ -26,8 +26,8 @@ export function typeUrlOf(schema: DescMessage): string {
 export interface TypedConfig {
   /** Message name without the type URL's prefix. */
   readonly type: string
-  /** Decodes it as `schema`; reports why it cannot be. */
-  as<Desc extends DescMessage>(schema: Desc, problems: Problems): MessageShape<Desc> | undefined
+  /** Decodes it; reports why it cannot be. */
+  as<T extends Message>(target: MessageType<T>, problems: Problems): T | undefined
 }
 
 /** Reads an `Any`, looking through `TypedStruct`. */
@@ -39,16 +39,16 @@ export function readTypedConfig(any: Any | undefined): TypedConfig {
       type: typeName(typeUrl),
       as: (target, problems) =>
         report(
-          parse(() => fromJson(target, value, { ignoreUnknownFields: true })),
+          parse(() => target.decode(bytesOfJson(target.typeName, value))),
           problems,
         ),
     }
   }
   return {
     type: typeName(any?.typeUrl ?? ''),
-    as: (schema, problems) =>
+    as: (target, problems) =>
       report(
-        parse(() => fromBinary(schema, any?.value ?? new Uint8Array())),
+        parse(() => target.decode(any?.value ?? new Uint8Array())),
         problems,
       ),
   }
@@ -62,9 +62,9 @@ export function structOf(any: Any | undefined): JsonObject | undefined {
 
 function readTypedStruct(any: Any | undefined): TypedStruct | UdpaTypedStruct | undefined {
   const type = typeName(any?.typeUrl ?? '')
-  if (any === undefined || (type !== TypedStructSchema.typeName && type !== UdpaTypedStructSchema.typeName)) return undefined
-  const schema = type === TypedStructSchema.typeName ? TypedStructSchema : UdpaTypedStructSchema
-  const struct = parse(() => fromBinary(schema, any.value))
+  if (any === undefined || (type !== typedStructType.typeName && type !== udpaTypedStructType.typeName)) return undefined
+  const { decode } = type === typedStructType.typeName ? typedStructType : udpaTypedStructType
+  const struct = parse<TypedStruct | UdpaTypedStruct>(() => decode(any.value))
   return 'value' in struct ? struct.value : undefined
 }
 

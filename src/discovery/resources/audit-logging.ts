@@ -1,15 +1,12 @@
 import type { AuditCondition, AuditLoggerConfig, AuditLogging } from '../../policies/rbac/audit-logger.ts'
 import { auditLoggerFactory } from '../../policies/rbac/audit-logger-registry.ts'
-import {
-  RBAC_AuditLoggingOptions_AuditCondition as Condition,
-  type RBAC_AuditLoggingOptions,
-  type RBAC_AuditLoggingOptions_AuditLoggerConfig,
-} from '../gen/envoy/config/rbac/v3/rbac_pb.ts'
-import { StdoutAuditLogSchema } from '../gen/envoy/extensions/rbac/audit_loggers/stream/v3/stream_pb.ts'
+import type { RBAC_AuditLoggingOptions, RBAC_AuditLoggingOptions_AuditLoggerConfig } from '../gen/envoy/config/rbac/v3/rbac_pb.ts'
+import { RBAC_AuditLoggingOptions_AuditCondition as Condition } from '../gen/tables.ts'
+import { stdoutAuditLogType } from '../message-types.ts'
 import { readTypedConfig, structOf } from './any.ts'
 import type { Problems } from './problems.ts'
 
-const conditions: Readonly<Record<Condition, AuditCondition>> = {
+const conditions: Readonly<Record<number, AuditCondition>> = {
   [Condition.NONE]: 'NONE',
   [Condition.ON_DENY]: 'ON_DENY',
   [Condition.ON_ALLOW]: 'ON_ALLOW',
@@ -40,7 +37,7 @@ function decodeLogger(
     return undefined
   }
   const { type } = readTypedConfig(any)
-  const config = type === StdoutAuditLogSchema.typeName ? {} : structOf(any)
+  const config = type === stdoutAuditLogType.typeName ? {} : structOf(any)
   const factory = auditLoggerFactory(type)
   // Nobody but its own maker can read a message.
   if (factory === undefined || config === undefined) {

@@ -1,9 +1,5 @@
-import { fromBinary } from '@bufbuild/protobuf'
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
-import {
-  ClusterLoadAssignmentSchema,
-  ClusterLoadAssignment_PolicySchema as PolicySchema,
-} from '../gen/envoy/config/endpoint/v3/endpoint_pb.ts'
+import { clusterLoadAssignmentPolicyType, clusterLoadAssignmentType } from '../message-types.ts'
 import type { ClusterLoadAssignment, EndpointHealthCheck, LbEndpoint, Locality } from '../model/endpoint.ts'
 import { AssignmentBuilder } from './assignment-builder.ts'
 import {
@@ -46,7 +42,7 @@ export function* readClusterLoadAssignment(
   } catch (error) {
     if (!(error instanceof RareForm)) throw error
     problems.found.length = found
-    return decodeClusterLoadAssignment(fromBinary(ClusterLoadAssignmentSchema, bytes), problems)
+    return decodeClusterLoadAssignment(clusterLoadAssignmentType.decode(bytes), problems)
   }
 }
 
@@ -94,7 +90,7 @@ class AssignmentReader {
         case 4: {
           if (policySeen) throw new RareForm()
           policySeen = true
-          const policy = fromBinary(PolicySchema, reader.bytes())
+          const policy = clusterLoadAssignmentPolicyType.decode(reader.bytes())
           dropOverloads = decodeDropOverloads(policy, this.#problems.at('policy'))
           overprovisioningFactor = policy.overprovisioningFactor ?? defaultOverprovisioningFactor
           break

@@ -1,10 +1,7 @@
 import { parseEndpointMetrics } from '../../policies/endpoint-metrics.ts'
-import {
-  type Cluster,
-  Cluster_DiscoveryTypeSchema,
-  Cluster_DiscoveryType as DiscoveryType,
-} from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
-import { ClusterConfigSchema as AggregateConfigSchema } from '../gen/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts'
+import type { Cluster } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
+import { Cluster_DiscoveryType, Cluster_DiscoveryType as DiscoveryType } from '../gen/tables.ts'
+import { aggregateClusterConfigType } from '../message-types.ts'
 import type { ClusterConfig, ClusterDiscovery } from '../model/cluster.ts'
 import type { ClusterLoadAssignment } from '../model/endpoint.ts'
 import { readTypedConfig } from './any.ts'
@@ -75,7 +72,7 @@ function decodeDiscovery(message: Cluster, problems: Problems): ClusterDiscovery
     case DiscoveryType.LOGICAL_DNS:
       return decodeDns(message, problems)
   }
-  const type = enumName(Cluster_DiscoveryTypeSchema, clusterDiscoveryType.value)
+  const type = enumName(Cluster_DiscoveryType, clusterDiscoveryType.value)
   problems.addAt('type', `must be EDS, STATIC, STRICT_DNS or LOGICAL_DNS, got ${type}`)
   return { kind: 'eds', edsServiceName: message.name }
 }
@@ -117,11 +114,11 @@ function decodeAggregate({ clusterDiscoveryType }: Cluster, problems: Problems):
   const none: ClusterDiscovery = { kind: 'aggregate', clusters: [] }
   if (clusterDiscoveryType.case !== 'clusterType') return none
   const typed = readTypedConfig(clusterDiscoveryType.value.typedConfig)
-  if (typed.type !== AggregateConfigSchema.typeName) {
+  if (typed.type !== aggregateClusterConfigType.typeName) {
     at.add(`"${typed.type === '' ? clusterDiscoveryType.value.name : typed.type}" is not supported`)
     return none
   }
-  const clusters = typed.as(AggregateConfigSchema, at)?.clusters ?? []
+  const clusters = typed.as(aggregateClusterConfigType, at)?.clusters ?? []
   if (clusters.length === 0) at.addAt('clusters', 'must not be empty')
   return { kind: 'aggregate', clusters }
 }

@@ -1,16 +1,13 @@
-import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf'
+import type { Message } from '@bufbuild/protobuf'
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import type { Any } from '@bufbuild/protobuf/wkt'
-import { ClusterSchema } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
-import { ClusterLoadAssignmentSchema } from '../gen/envoy/config/endpoint/v3/endpoint_pb.ts'
-import { ListenerSchema } from '../gen/envoy/config/listener/v3/listener_pb.ts'
-import { RouteConfigurationSchema } from '../gen/envoy/config/route/v3/route_pb.ts'
-import { ResourceSchema } from '../gen/envoy/service/discovery/v3/discovery_pb.ts'
+import { clusterLoadAssignmentType, clusterType, listenerType, resourceType, routeConfigurationType } from '../message-types.ts'
 import type { ClusterConfig } from '../model/cluster.ts'
 import type { ClusterLoadAssignment } from '../model/endpoint.ts'
 import type { InboundListener } from '../model/inbound-listener.ts'
 import type { Listener } from '../model/listener.ts'
 import type { RouteConfiguration } from '../model/route.ts'
+import type { MessageType } from '../protobuf/message-type.ts'
 import type { ResourceTypes } from '../resource-type.ts'
 import { typeUrlOf } from './any.ts'
 import { decodeCluster } from './cluster.ts'
@@ -51,13 +48,13 @@ export const resourceTypes: {
   readonly cluster: ResourceType<ClusterConfig>
   readonly clusterLoadAssignment: ResourceType<ClusterLoadAssignment>
 } = {
-  listener: resourceType(ListenerSchema, decodeListener),
-  routeConfiguration: slicedResourceType(RouteConfigurationSchema, readRouteConfiguration),
-  cluster: resourceType(ClusterSchema, decodeCluster),
-  clusterLoadAssignment: slicedResourceType(ClusterLoadAssignmentSchema, readClusterLoadAssignment),
+  listener: resourceTypeOf(listenerType, decodeListener),
+  routeConfiguration: slicedResourceType(routeConfigurationType, readRouteConfiguration),
+  cluster: resourceTypeOf(clusterType, decodeCluster),
+  clusterLoadAssignment: slicedResourceType(clusterLoadAssignmentType, readClusterLoadAssignment),
 }
 
-const forGrpc = resourceType(ClusterSchema, (message, problems) => decodeCluster(withGrpcDefaults(message), problems))
+const forGrpc = resourceTypeOf(clusterType, (message, problems) => decodeCluster(withGrpcDefaults(message), problems))
 
 /** What decides how resources are read. */
 export interface ReadingOptions {
@@ -70,7 +67,7 @@ export interface ReadingOptions {
 /** The same for a process that also serves, or whose control plane speaks to it as to a client of gRPC. */
 export function resourceTypesOf({ isInbound, isForGrpc }: ReadingOptions): ResourceTypes {
   const { listener: outbound } = resourceTypes
-  const inbound = resourceType(ListenerSchema, decodeInboundListener)
+  const inbound = resourceTypeOf(listenerType, decodeInboundListener)
   const typeOf = (bytes: Uint8Array): ResourceType<Listener | InboundListener> =>
     isInbound(readName(bytes)) ? inbound : outbound
   return {
@@ -99,16 +96,16 @@ export interface UnwrappedResource {
  * @throws Error when there is one that cannot be parsed
  */
 export function unwrapAny(any: Any): UnwrappedResource {
-  if (any.typeUrl !== typeUrlOf(ResourceSchema)) {
+  if (any.typeUrl !== typeUrlOf(resourceType)) {
     return { typeUrl: any.typeUrl, value: any.value, name: undefined, version: undefined }
   }
-  const { name, version, resource } = fromBinary(ResourceSchema, any.value)
+  const { name, version, resource } = resourceType.decode(any.value)
   return { typeUrl: resource?.typeUrl ?? '', value: resource?.value ?? new Uint8Array(), name, version }
 }
 
-function resourceType<Desc extends DescMessage, T>(
-  schema: Desc,
-  decodeMessage: (message: MessageShape<Desc>, problems: Problems) => T | undefined,
+function resourceTypeOf<M extends Message, T>(
+  schema: MessageType<M>,
+  decodeMessage: (message: M, problems: Problems) => T | undefined,
 ): ResourceType<T> {
   const decode = (bytes: Uint8Array): DecodedResource<T> => {
     const name = readName(bytes)
@@ -129,8 +126,8 @@ function resourceType<Desc extends DescMessage, T>(
 }
 
 /** A kind of resource that is large enough to be read in slices. */
-function slicedResourceType<T>(
-  schema: DescMessage,
+function slicedResourceType<M extends Message, T>(
+  schema: MessageType<M>,
   read: (bytes: Uint8Array, problems: Problems, before?: T) => Generator<undefined, T, undefined>,
 ): ResourceType<T> {
   function* decodeInSlices(
@@ -161,9 +158,9 @@ function slicedResourceType<T>(
   }
 }
 
-function parse<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array, problems: Problems): MessageShape<Desc> | undefined {
+function parse<M extends Message>(schema: MessageType<M>, bytes: Uint8Array, problems: Problems): M | undefined {
   try {
-    return fromBinary(schema, bytes)
+    return schema.decode(bytes)
   } catch (error) {
     problems.add(`cannot be parsed: ${error instanceof Error ? error.message : String(error)}`)
     return undefined

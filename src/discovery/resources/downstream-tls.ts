@@ -1,9 +1,7 @@
 import type { TransportSocket } from '../gen/envoy/config/core/v3/base_pb.ts'
-import {
-  type DownstreamTlsContext,
-  DownstreamTlsContextSchema,
-  DownstreamTlsContext_OcspStaplePolicy as OcspStaplePolicy,
-} from '../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
+import type { DownstreamTlsContext } from '../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
+import { DownstreamTlsContext_OcspStaplePolicy as OcspStaplePolicy } from '../gen/tables.ts'
+import { downstreamTlsContextType } from '../message-types.ts'
 import type { DownstreamTls } from '../model/inbound-listener.ts'
 import { readTypedConfig } from './any.ts'
 import type { Problems } from './problems.ts'
@@ -18,11 +16,11 @@ export function decodeDownstreamTls(socket: TransportSocket | undefined, problem
   if (socket === undefined) return undefined
   const typed = readTypedConfig(socket.configType.value)
   if (isPlain(socket, typed)) return undefined
-  if (typed.type !== DownstreamTlsContextSchema.typeName) {
+  if (typed.type !== downstreamTlsContextType.typeName) {
     problems.add(`"${typed.type === '' ? socket.name : typed.type}" is not supported`)
     return undefined
   }
-  const context = typed.as(DownstreamTlsContextSchema, problems)
+  const context = typed.as(downstreamTlsContextType, problems)
   return context && decodeContext(context, problems)
 }
 

@@ -10,16 +10,11 @@ import type {
 import { parseHeaderFormat } from '../../policies/header-format.ts'
 import type { StringMatcher } from '../../policies/string-matcher.ts'
 import type { HeaderValue } from '../gen/envoy/config/core/v3/base_pb.ts'
-import { ApiVersion } from '../gen/envoy/config/core/v3/config_source_pb.ts'
 import type { GrpcService } from '../gen/envoy/config/core/v3/grpc_service_pb.ts'
-import {
-  type BufferSettings,
-  type ExtAuthz,
-  ExtAuthzPerRouteSchema,
-  ExtAuthzSchema,
-  type HttpService,
-} from '../gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.ts'
+import type { BufferSettings, ExtAuthz, HttpService } from '../gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.ts'
 import type { ListStringMatcher } from '../gen/envoy/type/matcher/v3/string_pb.ts'
+import { ApiVersion } from '../gen/tables.ts'
+import { extAuthzPerRouteType, extAuthzType } from '../message-types.ts'
 import { readTypedConfig, typeName } from './any.ts'
 import { optionalDurationMs } from './duration.ts'
 import { decodeMetadataMatcher } from './metadata-matcher.ts'
@@ -28,8 +23,8 @@ import type { Problems } from './problems.ts'
 import { decodeStringMatcher } from './string-matcher.ts'
 import { refuseUnknownFields } from './unknown-fields.ts'
 
-const { typeName: filterType } = ExtAuthzSchema
-const { typeName: perRouteType } = ExtAuthzPerRouteSchema
+const { typeName: filterType } = extAuthzType
+const { typeName: perRouteType } = extAuthzPerRouteType
 
 /** Whether it is the filter's configuration. */
 export function isExtAuthzFilter(type: string): boolean {
@@ -51,7 +46,7 @@ const metadataSources = ['envoy.filters.http.rbac', 'envoy.filters.http.jwt_auth
  */
 export function decodeExtAuthz(any: Any | undefined, problems: Problems): ExtAuthzConfig | undefined {
   const before = problems.found.length
-  const message = isWhole(any, problems) ? readTypedConfig(any).as(ExtAuthzSchema, problems) : undefined
+  const message = isWhole(any, problems) ? readTypedConfig(any).as(extAuthzType, problems) : undefined
   const config = message && decodeFilter(message, problems)
   return problems.found.length === before ? config : undefined
 }
@@ -63,7 +58,7 @@ export function decodeExtAuthz(any: Any | undefined, problems: Problems): ExtAut
  */
 export function decodeExtAuthzPerRoute(any: Any | undefined, problems: Problems): CheckSettings | 'disabled' | undefined {
   const before = problems.found.length
-  const message = isWhole(any, problems) ? readTypedConfig(any).as(ExtAuthzPerRouteSchema, problems) : undefined
+  const message = isWhole(any, problems) ? readTypedConfig(any).as(extAuthzPerRouteType, problems) : undefined
   if (message === undefined) return undefined
   refuseUnknownFields(message, problems)
   const { case: kind, value } = message.override

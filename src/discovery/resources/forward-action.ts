@@ -1,7 +1,7 @@
 import type { MirrorPolicy } from '../../policies/mirror.ts'
 import { compilePathTemplate, compilePathTemplateRewrite } from '../../policies/path-template.ts'
 import type { RouteAction as RouteActionMessage } from '../gen/envoy/config/route/v3/route_components_pb.ts'
-import { UriTemplateRewriteConfigSchema } from '../gen/envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite_pb.ts'
+import { uriTemplateRewriteConfigType } from '../message-types.ts'
 import type { ClusterSpecifier, ForwardAction, HostRewrite, PathMatch, PathRewrite } from '../model/route.ts'
 import { readTypedConfig } from './any.ts'
 import { optionalDurationMs, timeoutMs } from './duration.ts'
@@ -110,11 +110,11 @@ function decodePathRewrite(message: RouteActionMessage, path: PathMatch, problem
   if (pathRewritePolicy !== undefined) {
     const at = problems.at('path_rewrite_policy')
     const typed = readTypedConfig(pathRewritePolicy.typedConfig)
-    if (typed.type !== UriTemplateRewriteConfigSchema.typeName) {
+    if (typed.type !== uriTemplateRewriteConfigType.typeName) {
       at.add(`"${typed.type}" is not supported`)
       return undefined
     }
-    const template = typed.as(UriTemplateRewriteConfigSchema, at)?.pathTemplateRewrite ?? ''
+    const template = typed.as(uriTemplateRewriteConfigType, at)?.pathTemplateRewrite ?? ''
     checkTemplateRewrite(template, path, at.at('path_template_rewrite'))
     return { kind: 'template', template }
   }

@@ -1,6 +1,11 @@
-import { create } from '@bufbuild/protobuf'
-import { CircuitBreakers_ThresholdsSchema, CircuitBreakersSchema } from '../gen/envoy/config/cluster/v3/circuit_breaker_pb.ts'
-import { type Cluster, Cluster_CommonLbConfigSchema } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
+import type { Cluster } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
+import {
+  circuitBreakersThresholdsType,
+  circuitBreakersType,
+  clusterCommonLbConfigType,
+  localityWeightedLbConfigType,
+  percentType,
+} from '../message-types.ts'
 
 const unlimited = 0xffff_ffff
 
@@ -10,16 +15,16 @@ const unlimited = 0xffff_ffff
  * limit of retries under way (A44). Without them a `distribute` of Istio's would have no effect.
  */
 export function withGrpcDefaults(cluster: Cluster): Cluster {
-  const commonLbConfig =
-    cluster.commonLbConfig ??
-    create(Cluster_CommonLbConfigSchema, {
-      healthyPanicThreshold: { value: 0 },
-      localityConfigSpecifier: { case: 'localityWeightedLbConfig', value: {} },
-    })
+  const commonLbConfig = cluster.commonLbConfig ?? {
+    ...clusterCommonLbConfigType.create(),
+    healthyPanicThreshold: percentType.create(),
+    localityConfigSpecifier: { case: 'localityWeightedLbConfig', value: localityWeightedLbConfigType.create() },
+  }
   const thresholds = cluster.circuitBreakers?.thresholds ?? []
-  const given = thresholds.length > 0 ? thresholds : [create(CircuitBreakers_ThresholdsSchema)]
-  const circuitBreakers = create(CircuitBreakersSchema, {
+  const given = thresholds.length > 0 ? thresholds : [circuitBreakersThresholdsType.create()]
+  const circuitBreakers = {
+    ...circuitBreakersType.create(),
     thresholds: given.map(each => ({ ...each, maxRetries: each.maxRetries ?? unlimited })),
-  })
+  }
   return { ...cluster, commonLbConfig, circuitBreakers }
 }

@@ -1,6 +1,5 @@
 import type { GrpcCheck, HealthCheckConfig, HttpCheck, StatusRange, TcpCheck } from '../../policies/health-check.ts'
 import type { Cluster } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
-import { RequestMethod, RequestMethodSchema } from '../gen/envoy/config/core/v3/base_pb.ts'
 import type {
   HealthCheck,
   HealthCheck_GrpcHealthCheck,
@@ -8,6 +7,7 @@ import type {
   HealthCheck_Payload,
 } from '../gen/envoy/config/core/v3/health_check_pb.ts'
 import type { Int64Range } from '../gen/envoy/type/v3/range_pb.ts'
+import { RequestMethod } from '../gen/tables.ts'
 import { optionalDurationMs } from './duration.ts'
 import { enumName } from './enum-name.ts'
 import { decodeHeaderMutations } from './header-mutations.ts'
@@ -80,7 +80,7 @@ function decodeHttp(message: HealthCheck_HttpHealthCheck, problems: Problems): H
     kind: 'http',
     host: message.host,
     path: message.path,
-    method: message.method === RequestMethod.METHOD_UNSPECIFIED ? 'GET' : enumName(RequestMethodSchema, message.method),
+    method: message.method === RequestMethod.METHOD_UNSPECIFIED ? 'GET' : enumName(RequestMethod, message.method),
     headers: decodeHeaders(message, problems),
     expectedStatuses: message.expectedStatuses.length === 0 ? [{ start: 200, end: 201 }] : ranges(message.expectedStatuses),
     retriableStatuses: ranges(message.retriableStatuses),

@@ -1,9 +1,7 @@
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { denyEverything } from '../../policies/rbac/rbac-rules.ts'
-import { FilterConfigSchema } from '../gen/envoy/config/route/v3/route_components_pb.ts'
-import { HTTPFaultSchema } from '../gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts'
-import { RouterSchema } from '../gen/envoy/extensions/filters/http/router/v3/router_pb.ts'
 import type { HttpFilter as HttpFilterMessage } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import { filterConfigType, httpFaultType, routerType } from '../message-types.ts'
 import type { FilterConfig, HttpFilter } from '../model/listener.ts'
 import type { FilterOverrides } from '../model/route.ts'
 import { readTypedConfig, type TypedConfig, typeName } from './any.ts'
@@ -61,7 +59,7 @@ export function decodeHttpFilters(
 }
 
 function isRouter({ configType }: HttpFilterMessage): boolean {
-  return configType.case === 'typedConfig' && readTypedConfig(configType.value).type === RouterSchema.typeName
+  return configType.case === 'typedConfig' && readTypedConfig(configType.value).type === routerType.typeName
 }
 
 function decodeHttpFilter(message: HttpFilterMessage, problems: Problems, side: FilterSide): FilterConfig {
@@ -86,8 +84,8 @@ export function decodeFilterOverrides(overrides: Readonly<Record<string, Any>>, 
 
 function decodeOverride(name: string, any: Any, problems: Problems): FilterConfig {
   const typed = readTypedConfig(any)
-  if (typed.type !== FilterConfigSchema.typeName) return decodeFilterConfig(name, any, false, problems)
-  const wrapper = typed.as(FilterConfigSchema, problems)
+  if (typed.type !== filterConfigType.typeName) return decodeFilterConfig(name, any, false, problems)
+  const wrapper = typed.as(filterConfigType, problems)
   if (wrapper === undefined) return { kind: 'ignored', typeUrl: any.typeUrl }
   if (wrapper.disabled) return { kind: 'disabled' }
   return decodeFilterConfig(name, wrapper.config, wrapper.isOptional, problems)
@@ -105,8 +103,8 @@ function decodeFilterConfig(
   side?: FilterSide,
 ): FilterConfig {
   const typed: TypedConfig = readTypedConfig(any)
-  if (typed.type === HTTPFaultSchema.typeName) {
-    const fault = typed.as(HTTPFaultSchema, problems)
+  if (typed.type === httpFaultType.typeName) {
+    const fault = typed.as(httpFaultType, problems)
     if (fault !== undefined) return { kind: 'fault', fault: decodeFault(fault, problems) }
   } else if (isReadByNumber(typed.type) && typeName(any?.typeUrl ?? '') !== typed.type) {
     problems.add(`${typed.type} as a TypedStruct is not supported`)

@@ -1,9 +1,7 @@
 import type { Cluster } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
 import type { HttpProtocolOptions as CommonOptions } from '../gen/envoy/config/core/v3/protocol_pb.ts'
-import {
-  type HttpProtocolOptions,
-  HttpProtocolOptionsSchema,
-} from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts'
+import type { HttpProtocolOptions } from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts'
+import { httpProtocolOptionsType } from '../message-types.ts'
 import type { UpstreamHttp } from '../model/cluster.ts'
 import { readTypedConfig } from './any.ts'
 import { timeoutMs } from './duration.ts'
@@ -20,7 +18,7 @@ const hourMs = 3_600_000
 export function decodeUpstreamHttp(message: Cluster, problems: Problems): UpstreamHttp {
   const any = message.typedExtensionProtocolOptions[extension]
   const at = problems.at(`typed_extension_protocol_options["${extension}"]`)
-  const options = any === undefined ? undefined : readTypedConfig(any).as(HttpProtocolOptionsSchema, at)
+  const options = any === undefined ? undefined : readTypedConfig(any).as(httpProtocolOptionsType, at)
   if (options === undefined) {
     const protocol = message.http2ProtocolOptions === undefined ? 'http1' : 'http2'
     const requests = message.maxRequestsPerConnection

@@ -1,10 +1,10 @@
-import {
-  type FilterChainMatch as FilterChainMatchMessage,
-  type FilterChain as FilterChainMessage,
-  FilterChainMatch_ConnectionSourceType as SourceType,
+import type {
+  FilterChainMatch as FilterChainMatchMessage,
+  FilterChain as FilterChainMessage,
 } from '../gen/envoy/config/listener/v3/listener_components_pb.ts'
 import type { Listener as ListenerMessage } from '../gen/envoy/config/listener/v3/listener_pb.ts'
-import { HttpConnectionManagerSchema } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import { FilterChainMatch_ConnectionSourceType as SourceType } from '../gen/tables.ts'
+import { httpConnectionManagerType } from '../message-types.ts'
 import type { CidrRange, FilterChain, FilterChainMatch, InboundListener } from '../model/inbound-listener.ts'
 import type { HttpConnectionManager } from '../model/listener.ts'
 import { readTypedConfig } from './any.ts'
@@ -74,11 +74,11 @@ function decodeManager({ filters }: FilterChainMessage, problems: Problems): Htt
   const typed = readTypedConfig(
     filter.configType.value instanceof Object && 'typeUrl' in filter.configType.value ? filter.configType.value : undefined,
   )
-  if (typed.type !== HttpConnectionManagerSchema.typeName) {
+  if (typed.type !== httpConnectionManagerType.typeName) {
     at.add(`must be an HttpConnectionManager, got "${typed.type}"`)
     return noManager
   }
-  const message = typed.as(HttpConnectionManagerSchema, at)
+  const message = typed.as(httpConnectionManagerType, at)
   if (message === undefined) return noManager
   // Whoever is trusted to say where a call came from could say anything (gRFC A41).
   if (message.xffNumTrustedHops > 0) at.addAt('xff_num_trusted_hops', 'must be 0')
@@ -95,7 +95,7 @@ const anything: FilterChainMatch = {
   isUnsupported: false,
 }
 
-const sourceTypes: Readonly<Record<SourceType, FilterChainMatch['sourceType']>> = {
+const sourceTypes: Readonly<Record<number, FilterChainMatch['sourceType']>> = {
   [SourceType.ANY]: 'any',
   [SourceType.SAME_IP_OR_LOOPBACK]: 'same-ip-or-loopback',
   [SourceType.EXTERNAL]: 'external',

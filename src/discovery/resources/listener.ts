@@ -1,9 +1,7 @@
 import type { Filter, FilterChain } from '../gen/envoy/config/listener/v3/listener_components_pb.ts'
 import type { Listener as ListenerMessage } from '../gen/envoy/config/listener/v3/listener_pb.ts'
-import {
-  type HttpConnectionManager as HttpConnectionManagerMessage,
-  HttpConnectionManagerSchema,
-} from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import type { HttpConnectionManager as HttpConnectionManagerMessage } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import { httpConnectionManagerType } from '../message-types.ts'
 import type { Listener } from '../model/listener.ts'
 import { readTypedConfig } from './any.ts'
 import { decodeHttpConnectionManager } from './http-connection-manager.ts'
@@ -28,7 +26,7 @@ export function isHttpListener(message: ListenerMessage): boolean {
 }
 
 function isConnectionManager({ configType }: Filter): boolean {
-  return configType.case === 'typedConfig' && readTypedConfig(configType.value).type === HttpConnectionManagerSchema.typeName
+  return configType.case === 'typedConfig' && readTypedConfig(configType.value).type === httpConnectionManagerType.typeName
 }
 
 interface Found {
@@ -40,11 +38,11 @@ function findConnectionManager(message: ListenerMessage, problems: Problems): Fo
   if (message.apiListener !== undefined) {
     const at = problems.at('api_listener')
     const typed = readTypedConfig(message.apiListener.apiListener)
-    if (typed.type !== HttpConnectionManagerSchema.typeName) {
+    if (typed.type !== httpConnectionManagerType.typeName) {
       at.add(`must be an HttpConnectionManager, got "${typed.type}"`)
       return undefined
     }
-    const decoded = typed.as(HttpConnectionManagerSchema, at)
+    const decoded = typed.as(httpConnectionManagerType, at)
     return decoded && { message: decoded, problems: at }
   }
   for (const [index, chain] of message.filterChains.entries()) {
@@ -64,9 +62,9 @@ function inChain(chain: FilterChain, problems: Problems): Found | null | undefin
   for (const [index, filter] of chain.filters.entries()) {
     if (filter.configType.case !== 'typedConfig') continue
     const typed = readTypedConfig(filter.configType.value)
-    if (typed.type !== HttpConnectionManagerSchema.typeName) continue
+    if (typed.type !== httpConnectionManagerType.typeName) continue
     const at = problems.at('filters', index)
-    const message = typed.as(HttpConnectionManagerSchema, at)
+    const message = typed.as(httpConnectionManagerType, at)
     return message && { message, problems: at }
   }
   return null

@@ -3,28 +3,23 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { CommonLbConfig, LoadBalancingConfig, SlowStartConfig } from '../../policies/load-balancing/config.ts'
 import { loadBalancerFactory } from '../../policies/load-balancing/custom.ts'
-import {
-  type Cluster,
-  Cluster_LbPolicy,
-  Cluster_LbPolicySchema,
-  type Cluster_SlowStartConfig,
-  type LoadBalancingPolicy,
-} from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
-import {
-  type ClientSideWeightedRoundRobin,
-  ClientSideWeightedRoundRobinSchema,
-} from '../gen/envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin_pb.ts'
+import type { Cluster, Cluster_SlowStartConfig, LoadBalancingPolicy } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
+import type { ClientSideWeightedRoundRobin } from '../gen/envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin_pb.ts'
 import type {
   LocalityLbConfig,
   SlowStartConfig as SlowStartMessage,
 } from '../gen/envoy/extensions/load_balancing_policies/common/v3/common_pb.ts'
-import { LeastRequestSchema } from '../gen/envoy/extensions/load_balancing_policies/least_request/v3/least_request_pb.ts'
-import { MaglevSchema } from '../gen/envoy/extensions/load_balancing_policies/maglev/v3/maglev_pb.ts'
-import { PickFirstSchema } from '../gen/envoy/extensions/load_balancing_policies/pick_first/v3/pick_first_pb.ts'
-import { RandomSchema } from '../gen/envoy/extensions/load_balancing_policies/random/v3/random_pb.ts'
-import { RingHashSchema } from '../gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb.ts'
-import { RoundRobinSchema } from '../gen/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.ts'
-import { WrrLocalitySchema } from '../gen/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb.ts'
+import { Cluster_LbPolicy } from '../gen/tables.ts'
+import {
+  clientSideWeightedRoundRobinType,
+  leastRequestType,
+  maglevType,
+  pickFirstType,
+  randomType,
+  ringHashType,
+  roundRobinType,
+  wrrLocalityType,
+} from '../message-types.ts'
 import { readTypedConfig, structOf, type TypedConfig } from './any.ts'
 import { durationMs, optionalDurationMs } from './duration.ts'
 import { enumName } from './enum-name.ts'
@@ -112,7 +107,7 @@ function decodeLbPolicy(message: Cluster, problems: Problems): DecodedPolicy {
     case Cluster_LbPolicy.CLUSTER_PROVIDED:
       if (message.clusterDiscoveryType.case === 'clusterType') return plain(roundRobin)
   }
-  const given = enumName(Cluster_LbPolicySchema, message.lbPolicy)
+  const given = enumName(Cluster_LbPolicy, message.lbPolicy)
   problems.addAt('lb_policy', `must be ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM or MAGLEV, got ${given}`)
   return plain(roundRobin)
 }
@@ -134,32 +129,32 @@ function decodePolicyList(message: LoadBalancingPolicy, depth: number, problems:
 function decodePolicy(any: Any | undefined, depth: number, problems: Problems): DecodedPolicy | undefined {
   const typed = readTypedConfig(any)
   switch (typed.type) {
-    case RoundRobinSchema.typeName: {
-      const message = typed.as(RoundRobinSchema, problems)
+    case roundRobinType.typeName: {
+      const message = typed.as(roundRobinType, problems)
       const slowStart = decodeSlowStart(message?.slowStartConfig, problems.at('slow_start_config'))
       return withLocality({ kind: 'round-robin', slowStart }, message?.localityLbConfig)
     }
-    case LeastRequestSchema.typeName: {
-      const message = typed.as(LeastRequestSchema, problems)
+    case leastRequestType.typeName: {
+      const message = typed.as(leastRequestType, problems)
       return withLocality(decodeLeastRequest(message, problems), message?.localityLbConfig)
     }
-    case RandomSchema.typeName:
-      return withLocality({ kind: 'random' }, typed.as(RandomSchema, problems)?.localityLbConfig)
-    case RingHashSchema.typeName: {
-      const message = typed.as(RingHashSchema, problems)
+    case randomType.typeName:
+      return withLocality({ kind: 'random' }, typed.as(randomType, problems)?.localityLbConfig)
+    case ringHashType.typeName: {
+      const message = typed.as(ringHashType, problems)
       if (message !== undefined && message.hashFunction > 1) problems.addAt('hash_function', 'must be XX_HASH')
       return weighted(decodeRingHash(message, problems), message?.localityWeightedLbConfig !== undefined)
     }
-    case MaglevSchema.typeName: {
-      const message = typed.as(MaglevSchema, problems)
+    case maglevType.typeName: {
+      const message = typed.as(maglevType, problems)
       return weighted(decodeMaglev(message, problems), message?.localityWeightedLbConfig !== undefined)
     }
-    case PickFirstSchema.typeName:
-      return plain({ kind: 'pick-first', shuffle: typed.as(PickFirstSchema, problems)?.shuffleAddressList ?? false })
-    case WrrLocalitySchema.typeName:
+    case pickFirstType.typeName:
+      return plain({ kind: 'pick-first', shuffle: typed.as(pickFirstType, problems)?.shuffleAddressList ?? false })
+    case wrrLocalityType.typeName:
       return decodeWrrLocality(typed, depth, problems)
-    case ClientSideWeightedRoundRobinSchema.typeName:
-      return plain(decodeWeightedRoundRobin(typed.as(ClientSideWeightedRoundRobinSchema, problems), problems))
+    case clientSideWeightedRoundRobinType.typeName:
+      return plain(decodeWeightedRoundRobin(typed.as(clientSideWeightedRoundRobinType, problems), problems))
     default:
       return decodeCustom(any, typed, problems) ?? decodeNamedPolicy(typed, problems)
   }
@@ -220,7 +215,7 @@ function stringsOf(message: Message | undefined, field: number): string[] {
 }
 
 function decodeWrrLocality(typed: TypedConfig, depth: number, problems: Problems): DecodedPolicy | undefined {
-  const list = typed.as(WrrLocalitySchema, problems)?.endpointPickingPolicy
+  const list = typed.as(wrrLocalityType, problems)?.endpointPickingPolicy
   if (list === undefined) {
     problems.addAt('endpoint_picking_policy', 'is required')
     return plain(roundRobin)

@@ -3,8 +3,8 @@ import type { Permission, Principal, SharedRule } from '../../policies/rbac/rbac
 import type { TypedExtensionConfig } from '../gen/envoy/config/core/v3/extension_pb.ts'
 import type { Permission as PermissionMessage, Principal as PrincipalMessage } from '../gen/envoy/config/rbac/v3/rbac_pb.ts'
 import type { HeaderMatcher as HeaderMatcherMessage } from '../gen/envoy/config/route/v3/route_components_pb.ts'
-import { UriTemplateMatchConfigSchema } from '../gen/envoy/extensions/path/match/uri_template/v3/uri_template_match_pb.ts'
 import type { PathMatcher } from '../gen/envoy/type/matcher/v3/path_pb.ts'
+import { uriTemplateMatchConfigType } from '../message-types.ts'
 import { readTypedConfig } from './any.ts'
 import { decodeCidrRange } from './cidr-range.ts'
 import { decodeHeaderMatcher } from './header-matcher.ts'
@@ -126,11 +126,11 @@ function decodeUrlPath({ rule }: PathMatcher, problems: Problems): SharedRule {
 
 function decodeTemplate({ typedConfig }: TypedExtensionConfig, problems: Problems): string {
   const typed = readTypedConfig(typedConfig)
-  if (typed.type !== UriTemplateMatchConfigSchema.typeName) {
+  if (typed.type !== uriTemplateMatchConfigType.typeName) {
     problems.add(`"${typed.type}" is not supported`)
     return '/'
   }
-  const template = typed.as(UriTemplateMatchConfigSchema, problems)?.pathTemplate ?? ''
+  const template = typed.as(uriTemplateMatchConfigType, problems)?.pathTemplate ?? ''
   try {
     compilePathTemplate(template)
   } catch (error) {

@@ -1,7 +1,9 @@
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { RbacAction, RbacFilter, RbacPolicy, RbacRules } from '../../policies/rbac/rbac-rules.ts'
-import { RBAC_Action as Action, type Policy, type RBAC as Rules } from '../gen/envoy/config/rbac/v3/rbac_pb.ts'
-import { type RBAC, RBACPerRouteSchema, RBACSchema } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
+import type { Policy, RBAC as Rules } from '../gen/envoy/config/rbac/v3/rbac_pb.ts'
+import type { RBAC } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
+import { RBAC_Action as Action } from '../gen/tables.ts'
+import { rbacPerRouteType, rbacType } from '../message-types.ts'
 import { readTypedConfig, typeName } from './any.ts'
 import { decodeAuditLogging } from './audit-logging.ts'
 import type { Problems } from './problems.ts'
@@ -13,12 +15,12 @@ const nothingEnforced: RbacFilter = { rules: undefined, shadowRules: undefined, 
 
 /** Whether `decodeRbac` is for it: the filter's configuration, or a route's override. */
 export function isRbac(type: string): boolean {
-  return type === RBACSchema.typeName || type === RBACPerRouteSchema.typeName
+  return type === rbacType.typeName || type === rbacPerRouteType.typeName
 }
 
 /** Whether it is the filter's configuration. */
 export function isRbacFilter(type: string): boolean {
-  return type === RBACSchema.typeName
+  return type === rbacType.typeName
 }
 
 /**
@@ -38,11 +40,11 @@ function decodeEither(any: Any | undefined, problems: Problems): RbacFilter | un
   if (!isRbac(typed.type)) problems.add(`must be an RBAC, got "${typed.type}"`)
   // Of JSON it cannot be told which fields were not known.
   else if (typed.type !== typeName(any?.typeUrl ?? '')) problems.add('must not be a TypedStruct')
-  else if (typed.type === RBACSchema.typeName) {
-    const message = typed.as(RBACSchema, problems)
+  else if (typed.type === rbacType.typeName) {
+    const message = typed.as(rbacType, problems)
     return message && decodeFilter(message, problems)
   } else {
-    const message = typed.as(RBACPerRouteSchema, problems)
+    const message = typed.as(rbacPerRouteType, problems)
     if (message !== undefined) refuseUnknownFields(message, problems)
     return message?.rbac === undefined ? nothingEnforced : decodeFilter(message.rbac, problems.at('rbac'))
   }
@@ -60,7 +62,7 @@ function decodeFilter(message: RBAC, problems: Problems): RbacFilter {
   }
 }
 
-const actions: Readonly<Record<Action, RbacAction>> = { [Action.ALLOW]: 'ALLOW', [Action.DENY]: 'DENY', [Action.LOG]: 'LOG' }
+const actions: Readonly<Record<number, RbacAction>> = { [Action.ALLOW]: 'ALLOW', [Action.DENY]: 'DENY', [Action.LOG]: 'LOG' }
 
 function decodeRules(message: Rules, problems: Problems): RbacRules {
   // Protocol buffers keep numbers that the enum lacks.

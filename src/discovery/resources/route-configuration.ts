@@ -1,11 +1,8 @@
-import { fromBinary } from '@bufbuild/protobuf'
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import type { MirrorPolicy } from '../../policies/mirror.ts'
-import { type VirtualHost as VirtualHostMessage, VirtualHostSchema } from '../gen/envoy/config/route/v3/route_components_pb.ts'
-import {
-  type RouteConfiguration as RouteConfigurationMessage,
-  RouteConfigurationSchema,
-} from '../gen/envoy/config/route/v3/route_pb.ts'
+import type { VirtualHost as VirtualHostMessage } from '../gen/envoy/config/route/v3/route_components_pb.ts'
+import type { RouteConfiguration as RouteConfigurationMessage } from '../gen/envoy/config/route/v3/route_pb.ts'
+import { routeConfigurationType, virtualHostType } from '../message-types.ts'
 import type { FilterOverrides, RouteConfiguration, VirtualHost } from '../model/route.ts'
 import { decodeHeaderMutations } from './header-mutations.ts'
 import { decodeFilterOverrides } from './http-filter.ts'
@@ -52,9 +49,9 @@ export function* readRouteConfiguration(
       rest.push(bytes.subarray(start, reader.pos))
     }
   }
-  const decoder = new RouteConfigurationDecoder(fromBinary(RouteConfigurationSchema, Buffer.concat(rest)), problems)
+  const decoder = new RouteConfigurationDecoder(routeConfigurationType.decode(Buffer.concat(rest)), problems)
   for (const virtualHost of virtualHosts) {
-    decoder.addVirtualHost(fromBinary(VirtualHostSchema, virtualHost))
+    decoder.addVirtualHost(virtualHostType.decode(virtualHost))
     yield
   }
   return decoder.finish()

@@ -1,6 +1,6 @@
 import { compilePathTemplate } from '../../policies/path-template.ts'
 import type { RouteMatch as RouteMatchMessage } from '../gen/envoy/config/route/v3/route_components_pb.ts'
-import { UriTemplateMatchConfigSchema } from '../gen/envoy/extensions/path/match/uri_template/v3/uri_template_match_pb.ts'
+import { uriTemplateMatchConfigType } from '../message-types.ts'
 import type { PathMatch, RouteMatch } from '../model/route.ts'
 import { readTypedConfig } from './any.ts'
 import { decodeHeaderMatchers } from './header-matcher.ts'
@@ -64,11 +64,11 @@ function decodePathMatch(message: RouteMatchMessage, problems: Problems): PathMa
 function decodePathTemplate({ pathSpecifier }: RouteMatchMessage, problems: Problems): string {
   if (pathSpecifier.case !== 'pathMatchPolicy') return ''
   const typed = readTypedConfig(pathSpecifier.value.typedConfig)
-  if (typed.type !== UriTemplateMatchConfigSchema.typeName) {
+  if (typed.type !== uriTemplateMatchConfigType.typeName) {
     problems.add(`"${typed.type}" is not supported`)
     return ''
   }
-  const template = typed.as(UriTemplateMatchConfigSchema, problems)?.pathTemplate ?? ''
+  const template = typed.as(uriTemplateMatchConfigType, problems)?.pathTemplate ?? ''
   try {
     compilePathTemplate(template)
   } catch (error) {

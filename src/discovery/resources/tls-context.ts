@@ -1,11 +1,10 @@
-import {
-  type CertificateValidationContext,
-  type SubjectAltNameMatcher as SanMatcherMessage,
-  SubjectAltNameMatcher_SanType as SanType,
-  type TlsParameters,
-  TlsParameters_TlsProtocol as TlsProtocol,
+import type {
+  CertificateValidationContext,
+  SubjectAltNameMatcher as SanMatcherMessage,
+  TlsParameters,
 } from '../gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts'
 import type { CommonTlsContext } from '../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
+import { SubjectAltNameMatcher_SanType as SanType, TlsParameters_TlsProtocol as TlsProtocol } from '../gen/tables.ts'
 import {
   type CertificateSource,
   PrivateKeyText,
@@ -130,7 +129,7 @@ function decodeTrust(
   return { kind: 'system' }
 }
 
-const sanTypes: Partial<Record<SanType, SubjectAltNameMatcher['type']>> = {
+const sanTypes: Readonly<Record<number, SubjectAltNameMatcher['type']>> = {
   [SanType.DNS]: 'dns',
   [SanType.URI]: 'uri',
   [SanType.EMAIL]: 'email',

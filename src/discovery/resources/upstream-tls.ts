@@ -1,6 +1,7 @@
 import type { Cluster } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
 import type { TransportSocket } from '../gen/envoy/config/core/v3/base_pb.ts'
-import { type UpstreamTlsContext, UpstreamTlsContextSchema } from '../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
+import type { UpstreamTlsContext } from '../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
+import { upstreamTlsContextType } from '../message-types.ts'
 import type { TransportSocketMatch, UpstreamTls } from '../model/cluster.ts'
 import { readTypedConfig, type TypedConfig } from './any.ts'
 import type { Problems } from './problems.ts'
@@ -41,11 +42,11 @@ export function decodeUpstreamTransport(message: Cluster, problems: Problems): U
 function decodeTransportSocket(socket: TransportSocket, problems: Problems): UpstreamTls | undefined {
   const typed = readTypedConfig(socket.configType.value)
   if (isPlain(socket, typed)) return undefined
-  if (typed.type !== UpstreamTlsContextSchema.typeName) {
+  if (typed.type !== upstreamTlsContextType.typeName) {
     problems.add(`"${typed.type === '' ? socket.name : typed.type}" is not supported`)
     return undefined
   }
-  const context = typed.as(UpstreamTlsContextSchema, problems)
+  const context = typed.as(upstreamTlsContextType, problems)
   return context && decodeUpstreamTlsContext(context, problems)
 }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 import { ListenerSchema } from '../../../src/discovery/gen/envoy/config/listener/v3/listener_pb.ts'
 import { resourceTypes } from '../../../src/discovery/resources/decode.ts'
+import { loadTypedStructs } from '../../../src/discovery/resources/typed-struct.ts'
 import { decodeGood, errorsOf } from '../../support/resource-errors.ts'
 
 const http = 'type.googleapis.com/envoy.extensions.filters.http.'
@@ -39,7 +40,8 @@ test('max_stream_duration is read, and idle_timeout is not taken for it', () => 
   assert.equal(duration({ idleTimeout: '0.3s' }), undefined)
 })
 
-test('a fault filter is decoded, as a message and as a TypedStruct', () => {
+test('a fault filter is decoded, as a message and as a TypedStruct', async () => {
+  await loadTypedStructs()
   const fault = { abort: { httpStatus: 503, percentage: { numerator: 10 } } }
   const filters = [
     { name: 'fault', typedConfig: { '@type': `${http}fault.v3.HTTPFault`, ...fault } },

@@ -1,0 +1,55 @@
+/**
+ * Messages that are read or written in every process that has a control plane, and with them all that they are made of. scripts/generate.mjs
+ * makes tables of them: descriptors of these messages take longer to build than all the rest of a start.
+ */
+export const decodedTypes: readonly string[] = [
+  'envoy.config.cluster.v3.Cluster',
+  'envoy.config.endpoint.v3.ClusterLoadAssignment',
+  'envoy.config.listener.v3.Listener',
+  'envoy.config.route.v3.FilterConfig',
+  'envoy.config.route.v3.RouteConfiguration',
+  'envoy.extensions.clusters.aggregate.v3.ClusterConfig',
+  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
+  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute',
+  'envoy.extensions.filters.http.fault.v3.HTTPFault',
+  'envoy.extensions.filters.http.rbac.v3.RBAC',
+  'envoy.extensions.filters.http.rbac.v3.RBACPerRoute',
+  'envoy.extensions.filters.http.router.v3.Router',
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+  'envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin',
+  'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',
+  'envoy.extensions.load_balancing_policies.maglev.v3.Maglev',
+  'envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst',
+  'envoy.extensions.load_balancing_policies.random.v3.Random',
+  'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash',
+  'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin',
+  'envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality',
+  'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig',
+  'envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig',
+  'envoy.extensions.rbac.audit_loggers.stream.v3.StdoutAuditLog',
+  'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
+  'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+  'envoy.service.discovery.v3.DeltaDiscoveryRequest',
+  'envoy.service.discovery.v3.DeltaDiscoveryResponse',
+  'envoy.service.discovery.v3.DiscoveryRequest',
+  'envoy.service.discovery.v3.DiscoveryResponse',
+  'envoy.service.load_stats.v3.LoadStatsRequest',
+  'envoy.service.load_stats.v3.LoadStatsResponse',
+  'udpa.type.v1.TypedStruct',
+  'xds.type.v3.TypedStruct',
+]
+
+/** Enums whose values are named in these sources. */
+export const decodedEnums: readonly string[] = [
+  'envoy.config.cluster.v3.Cluster.DiscoveryType',
+  'envoy.config.cluster.v3.Cluster.LbPolicy',
+  'envoy.config.core.v3.ApiVersion',
+  'envoy.config.core.v3.RequestMethod',
+  'envoy.config.listener.v3.FilterChainMatch.ConnectionSourceType',
+  'envoy.config.rbac.v3.RBAC.Action',
+  'envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditCondition',
+  'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.OcspStaplePolicy',
+  'envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType',
+  'envoy.extensions.transport_sockets.tls.v3.TlsParameters.TlsProtocol',
+]
