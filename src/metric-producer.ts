@@ -1,4 +1,4 @@
-import { type HrTime, ValueType } from '@opentelemetry/api'
+import type { HrTime } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
   AggregationTemporality,
@@ -10,6 +10,7 @@ import {
 } from '@opentelemetry/sdk-metrics'
 import type { Clock } from './runtime.ts'
 import type { MetricFamily, MetricPoint } from './telemetry/metric-family.ts'
+import { ValueType } from './telemetry/opentelemetry.ts'
 import type { Stats } from './telemetry/stats.ts'
 import { version } from './version.ts'
 

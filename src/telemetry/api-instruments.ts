@@ -1,6 +1,7 @@
-import { createNoopMeter, type Histogram, type Meter, metrics } from '@opentelemetry/api'
+import type { Histogram, Meter } from '@opentelemetry/api'
 import { version } from '../version.ts'
 import type { MetricAttributes } from './metric-family.ts'
+import { createNoopMeter, metrics } from './opentelemetry.ts'
 import type { Outcome } from './outcome.ts'
 import { durationBoundariesS, sizeBoundariesBytes } from './semantic-conventions.ts'
 

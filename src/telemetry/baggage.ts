@@ -1,4 +1,5 @@
-import { type Baggage, type BaggageEntry, baggageEntryMetadataFromString, propagation } from '@opentelemetry/api'
+import type { Baggage, BaggageEntry } from '@opentelemetry/api'
+import { baggageEntryMetadataFromString, propagation } from './opentelemetry.ts'
 
 /** Bytes of a baggage header that are carried on (W3C Baggage section 3.3.2). */
 export const maxBaggageBytes = 8192

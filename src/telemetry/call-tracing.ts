@@ -1,15 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
-import {
-  type Context,
-  context,
-  createContextKey,
-  isSpanContextValid,
-  propagation,
-  type SpanContext,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api'
+import type { Context, SpanContext, Tracer } from '@opentelemetry/api'
 import { formatBaggage } from './baggage.ts'
+import { context, createContextKey, isSpanContextValid, propagation, trace } from './opentelemetry.ts'
 import { PropagatedCall } from './propagated-call.ts'
 import { callSpanName, callSpanOptions, RecordedCall } from './recorded-call.ts'
 import { currentScope, RequestScope, scopeKey } from './request-scope.ts'

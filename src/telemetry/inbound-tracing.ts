@@ -1,18 +1,8 @@
-import {
-  type Attributes,
-  type Context,
-  context,
-  createTraceState,
-  propagation,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-} from '@opentelemetry/api'
+import type { Attributes, Context, Span } from '@opentelemetry/api'
 import { maxBaggageBytes, parseBaggage } from './baggage.ts'
 import { type InboundOutcome, type InboundRequest, serverErrorType } from './inbound-request.ts'
 import { sourceAttributes } from './inbound-stats.ts'
+import { context, createTraceState, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from './opentelemetry.ts'
 import { methodOfName } from './recorded-call.ts'
 import { hasContextManager, RequestScope, scopeKey } from './request-scope.ts'
 import { grpcStatusName, rpcMethod } from './rpc-conventions.ts'

@@ -1,4 +1,5 @@
-import { type Attributes, type Span, SpanKind, type SpanOptions, SpanStatusCode } from '@opentelemetry/api'
+import type { Attributes, Span, SpanOptions } from '@opentelemetry/api'
+import { SpanKind, SpanStatusCode } from './opentelemetry.ts'
 import type { Outcome } from './outcome.ts'
 import { grpcStatusName, rpcMethod } from './rpc-conventions.ts'
 import { clientErrorType, fullUrl, knownMethod, serverAddress } from './semantic-conventions.ts'

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type Baggage, type Context, context, createContextKey, ROOT_CONTEXT } from '@opentelemetry/api'
+import type { Baggage, Context } from '@opentelemetry/api'
+import { context, createContextKey, ROOT_CONTEXT } from './opentelemetry.ts'
 import { PropagatedCall } from './propagated-call.ts'
 import type { CallSpan } from './telemetry.ts'
 import { formatTraceparent, type TraceContext } from './trace-context.ts'

@@ -1,7 +1,8 @@
-import { type Tracer, type TracerProvider, trace } from '@opentelemetry/api'
+import type { Tracer, TracerProvider } from '@opentelemetry/api'
 import type { Random } from '../runtime.ts'
 import { version } from '../version.ts'
 import type { HeadSampler } from './head-sampler.ts'
+import { trace } from './opentelemetry.ts'
 import { TraceIds } from './trace-ids.ts'
 
 /** What inbound and outbound tracing share. */

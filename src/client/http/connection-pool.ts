@@ -7,7 +7,7 @@ import type { Address } from '../endpoint.ts'
 import { publicTls, type SecureTransport } from '../upstream-tls.ts'
 import { markConnectFailure, watchConnection } from './connection-failure.ts'
 import { SocketReader } from './socket-reader.ts'
-import { buildConnector, errors, Pool } from './undici.ts'
+import { undiciConnections } from './undici.ts'
 
 /** Where and how to connect: everything about an endpoint's connections that its cluster decides. */
 export interface ConnectionOptions {
@@ -114,6 +114,7 @@ function createPool(origin: string, options: ConnectionOptions): Undici.Pool {
   const { http, maxConnections } = options
   const isHttp2 = http.protocol === 'http2'
   const connections = isHttp2 ? Math.min(http2Connections, maxConnections) : maxConnections
+  const { Pool } = undiciConnections()
   return new Pool(origin, {
     connections: Number.isFinite(connections) && connections < 0xffffffff ? Math.max(1, connections) : null,
     connect: connector(origin, options),
@@ -130,6 +131,7 @@ function createPool(origin: string, options: ConnectionOptions): Undici.Pool {
 
 function connector(origin: string, options: ConnectionOptions): Undici.buildConnector.connector {
   const { address, port, connectTimeoutMs, http, clock } = options
+  const { buildConnector, errors } = undiciConnections()
   const { protocol, hostname } = new URL(origin)
   // A caller who asked for https is never sent over plaintext, whatever the cluster says.
   const tls = options.tls ?? (protocol === 'https:' ? publicTls : undefined)
