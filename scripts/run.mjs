@@ -84,6 +84,16 @@ const entries = ['index', 'register', 'otel', 'security/join-token']
 /** Modules that only benchmarks load from outside. */
 const innerEntries = ['client/http/fetch', 'client/router', 'client/endpoint']
 
+/** Of a dependency that is bundled. */
+const wireFormat = 'node_modules/@bufbuild/protobuf/dist/esm/wire'
+
+/** The comments at the head of every file of a folder: whose it is, and on what terms. */
+function notices(folder) {
+  const files = readdirSync(join(root, folder)).filter(name => name.endsWith('.js'))
+  const heads = files.map(name => readFileSync(join(root, folder, name), 'utf8').match(/^(\/\/.*\n)+/)?.[0] ?? '')
+  return [...new Set(heads)].join('\n')
+}
+
 /** Compiles both packages. The types of messages stay modules of their own, since the control plane imports some of them. */
 const build = ({ withInner = false } = {}) =>
   progress('Building', async () => {
@@ -98,10 +108,11 @@ const build = ({ withInner = false } = {}) =>
       join(bin, 'esbuild'),
       ...modules.map(name => `src/${name}.ts`),
       ...['--bundle', '--splitting', '--format=esm', '--platform=node', '--target=node22', '--packages=external'],
-      // Eight files that take longer to find than to run.
-      '--alias:@bufbuild/protobuf/wire=./node_modules/@bufbuild/protobuf/dist/esm/wire/index.js',
+      // Eight files that take longer to find than to run (docs/decisions/0005).
+      `--alias:@bufbuild/protobuf/wire=./${wireFormat}/index.js`,
       ...['--outdir=dist', '--outbase=src', '--log-level=warning'],
     )
+    writeFileSync(join(root, 'dist/THIRD-PARTY-NOTICES.txt'), notices(wireFormat))
     const assets = join(root, 'control-plane/src/assets')
     if (existsSync(assets)) cpSync(assets, join(root, 'control-plane/dist/assets'), { recursive: true })
   })
