@@ -4,6 +4,7 @@ import type { WorkloadIdentity } from '../../security/certificate-provider.ts'
 import type { Address } from '../endpoint.ts'
 import type { SecureTransport } from '../upstream-tls.ts'
 import { grpcJs } from './grpc-js.ts'
+import { withoutRetries } from './without-retries.ts'
 
 /** Where and how to connect: everything about an endpoint's channels that its cluster decides. */
 export interface EndpointChannelOptions {
@@ -168,13 +169,12 @@ function createChannel(
   const target = targetOf(address, port, alternatives)
   const own = isExtra ? { 'grpc.use_local_subchannel_pool': 1 } : {}
   const options = { ...meshOptions, ...profile.options, ...own, 'grpc.default_authority': authority }
-  if (tls === undefined) return new Channel(target, profile.credentials, options)
+  if (tls === undefined) return withoutRetries(new Channel(target, profile.credentials, options))
   const { servername, secureContext, checkServerIdentity } = tls.connectOptions(hostOf(authority))
   const verify = checkServerIdentity === undefined ? {} : { checkServerIdentity }
-  return new Channel(target, grpcJs().credentials.createFromSecureContext(secureContext, verify), {
-    ...options,
-    ...(servername === '' ? undefined : { 'grpc.ssl_target_name_override': servername }),
-  })
+  const credentials = grpcJs().credentials.createFromSecureContext(secureContext, verify)
+  const named = servername === '' ? options : { ...options, 'grpc.ssl_target_name_override': servername }
+  return withoutRetries(new Channel(target, credentials, named))
 }
 
 function targetOf(address: string, port: number, alternatives: readonly Address[]): string {
