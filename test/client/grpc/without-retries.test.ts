@@ -14,7 +14,9 @@ test('a channel makes its calls without the layer that retries', t => {
   const options = { 'grpc.enable_retries': 0 }
   const plain = new Channel('ipv4:127.0.0.1:1', credentials.createInsecure(), options)
   const thin = new Channel('ipv4:127.0.0.1:1', credentials.createInsecure(), options)
-  t.after(() => [plain, thin].forEach(channel => channel.close()))
+  t.after(() => {
+    for (const channel of [plain, thin]) channel.close()
+  })
   assert.equal(layerOf(plain), 'RetryingCall')
   assert.equal(withoutRetries(thin), thin)
   assert.equal(layerOf(thin), 'LoadBalancingCall')
