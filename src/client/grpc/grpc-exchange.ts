@@ -162,8 +162,9 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.onAttemptMessage(1, message)
   }
 
-  onReceiveStatus(status: StatusObject): void {
-    this.onAttemptStatus(1, status)
+  onReceiveStatus({ code, details, metadata }: StatusObject): void {
+    // grpc-js's layers tell each other more in it.
+    this.onAttemptStatus(1, { code, details, metadata })
   }
 
   // --- What every attempt tells ---
@@ -459,8 +460,8 @@ class AttemptListener implements InterceptingListener {
     this.#exchange.onAttemptMessage(this.#attempt, message)
   }
 
-  onReceiveStatus(status: StatusObject): void {
-    this.#exchange.onAttemptStatus(this.#attempt, status)
+  onReceiveStatus({ code, details, metadata }: StatusObject): void {
+    this.#exchange.onAttemptStatus(this.#attempt, { code, details, metadata })
   }
 }
 

@@ -60,6 +60,14 @@ suite('a gRPC channel through the mesh', () => {
     assert.deepEqual([finished?.outcome.requestBytes, finished?.outcome.responseBytes], [5, 5])
   })
 
+  test('a status has what grpc-js says that it has, and nothing more', async t => {
+    const backend = await startGrpcBackend(t)
+    const client = meshOf(t, [backend]).client()
+    const call = client.Unary(Buffer.from('a'), () => {})
+    const status = await new Promise<grpc.StatusObject>(resolve => call.on('status', resolve))
+    assert.deepEqual(Object.keys(status), ['code', 'details', 'metadata'])
+  })
+
   test('streams from the client, to the client and both ways', async t => {
     const backend = await startGrpcBackend(t)
     const client = meshOf(t, [backend]).client()
