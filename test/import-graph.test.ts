@@ -52,6 +52,22 @@ test('node:http is not imported: to read all its exports loads a second undici',
   assert.deepEqual(values.map(show), [])
 })
 
+test('what every process loads has no descriptors of messages', () => {
+  const rare = ['check-codec', 'client-status-codec', 'known-types', 'redaction', 'static-config', 'typed-json']
+  const isRare = (file: string) => rare.some(name => file === `discovery/${name}.ts`)
+  const descriptors = [
+    ...local.filter(({ to }) => to.startsWith('discovery/gen/') && to !== 'discovery/gen/tables.ts'),
+    ...external.filter(({ to }) => to.startsWith('@bufbuild/protobuf') && to !== '@bufbuild/protobuf/wire'),
+  ]
+  const stated = descriptors.filter(({ from, typeOnly }) => !typeOnly && !isRare(from))
+  assert.deepEqual(stated.map(show), [])
+})
+
+test('OpenTelemetry’s API is taken from where its SDK takes it', () => {
+  const values = external.filter(({ from, to, typeOnly }) => to === '@opentelemetry/api' && !typeOnly && from !== 'otel.ts')
+  assert.deepEqual(values.map(show), [])
+})
+
 test('imports go one way between the layers', () => {
   assert.ok(local.length > 50, 'the graph was read')
   const wrong = local.filter(({ from, to }) => !foundation.has(to) && layerOf(to) > layerOf(from))
