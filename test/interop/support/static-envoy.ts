@@ -20,11 +20,16 @@ export async function freePorts(count: number): Promise<readonly number[]> {
   return ports
 }
 
-/** Starts a real Envoy with these listeners until the test ends; resolves when all of them take connections. */
+/**
+ * Starts a real Envoy with these listeners until the test ends; resolves when all of them take connections.
+ *
+ * @param version `x.y.z`; default any
+ */
 export async function startStaticEnvoy(
   t: TestContext,
   listeners: readonly unknown[],
   clusters: readonly unknown[] = [],
+  version = '',
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'inmesh-envoy-'))
   const [config, adminFile] = [join(folder, 'envoy.json'), join(folder, 'admin')]
@@ -34,7 +39,7 @@ export async function startStaticEnvoy(
   }
   await writeFile(config, JSON.stringify(bootstrap))
   const args = ['-c', config, '--admin-address-path', adminFile, '--concurrency', '1', '--use-dynamic-base-id', '-l', 'warning']
-  const child = spawn(envoy(), args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(envoy(version), args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let log = ''
   child.stderr.on('data', chunk => {
     log += chunk
