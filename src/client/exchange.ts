@@ -115,11 +115,13 @@ export abstract class Exchange extends RoutedExchange {
 
   #pick(cluster: Cluster, { retry }: RoutePlan): Endpoint | null {
     const session = this.choice?.attachment?.session ?? null
-    // A session is kept by the first attempt; as in Envoy, others are balanced.
-    if (session !== null && this.attempts === 0) {
-      this.sessionTarget = session.target(this, this.environment.clock.wallNow())
+    // Every attempt of a gRPC call keeps its session (gRFC A55); over HTTP the first does and others are balanced, as in Envoy.
+    if (session !== null && (this.isGrpc || this.attempts === 0)) {
+      if (this.attempts === 0) this.sessionTarget = session.target(this, this.environment.clock.wallNow())
       const endpoint = this.sessionTarget === null ? null : cluster.override(this.sessionTarget.address)
-      if (endpoint !== null || (this.sessionTarget !== null && session.config.isStrict)) return endpoint
+      const isReachable = endpoint !== null && this.#unreachable?.includes(endpoint) !== true
+      if (isReachable) return endpoint
+      if (this.sessionTarget !== null && session.config.isStrict) return null
     }
     if (this.#unreachable !== null) return cluster.pickReachable(this, this.#unreachable)
     return cluster.pick(
