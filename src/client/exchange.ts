@@ -131,20 +131,29 @@ export abstract class Exchange extends RoutedExchange {
     )
   }
 
-  /** The transport has the attempt on a connection: it no longer queues, and the per-try time runs. */
+  /** The transport has the attempt on a connection: it no longer queues, and the per-try time runs unless the request is still to end. */
   protected attemptSent(): void {
     this.#leavePending()
-    const perTryTimeoutMs = this.plan === null ? 0 : this.plan.perTryTimeoutMs
-    if (perTryTimeoutMs === 0) return
-    this.limitTry(this.environment.clock.now() + perTryTimeoutMs)
+    if (this.isWholeRequest()) this.#startTryTime()
   }
 
-  /** The whole request has been sent: the route's time runs from now, unless it did from the start. */
-  protected requestSent(): void {
-    if (this.plan === null || this.plan.timeoutMs === 0 || this.runsRouteTime) return
-    this.runsRouteTime = true
-    this.limit(this.environment.clock.now() + this.plan.timeoutMs, 'UT')
+  /**
+   * The end of a request that was not whole from the start: the route's time and that of its attempt begin, as in Envoy
+   * (`Filter::onRequestComplete`). To be called once, when {@link isWholeRequest} has turned true.
+   */
+  protected requestEnded(): void {
+    const { plan } = this
+    if (plan === null) return
+    if (this.phase === 'trying' && this.epoch !== 0 && !this.#isPending) this.#startTryTime()
+    const { timeoutMs } = this.timeouts(plan)
+    if (timeoutMs === 0) return
+    this.limit(this.environment.clock.now() + timeoutMs, 'UT')
     this.arm()
+  }
+
+  #startTryTime(): void {
+    const perTryTimeoutMs = this.plan === null ? 0 : this.plan.perTryTimeoutMs
+    if (perTryTimeoutMs !== 0) this.limitTry(this.environment.clock.now() + perTryTimeoutMs)
   }
 
   /**
