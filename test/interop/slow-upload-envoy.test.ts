@@ -8,9 +8,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
 import type { ForwardAction } from '../../src/discovery/model/route.ts'
 import { makeCluster, makeRetryPolicy, makeRoute, makeTarget, makeVirtualHost } from '../support/fake-config-source.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { startUpstream } from '../support/http-upstream.ts'
 import { makeMesh } from '../support/test-mesh.ts'
-import { filteringListener, freePorts, startStaticEnvoy } from './support/static-envoy.ts'
+import { filteringListener, startStaticEnvoy } from './support/static-envoy.ts'
 
 /** How long an upload takes: longer than any limit. */
 const uploadMs = 600

@@ -6,9 +6,10 @@ import { describe, type TestContext, test } from 'node:test'
 import { request } from 'undici'
 import type { StatefulSession } from '../../src/policies/stateful-session.ts'
 import { makeCluster, makeRetryPolicy, makeRoute, makeTarget, makeVirtualHost } from '../support/fake-config-source.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { startUpstream } from '../support/http-upstream.ts'
 import { makeMesh } from '../support/test-mesh.ts'
-import { filteringListener, freePorts, startStaticEnvoy } from './support/static-envoy.ts'
+import { filteringListener, startStaticEnvoy } from './support/static-envoy.ts'
 
 const type = (name: string) => `type.googleapis.com/envoy.extensions.${name}`
 
