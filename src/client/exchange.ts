@@ -115,11 +115,13 @@ export abstract class Exchange extends RoutedExchange {
 
   #pick(cluster: Cluster, { retry }: RoutePlan): Endpoint | null {
     const session = this.choice?.attachment?.session ?? null
-    // A session is kept by the first attempt; as in Envoy, others are balanced.
-    if (session !== null && this.attempts === 0) {
-      this.sessionTarget = session.target(this, this.environment.clock.wallNow())
+    // Every attempt of a gRPC call keeps its session (gRFC A55); over HTTP the first does and others are balanced, as in Envoy.
+    if (session !== null && (this.isGrpc || this.attempts === 0)) {
+      if (this.attempts === 0) this.sessionTarget = session.target(this, this.environment.clock.wallNow())
       const endpoint = this.sessionTarget === null ? null : cluster.override(this.sessionTarget.address)
-      if (endpoint !== null || (this.sessionTarget !== null && session.config.isStrict)) return endpoint
+      const isReachable = endpoint !== null && this.#unreachable?.includes(endpoint) !== true
+      if (isReachable) return endpoint
+      if (this.sessionTarget !== null && session.config.isStrict) return null
     }
     if (this.#unreachable !== null) return cluster.pickReachable(this, this.#unreachable)
     return cluster.pick(
@@ -129,20 +131,29 @@ export abstract class Exchange extends RoutedExchange {
     )
   }
 
-  /** The transport has the attempt on a connection: it no longer queues, and the per-try time runs. */
+  /** The transport has the attempt on a connection: it no longer queues, and the per-try time runs unless the request is still to end. */
   protected attemptSent(): void {
     this.#leavePending()
-    const perTryTimeoutMs = this.plan === null ? 0 : this.plan.perTryTimeoutMs
-    if (perTryTimeoutMs === 0) return
-    this.limitTry(this.environment.clock.now() + perTryTimeoutMs)
+    if (this.isWholeRequest()) this.#startTryTime()
   }
 
-  /** The whole request has been sent: the route's time runs from now, unless it did from the start. */
-  protected requestSent(): void {
-    if (this.plan === null || this.plan.timeoutMs === 0 || this.runsRouteTime) return
-    this.runsRouteTime = true
-    this.limit(this.environment.clock.now() + this.plan.timeoutMs, 'UT')
+  /**
+   * The end of a request that was not whole from the start: the route's time and that of its attempt begin, as in Envoy
+   * (`Filter::onRequestComplete`). To be called once, when {@link isWholeRequest} has turned true.
+   */
+  protected requestEnded(): void {
+    const { plan } = this
+    if (plan === null) return
+    if (this.phase === 'trying' && this.epoch !== 0 && !this.#isPending) this.#startTryTime()
+    const { timeoutMs } = this.timeouts(plan)
+    if (timeoutMs === 0) return
+    this.limit(this.environment.clock.now() + timeoutMs, 'UT')
     this.arm()
+  }
+
+  #startTryTime(): void {
+    const perTryTimeoutMs = this.plan === null ? 0 : this.plan.perTryTimeoutMs
+    if (perTryTimeoutMs !== 0) this.limitTry(this.environment.clock.now() + perTryTimeoutMs)
   }
 
   /**

@@ -24,7 +24,6 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
   protected ticket: PendingTicket | null
   /** What ends a wait of its own: a delay that was injected, or the backoff before a retry. */
   protected backoff: Timer | null
-  protected runsRouteTime: boolean
   #fault: CompiledFault | null
 
   constructor(environment: ExchangeEnvironment, target: Target, authority: string, scheme: string, method: string, path: string) {
@@ -32,7 +31,6 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
     this.series = null
     this.ticket = null
     this.backoff = null
-    this.runsRouteTime = false
     this.#fault = null
   }
 
@@ -44,7 +42,7 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
   protected abstract fail(error: Error): void
   /** Sends the request past the mesh, as attempt 1 without a cluster. Returns false when that is not allowed. */
   protected abstract passThrough(): boolean
-  /** Whether the request is all there already, so that its time runs from the start. */
+  /** Whether the request is all there, so that its time runs. */
   protected abstract isWholeRequest(): boolean
   /** The times that hold for the transport's kind of request; each 0 when it is off. */
   protected abstract timeouts(plan: RoutePlan): RouteTimeouts
@@ -196,7 +194,6 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
     if (cluster.retryTokens !== null) cluster.retryTokens.deposit()
     if (maxDurationMs !== 0) this.limit(this.startedAt + maxDurationMs, 'DT')
     if (timeoutMs !== 0 && this.isWholeRequest()) {
-      this.runsRouteTime = true
       const begunAt = this.flag === 'DI' ? this.environment.clock.now() : this.startedAt
       this.limit(begunAt + timeoutMs, 'UT')
     }

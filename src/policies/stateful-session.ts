@@ -98,6 +98,13 @@ function parse(value: string | undefined, wallNow: number): SessionTarget | null
   return parseEnvoyCookie(bytes, wallNow)
 }
 
+/**
+ * An end is on the wall clock, as ours and of Envoy 1.40; of an older Envoy it is on the monotonic clock of its machine (1.36; envoy issue
+ * #44111), of which nobody else knows anything, and it is left to the caller, who was told `Max-Age`. To such an Envoy our ends are far ahead.
+ * The clocks cannot be taken for each other: no machine has been up for 31 years.
+ */
+const firstWallClockS = 1e9
+
 /** `envoy.Cookie {string address = 1; uint64 expires = 2}` */
 function envoyCookie(address: string, expiresS: number): Buffer {
   const bytes = [0x0a, address.length, ...Buffer.from(address)]
@@ -118,7 +125,7 @@ function parseEnvoyCookie(bytes: Buffer, wallNow: number): SessionTarget | null 
   if (bytes[2 + length] === 0x10) {
     let expiresS = 0
     for (let at = 3 + length, unit = 1; at < bytes.length; at++, unit *= 128) expiresS += ((bytes[at] ?? 0) & 127) * unit
-    if (expiresS !== 0 && expiresS * 1000 < wallNow) return null
+    if (expiresS >= firstWallClockS && expiresS * 1000 < wallNow) return null
   }
   return { address, cluster: '' }
 }

@@ -2,7 +2,7 @@
 export interface TimeoutConfig {
   /** `RouteAction.timeout`: from the last byte of the request to the last byte of the answer, retries included. */
   readonly timeoutMs: number
-  /** `RetryPolicy.per_try_timeout`: from sending an attempt to its response headers. */
+  /** `RetryPolicy.per_try_timeout`: from sending an attempt, or from the last byte of the request if that is later, to its response headers. */
   readonly perTryTimeoutMs: number
 }
 

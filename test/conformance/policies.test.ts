@@ -670,6 +670,33 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: 'sessions: A55: a retry over gRPC keeps the endpoint, over HTTP another one is tried as by Envoy',
+    backends: 2,
+    setup: () => ({ session: byCookie, action: retrying({ numRetries: 2 }) }),
+    async check({ call, backends, clock, transport, last }) {
+      const first = await call()
+      const kept = backends[first.backend] ?? assert.fail('no backend')
+      kept.behave('unavailable')
+      const second = await settle(clock, call(cookieOf(first)))
+      assert.equal(second.isOk, transport.name === 'HTTP')
+      if (transport.name === 'gRPC') assert.deepEqual([kept.calls, last().attempts], [4, 3])
+      else assert.notEqual(second.backend, first.backend)
+    },
+  },
+  {
+    name: 'sessions: who comes back to an endpoint that cannot be reached gets another, and from then on keeps it',
+    backends: 2,
+    setup: () => ({ session: byCookie, action: retrying({ retryOn: ['connect-failure'], numRetries: 2 }) }),
+    async check({ call, clock, mesh, backends }) {
+      const gone = await nobody()
+      mesh.source.set({ clusters: [makeCluster('c', [gone, ...backends.map(({ address }) => address)])] })
+      const cookie = `at="${Buffer.from(`${gone};c`).toString('base64')}"`
+      const first = await settle(clock, call({ cookie }))
+      assert.equal(first.isOk, true)
+      for (let index = 0; index < 4; index++) assert.equal((await call(cookieOf(first))).backend, first.backend)
+    },
+  },
+  {
     name: 'sessions: a header in place of a cookie',
     backends: 4,
     setup: () => ({ session: { state: { kind: 'header', name: 'x-at' }, isStrict: false } }),

@@ -17,8 +17,9 @@ import { type CheckRequest, CheckRequestSchema } from '../../src/discovery/gen/e
 import { createMesh } from '../../src/index.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { type CheckAnswer, type SeenCheck, startGrpcAuthorizer, startHttpAuthorizer } from '../support/authorizers.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { TestCa } from '../support/test-ca.ts'
-import { filteringListener, freePorts, startStaticEnvoy } from './support/static-envoy.ts'
+import { filteringListener, startStaticEnvoy } from './support/static-envoy.ts'
 
 const extAuthz = 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz'
 

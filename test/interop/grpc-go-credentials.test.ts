@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { status as codes, Server } from '@grpc/grpc-js'
 import type { Mesh } from '../../src/index.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { startSecureMesh, trustDomain } from '../support/secure-mesh.ts'
 import { startGoXdsServer } from './support/go-xds-server.ts'
 import { secureBootstrap } from './support/other-workload.ts'
-import { freePorts } from './support/static-envoy.ts'
 import { inProcess, startClient, type XdsClient } from './support/xds-client.ts'
 
 const spiffeId = (account: string) => `spiffe://${trustDomain}/ns/default/sa/${account}`

@@ -14,9 +14,10 @@ import { UriTemplateMatchConfigSchema } from '../../src/discovery/gen/envoy/exte
 import { Problems } from '../../src/discovery/resources/problems.ts'
 import { decodeRbac } from '../../src/discovery/resources/rbac.ts'
 import { AuthorizationChain } from '../../src/policies/rbac/authorization-chain.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { claimsOf, inbound } from '../support/inbound-attributes.ts'
 import { TestCa } from '../support/test-ca.ts'
-import { answeringListener, freePorts, startStaticEnvoy } from './support/static-envoy.ts'
+import { answeringListener, startStaticEnvoy } from './support/static-envoy.ts'
 
 /** Rules of one AuthorizationPolicy each; several in one chain where there are several. */
 const chains: Readonly<Record<string, readonly string[]>> = {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
+import { freePorts } from '../support/free-ports.ts'
 import { envoy, goProgram } from '../support/peers.ts'
 import { servicePort } from './documents.ts'
 
@@ -37,7 +38,9 @@ export async function startIstiod(yaml: string): Promise<Istiod> {
   writeFileSync(file, yaml)
   // A plain Envoy does not have Istio's own filters.
   const env = { ...process.env, PILOT_ENABLE_METADATA_EXCHANGE: 'false', PILOT_ENABLE_ALPN_FILTER: 'false' }
-  const child = spawn(binary, ['127.0.0.1:15810', file], { stdio: ['ignore', 'pipe', 'inherit'], env })
+  const [port = 0] = await freePorts(1)
+  const address = `127.0.0.1:${port}`
+  const child = spawn(binary, [address, file], { stdio: ['ignore', 'pipe', 'inherit'], env })
   await new Promise<void>((resolve, reject) => {
     createInterface(child.stdout).on('line', line => {
       if (line.startsWith('serving')) resolve()
@@ -48,7 +51,7 @@ export async function startIstiod(yaml: string): Promise<Istiod> {
     writeFileSync(file, next)
     child.kill('SIGHUP')
   }
-  return { address: '127.0.0.1:15810', rewrite, close: () => closing(child, folder) }
+  return { address, rewrite, close: () => closing(child, folder) }
 }
 
 /** Whether somebody listens there. */

@@ -19,15 +19,22 @@ describe('a session', () => {
     assert.deepEqual(cookie().target(sent, 0), { address: '[fd00::1]:80', cluster: 'c' })
   })
 
-  test('is read as Envoy writes it, until it ends', () => {
+  test('envoy#44111: is read as Envoy writes it, whatever a monotonic clock says of the end', () => {
     assert.deepEqual(cookie().target(request({ cookie: `at=${base64('10.0.0.1:80')}` }), 0), {
       address: '10.0.0.1:80',
       cluster: '',
     })
     // address: "10.0.0.1:80", expires: 300
     const sent = request({ cookie: `at=${base64('\x0a\x0b10.0.0.1:80\x10\xac\x02')}` })
-    assert.deepEqual(cookie().target(sent, 300_000), { address: '10.0.0.1:80', cluster: '' })
-    assert.equal(cookie().target(sent, 300_001), null)
+    assert.deepEqual(cookie().target(sent, 1_700_000_000_000), { address: '10.0.0.1:80', cluster: '' })
+  })
+
+  test('ends by the wall clock', () => {
+    const session = cookie({ ttlMs: 300_000 })
+    const now = 1_700_000_000_000
+    const [line = ''] = session.answer(request({}), null, served, false, now)?.value.split(';') ?? []
+    assert.deepEqual(session.target(request({ cookie: line }), now + 300_000), { address: '10.0.0.1:80', cluster: '' })
+    assert.equal(session.target(request({ cookie: line }), now + 300_001), null)
   })
 
   test('that cannot be read names nobody', () => {

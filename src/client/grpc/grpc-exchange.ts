@@ -109,6 +109,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
 
   halfClose(): void {
     this.#isHalfClosed = true
+    this.requestEnded()
     if (this.#mirrors !== null) this.#sendMirrors(this.#mirrors)
     if (!this.#messages.hasNext) this.#call?.halfClose()
   }
@@ -348,7 +349,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   }
 
   protected isWholeRequest(): boolean {
-    return false
+    return this.#isHalfClosed
   }
 
   protected timeouts(plan: RoutePlan): RouteTimeouts {

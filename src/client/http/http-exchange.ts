@@ -266,9 +266,9 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
 
   onAttemptSent(attempt: number): void {
     if (attempt !== this.epoch) return
-    this.requestSent()
     if (this.#requestWasSent) return
     this.#requestWasSent = true
+    if (this.#body !== null) this.requestEnded()
     if (this.#mirrors !== null) this.#sendMirrors(this.#mirrors)
     this.#handler.onRequestSent?.()
   }
@@ -334,7 +334,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
   }
 
   protected isSentWhole(): boolean {
-    return this.#body === null || this.#requestWasSent
+    return this.isWholeRequest()
   }
 
   protected park(): Controller | null {
@@ -367,7 +367,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
   }
 
   protected isWholeRequest(): boolean {
-    return this.#body === null
+    return this.#body === null || this.#requestWasSent
   }
 
   protected timeouts(plan: RoutePlan): RouteTimeouts {

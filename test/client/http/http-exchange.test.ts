@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
+import { once } from 'node:events'
+import { PassThrough, Readable } from 'node:stream'
 import { describe, it, type TestContext } from 'node:test'
 import { request } from 'undici'
 import type { ClusterConfig } from '../../../src/discovery/model/cluster.ts'
@@ -491,6 +492,35 @@ describe('timeouts', () => {
     assert.equal(upstream.seen.length, 2)
     assert.equal(telemetry.finished[0]?.outcome.attempts, 2)
   })
+
+  for (const isHedging of [false, true]) {
+    it(`per try${isHedging ? ', hedging' : ''}: from the moment a streamed request is sent`, async t => {
+      const clock = new ManualClock()
+      const { dispatcher, upstream, telemetry } = await meshOf(t, {
+        clock,
+        answer: inTurn(silent, status(200, 'late')),
+        action: {
+          retryPolicy: makeRetryPolicy({ perTryTimeoutMs: 50, numRetries: 1 }),
+          hedgeOnPerTryTimeout: isHedging,
+        },
+      })
+      const arrived = once(upstream.server, 'request')
+      const body = new PassThrough()
+      body.write('a')
+      const answer = request('http://reviews/', { dispatcher, method: 'PUT', body })
+      await arrived
+      await clock.advanceAsync(1000)
+      body.end('b')
+      while (upstream.seen.length === 0) await connectionIsIdle()
+      await clock.advanceAsync(200)
+      assert.equal(await (await answer).body.text(), 'late')
+      assert.equal(telemetry.finished[0]?.outcome.attempts, 2)
+      assert.deepEqual(
+        upstream.seen.map(seen => seen.body),
+        ['ab', 'ab'],
+      )
+    })
+  }
 
   it('per try: spent', async t => {
     const { dispatcher, upstream } = await meshOf(t, {

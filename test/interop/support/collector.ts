@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { unusedPort } from '../../support/http-upstream.ts'
+import { freePorts } from '../../support/free-ports.ts'
 import { otelCollector } from '../../support/otel-collector.ts'
 
 /** A block of the debug exporter's text: a span, or a metric with its points. */
@@ -31,7 +31,8 @@ export class Collector {
 
   static async start(protocol: 'http' | 'grpc'): Promise<Collector> {
     const folder = mkdtempSync(join(tmpdir(), 'inmesh-collector-'))
-    const endpoint = `127.0.0.1:${await unusedPort()}`
+    const [port = 0] = await freePorts(1)
+    const endpoint = `127.0.0.1:${port}`
     const pipeline = { receivers: ['otlp'], exporters: ['debug'] }
     const config = {
       receivers: { otlp: { protocols: { [protocol]: { endpoint } } } },

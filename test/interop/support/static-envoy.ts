@@ -1,30 +1,22 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { envoy } from '../../support/peers.ts'
 
-/** Ports that nobody listens on. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map(server => once(server, 'listening')))
-  const ports = servers.map(server => {
-    const address = server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
-  })
-  await Promise.all(servers.map(server => once(server.close(), 'close')))
-  return ports
-}
-
-/** Starts a real Envoy with these listeners until the test ends; resolves when all of them take connections. */
+/**
+ * Starts a real Envoy with these listeners until the test ends; resolves when all of them take connections.
+ *
+ * @param version `x.y.z`; default any
+ */
 export async function startStaticEnvoy(
   t: TestContext,
   listeners: readonly unknown[],
   clusters: readonly unknown[] = [],
+  version = '',
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'inmesh-envoy-'))
   const [config, adminFile] = [join(folder, 'envoy.json'), join(folder, 'admin')]
@@ -34,7 +26,7 @@ export async function startStaticEnvoy(
   }
   await writeFile(config, JSON.stringify(bootstrap))
   const args = ['-c', config, '--admin-address-path', adminFile, '--concurrency', '1', '--use-dynamic-base-id', '-l', 'warning']
-  const child = spawn(envoy(), args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(envoy(version), args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let log = ''
   child.stderr.on('data', chunk => {
     log += chunk
