@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { freePorts } from '../test/support/free-ports.ts'
 
 const run = promisify(execFile)
 
@@ -80,7 +80,7 @@ async function startNginx(binary: string): Promise<Upstream> {
   const folder = await mkdtemp(join(tmpdir(), 'inmesh-bench-'))
   await writeFile(join(folder, '100k'), text100k)
   for (let attempt = 0; attempt < 5; attempt++) {
-    const port = await freePort()
+    const [port = 0] = await freePorts(1)
     await writeFile(join(folder, 'nginx.conf'), nginxConfig(folder, port))
     const child = spawn(binary, ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
     if (await answers(child, port)) {
@@ -117,18 +117,6 @@ function end(child: ChildProcess): Promise<void> {
   return new Promise(resolve => {
     child.once('exit', () => resolve())
     child.kill('SIGTERM')
-  })
-}
-
-/** A port nothing listens on just now; for programs that cannot report the port they were given. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-      .on('error', reject)
-      .listen(0, '127.0.0.1', () => {
-        const address = server.address()
-        server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-      })
   })
 }
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePorts } from '../../test/support/free-ports.ts'
 import { SvidAuthority } from '../../test/support/svid-fixtures.ts'
 import type { BetweenEnvoys } from '../sidecar/envoy-pair.ts'
 
@@ -20,7 +20,7 @@ const roots = { ca_certificate_provider_instance: instance }
 /** The mesh's own policies, with what the baseline of the other benchmarks has. */
 export async function mtlsWorld(concurrency: number): Promise<MtlsWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'inmesh-mtls-'))
-  const port = await freePort()
+  const [port = 0] = await freePorts(1)
   const authority = await SvidAuthority.create('bench')
   await writeFile(join(folder, 'ca.crt'), String(authority.root))
   for (const name of ['client', 'server']) {
@@ -136,16 +136,4 @@ function inbound(way: 'plain' | 'mtls', port: number): object {
       : { filters: [manager(route, policies())], transport_socket: { name: 'tls', typed_config: tls } }
   const address = { socket_address: { address: '127.0.0.1', port_value: port } }
   return { name: 'inbound', traffic_direction: 'INBOUND', address, filter_chains: [chain] }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await new Promise<number>(resolve =>
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      resolve(typeof address === 'object' && address !== null ? address.port : 0)
-    }),
-  )
-  await new Promise(resolve => server.close(resolve))
-  return port
 }

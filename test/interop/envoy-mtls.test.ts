@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type RequestListener, request } from 'node:http'
-import { createServer as createSocketServer } from 'node:net'
 import { before, type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { AuthoritySigner } from '../../src/discovery/authority-signer.ts'
 import { makeCertificateRequest } from '../../src/security/certificate-request.ts'
 import { parseJoinToken } from '../../src/security/join-token.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { envoy } from '../support/peers.ts'
 import { startSecureMesh, trustDomain } from '../support/secure-mesh.ts'
 import { startEnvoy } from './support/envoy-process.ts'
@@ -55,15 +55,6 @@ spec:
 const portOf = (server: { address(): unknown }): number => {
   const address = server.address()
   return typeof address === 'object' && address !== null && 'port' in address ? Number(address.port) : 0
-}
-
-async function freePort(): Promise<number> {
-  const server = createSocketServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function get(port: number, host: string): Promise<string> {
@@ -170,7 +161,7 @@ const whoCalls: RequestListener = (incoming, response) => {
 
 for (const apiType of ['GRPC', 'DELTA_GRPC'] as const) {
   test(`mutual TLS with a real Envoy, both ways, with secrets of the control plane (${apiType})`, async t => {
-    const [outboundPort, inboundPort] = [await freePort(), await freePort()]
+    const [outboundPort = 0, inboundPort = 0] = await freePorts(2)
     const world = await startSecureMesh(t, strict + onlyEnvoy + behindEnvoy(inboundPort))
     const reviews = await world.join('reviews')
     const reviewsPort = await listening(t, reviews.createServer(whoCalls))

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
-import { createServer as createSocketServer } from 'node:net'
 import { before, type TestContext, test } from 'node:test'
 import type { ControlPlane } from '@inmesh/control-plane'
+import { freePorts } from '../support/free-ports.ts'
 import { envoy } from '../support/peers.ts'
 import { serveYaml } from './support/control-plane.ts'
 import { startEnvoy } from './support/envoy-process.ts'
@@ -21,15 +21,6 @@ async function backend(t: TestContext, name: string): Promise<number> {
   t.after(() => server.closeAllConnections())
   t.after(() => server.close())
   return portOf(server)
-}
-
-async function freePort(): Promise<number> {
-  const server = createSocketServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function portOf(server: { address(): unknown }): number {
@@ -91,7 +82,7 @@ spec:
 
 for (const apiType of ['GRPC', 'DELTA_GRPC'] as const) {
   test(`a real Envoy on our ADS (${apiType}) serves the VirtualService and follows its changes without a failed call`, async t => {
-    const [port, v1, v2] = await Promise.all([freePort(), backend(t, 'v1'), backend(t, 'v2')])
+    const [[port = 0], v1, v2] = await Promise.all([freePorts(1), backend(t, 'v1'), backend(t, 'v2')])
     const { xdsAddress, rewrite, controlPlane } = await serveYaml(t, yaml(port, v1, v2, 25))
     const proxy = await startEnvoy(t, { binary, xdsAddress, apiType })
     const host = `shop.test:${port}`
@@ -123,7 +114,7 @@ for (const apiType of ['GRPC', 'DELTA_GRPC'] as const) {
 }
 
 test('a real Envoy reports its load to us where its bootstrap says so', async t => {
-  const [port, v1, v2] = await Promise.all([freePort(), backend(t, 'v1'), backend(t, 'v2')])
+  const [[port = 0], v1, v2] = await Promise.all([freePorts(1), backend(t, 'v1'), backend(t, 'v2')])
   const loadReporting = { intervalMs: 200 }
   const { xdsAddress, controlPlane } = await serveYaml(t, yaml(port, v1, v2, 25), { loadReporting })
   const proxy = await startEnvoy(t, { binary, xdsAddress, apiType: 'DELTA_GRPC', reportsLoad: true })
