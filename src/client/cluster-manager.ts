@@ -1,4 +1,5 @@
 import type { ClusterState } from '../discovery/model/mesh-config.ts'
+import { CheckPacer } from './check-pacer.ts'
 import { Cluster, type ClusterEnvironment } from './cluster.ts'
 
 /** A cluster's name, bound to what it stands for now. Plans hold it, so that an update of a cluster touches no router. */
@@ -18,11 +19,14 @@ export class ClusterHandle {
 
 /** All clusters by name. */
 export class ClusterManager {
+  /** Of the active health checks of all. */
+  readonly checks: CheckPacer
   readonly #environment: ClusterEnvironment
   readonly #handles = new Map<string, ClusterHandle>()
 
   constructor(environment: ClusterEnvironment) {
     this.#environment = environment
+    this.checks = new CheckPacer(environment.runtime.clock)
   }
 
   /** The handle of a name; one that no configuration knows is not kept, since names may come from request headers. */

@@ -165,6 +165,7 @@ export class Cluster {
                 grpc: target => new EndpointChannels({ ...target, tls: this.#tlsOf(target.config) }),
               },
               idleTimeoutMs: idleTimeoutOf(config.http),
+              pacer: manager.checks,
               hasTraffic: () => this.#wasCalled,
               onVerdict: (endpoint, verdict) => this.#judge(endpoint, verdict),
             },

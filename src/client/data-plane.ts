@@ -129,7 +129,9 @@ export class DataPlane {
     this.#unsubscribe = null
     for (const target of this.#targets.values()) target.failed(closedError())
     this.#targets.clear()
-    await Promise.all([this.clusters.close(), this.#source.close()])
+    // What was counted to the end is reported to the end.
+    await this.clusters.close()
+    await this.#source.close()
   }
 
   #applyTarget(target: Target, state: TargetState): void {

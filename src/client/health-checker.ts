@@ -1,6 +1,7 @@
 import type { LbEndpoint } from '../discovery/model/endpoint.ts'
 import { type CheckAnswer, CheckedHealth, type HealthCheckConfig } from '../policies/health-check.ts'
 import type { Runtime, Timer } from '../runtime.ts'
+import type { CheckPacer, PacedCheck } from './check-pacer.ts'
 import type { Address, Endpoint } from './endpoint.ts'
 import type { EndpointChannels } from './grpc/endpoint-channels.ts'
 import { checkGrpcHealth } from './grpc/health-check.ts'
@@ -45,6 +46,8 @@ export interface HealthCheckerOptions {
   readonly connections: CheckConnections
   /** After which the connections are closed. */
   readonly idleTimeoutMs: number
+  /** Of all clusters. */
+  readonly pacer: CheckPacer
   /** Whether the cluster was ever called. */
   readonly hasTraffic: () => boolean
   /** `endpoint.failedHealthCheck` is what the verdict says. */
@@ -54,18 +57,11 @@ export interface HealthCheckerOptions {
 /** What was found of endpoints, by name. */
 export type KnownHealth = ReadonlyMap<string, CheckedHealth>
 
-/** First checks without jitter: so many begin in a turn, and the next ones after a pause. With intervals of one length they stay apart. */
-const firstChecksPerTurn = 4
-const firstCheckPauseMs = 4
-
 /** Asks the endpoints of a cluster, each at its own pace, whether they are well (`Cluster.health_checks`). */
 export class HealthChecker {
   readonly #options: HealthCheckerOptions
   readonly #sessions = new Map<Endpoint, Session>()
   readonly #known: KnownHealth
-  /** Those whose first check is to begin: one timer for all of them. */
-  readonly #waiting = new Set<Session>()
-  #starter: Timer | null = null
   #pending = 0
 
   /** @param known what the cluster before this one found */
@@ -107,13 +103,10 @@ export class HealthChecker {
       if (isChecked) this.#add(endpoint)
       else this.#remove(endpoint)
     }
-    if (this.#waiting.size > 0) this.#starter ??= this.#options.runtime.clock.setTimeout(() => this.#beginSome(), 0)
     return hasChanged
   }
 
   close(): void {
-    this.#starter?.cancel()
-    this.#waiting.clear()
     for (const session of this.#sessions.values()) session.close()
     this.#sessions.clear()
     this.#pending = 0
@@ -127,19 +120,7 @@ export class HealthChecker {
     endpoint.isExcluded = health.isPending && config.ignoresNewHosts
     const session = new Session(endpoint, health, this.#options)
     this.#sessions.set(endpoint, session)
-    if (config.initialJitterMs === 0) this.#waiting.add(session)
-    else session.begin(health.firstDelayMs(runtime.random))
-  }
-
-  #beginSome(): void {
-    this.#starter = null
-    let begun = 0
-    for (const session of this.#waiting) {
-      if (begun++ === firstChecksPerTurn) break
-      this.#waiting.delete(session)
-      session.begin(0)
-    }
-    if (this.#waiting.size > 0) this.#starter = this.#options.runtime.clock.setTimeout(() => this.#beginSome(), firstCheckPauseMs)
+    session.begin(health.firstDelayMs(runtime.random))
   }
 
   #remove(endpoint: Endpoint): void {
@@ -147,7 +128,6 @@ export class HealthChecker {
     if (session === undefined) return
     if (session.health.isPending) this.#pending--
     session.close()
-    this.#waiting.delete(session)
     this.#sessions.delete(endpoint)
     endpoint.failedHealthCheck = false
     endpoint.isExcluded = false
@@ -155,7 +135,7 @@ export class HealthChecker {
 }
 
 /** The checks of one endpoint. */
-class Session {
+class Session implements PacedCheck {
   readonly health: CheckedHealth
   readonly #endpoint: Endpoint
   readonly #options: HealthCheckerOptions
@@ -172,19 +152,25 @@ class Session {
     this.#options = options
   }
 
-  /** Checks after `delayMs`, and from then on until it is closed. */
+  get isConnected(): boolean {
+    return this.#http !== null || this.#grpc !== null
+  }
+
+  /** Checks after `delayMs`, and from then on until it is closed. Never before this returns. */
   begin(delayMs: number): void {
-    if (delayMs === 0) this.#check()
-    else this.#timer = this.#options.runtime.clock.setTimeout(() => this.#check(), delayMs)
+    const { pacer, runtime } = this.#options
+    if (delayMs === 0) pacer.defer(this)
+    else this.#timer = runtime.clock.setTimeout(() => pacer.begin(this), delayMs)
   }
 
   close(): void {
+    this.#options.pacer.leave(this)
     this.#timer?.cancel()
     this.#cancel?.()
     this.#disconnect()
   }
 
-  #check(): void {
+  check(): void {
     const { config, runtime } = this.#options
     let isOver = false
     const cancel = () => {

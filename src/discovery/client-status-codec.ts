@@ -78,7 +78,7 @@ function genericConfig(
           errorState: {
             versionInfo: failure.version,
             details: failure.details,
-            lastUpdateAttempt: timestampFromMs(failure.at),
+            ...(failure.at === undefined ? {} : { lastUpdateAttempt: timestampFromMs(failure.at) }),
           },
         }),
   }

@@ -67,8 +67,9 @@ export class ControlPlane implements ResourceSource {
     this.#loadReporting.follow(this.#serving)
   }
 
-  close(): void {
-    this.#loadReporting?.close()
+  /** Resolves when the last load is reported. */
+  async close(): Promise<void> {
+    if (this.#loadReporting !== undefined) await this.#loadReporting.close()
     this.client.close()
   }
 }

@@ -82,8 +82,8 @@ export class ControlPlanes {
     return found?.source.client.dump(kind, found.name)
   }
 
-  close(): void {
-    for (const each of this.#byServers.values()) each.close()
+  async close(): Promise<void> {
+    await Promise.all(Array.from(this.#byServers.values(), each => each.close()))
   }
 
   #ofServers([first, ...rest]: ServerList): ControlPlane {

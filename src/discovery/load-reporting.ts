@@ -19,6 +19,8 @@ export interface LoadReportingOptions {
 const supportsSendAllClusters = 'envoy.lrs.supports_send_all_clusters'
 /** A server that wants to hear more often hears so often. */
 const minIntervalMs = 100
+/** How long the server may take to end a stream after the last report. */
+const closeTimeoutMs = 1000
 
 interface Session {
   readonly stream: XdsStream<LoadStatsRequest>
@@ -57,10 +59,26 @@ export class LoadReporting {
     this.#loop.wake()
   }
 
-  /** Ends the stream. */
-  close(): void {
+  /** Ends the stream, with a last report of what was counted since the one before; resolves when it is with the server, or after a second. */
+  async close(): Promise<void> {
     this.#loop.close()
-    this.#session?.end('stop')
+    const session = this.#session
+    if (session === undefined) return
+    const { loads, runtime } = this.#options
+    const last = session.wanted === undefined ? [] : loads.take(session.wanted.clusters)
+    if (last.length === 0) {
+      session.end('stop')
+      return
+    }
+    session.stream.send({ node: undefined, loads: last })
+    const sent = session.stream.finish()
+    session.end('stop')
+    let timer: Timer | undefined
+    const late = new Promise<void>(resolve => {
+      timer = runtime.clock.setTimeout(resolve, closeTimeoutMs, true)
+    })
+    await Promise.race([sent, late])
+    timer?.cancel()
   }
 
   #converse(): Promise<ConversationEnd> {
@@ -114,7 +132,7 @@ export class LoadReporting {
     session.stream.send({ node: undefined, loads: loads.take(wanted.clusters) })
     if (loads.isWanted) this.#schedule(session, wanted.intervalMs)
     else {
-      session.stream.finish()
+      void session.stream.finish()
       session.end('stop')
     }
   }

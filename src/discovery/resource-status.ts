@@ -1,13 +1,13 @@
 /** How a resource stands with its control plane: `envoy.admin.v3.ClientResourceStatus` (gRFCs A40 and A88). */
 export type ResourceStatus = 'requested' | 'does-not-exist' | 'acked' | 'nacked' | 'received-error' | 'timeout'
 
-/** The last update of a resource that failed: `envoy.admin.v3.UpdateFailureState`. */
+/** The last update of a resource that failed, or why there is none: `envoy.admin.v3.UpdateFailureState`. */
 export interface UpdateFailure {
   /** Of the update; empty when the control plane named none. */
   readonly version: string
   readonly details: string
-  /** Wall-clock time in milliseconds. */
-  readonly at: number
+  /** Wall-clock time in milliseconds; `undefined`: the control plane said nothing. */
+  readonly at: number | undefined
 }
 
 /** All that is known of a resource, for people to read: what is in use, and what was last heard. */

@@ -165,16 +165,20 @@ export class ResourceStore<T> {
     this.#dataError(name, { reason: 'invalid', message })
   }
 
-  /** The server says that there is no such resource. */
-  remove(name: string): void {
-    this.#setStatus(name, 'does-not-exist')
-    this.#doesNotExist(name, 'the control plane does not have it')
+  /**
+   * The server says that there is no such resource.
+   *
+   * @param version of the response that says so
+   */
+  remove(name: string, version = ''): void {
+    this.#setFailed(name, 'does-not-exist', notThere, version)
+    this.#doesNotExist(name, notThere)
   }
 
   /** The server says why there is no such resource for this client (gRFC A88). */
   deny(name: string, detail: string, version = ''): void {
     this.#setFailed(name, 'received-error', detail, version)
-    this.#doesNotExist(name, detail === '' ? 'the control plane does not have it' : detail)
+    this.#doesNotExist(name, detail === '' ? notThere : detail)
   }
 
   /** The server cannot tell for now (gRFC A88). */
@@ -198,9 +202,11 @@ export class ResourceStore<T> {
   #timeOut(name: string, entry: Entry<T>): void {
     entry.timer = undefined
     const { timeoutMs, timeoutIsTransient } = this.#options
-    this.#setStatus(name, timeoutIsTransient ? 'timeout' : 'does-not-exist')
-    const silence = `${this.#describe(name)}: the control plane said nothing of it for ${timeoutMs / 1000} s`
-    fail(entry, { reason: timeoutIsTransient ? 'unavailable' : 'does-not-exist', message: silence })
+    const silence = `the control plane said nothing of it for ${timeoutMs / 1000} s`
+    entry.status = timeoutIsTransient ? 'timeout' : 'does-not-exist'
+    entry.failure = { version: '', details: silence, at: undefined }
+    const message = `${this.#describe(name)}: ${silence}`
+    fail(entry, { reason: timeoutIsTransient ? 'unavailable' : 'does-not-exist', message })
   }
 
   #doesNotExist(name: string, detail: string): void {
@@ -231,11 +237,6 @@ export class ResourceStore<T> {
     entry.failure = undefined
   }
 
-  #setStatus(name: string, status: ResourceStatus): void {
-    const entry = this.#entries.get(name)
-    if (entry) entry.status = status
-  }
-
   #setFailed(name: string, status: ResourceStatus, details: string, version: string): void {
     const entry = this.#entries.get(name)
     if (!entry) return
@@ -247,6 +248,8 @@ export class ResourceStore<T> {
     return `${this.#options.kind} ${JSON.stringify(name)}`
   }
 }
+
+const notThere = 'the control plane does not have it'
 
 function awaitsAnswer(state: State<unknown>): boolean {
   return state.kind === 'requested' || (state.kind === 'failed' && state.error.reason === 'unavailable')

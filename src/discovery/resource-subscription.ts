@@ -142,10 +142,11 @@ export class ResourceSubscription<T> {
       if (dataErrorCodes.includes(code)) this.store.deny(name, message, response.version)
       else this.store.unavailable(name, message, response.version)
     }
-    for (const name of response.removed.map(canonicalName)) if (!explained.has(name)) this.store.remove(name)
+    for (const name of response.removed.map(canonicalName)) if (!explained.has(name)) this.store.remove(name, response.version)
     // One that has no name may be any of them. One that is only requested may have been requested after this was written.
     if (this.#protocol === 'delta' || !isFullState[this.kind] || seen.has('')) return
-    for (const name of [...this.store.cachedNames()]) if (!seen.has(name) && !explained.has(name)) this.store.remove(name)
+    for (const name of [...this.store.cachedNames()])
+      if (!seen.has(name) && !explained.has(name)) this.store.remove(name, response.version)
   }
 }
 

@@ -178,9 +178,9 @@ class AdsConfigSource implements XdsConfigSource {
   async close(): Promise<void> {
     this.#endOfIdentities?.()
     this.#watcher.close()
-    this.#planes.close()
+    const ended = this.#planes.close()
     for (const listeners of Object.values(this.#listeners)) listeners.clear()
-    await this.#store?.flush()
+    await Promise.all([ended, this.#store?.flush()])
   }
 
   #cacheStatus(): XdsStatus['cache'] {

@@ -121,8 +121,8 @@ export interface XdsStream<Request> {
   send(request: Request): void
   /** Ends the stream; the handler hears nothing more. */
   cancel(): void
-  /** The same, once what was sent is with the server. */
-  finish(): void
+  /** The same, once what was sent is with the server. Resolves when the server has ended its half, too, or cannot any more. */
+  finish(): Promise<void>
 }
 
 /** What a stream shares with the others of its server. */
@@ -165,12 +165,16 @@ class Http2Stream<Request, Response> implements XdsStream<Request> {
     if (!this.#isFinished) this.#call?.stream.close(cancelCode)
   }
 
-  finish(): void {
+  async finish(): Promise<void> {
     if (this.#isOver) return
-    this.#isFinished = this.#call !== undefined
+    const stream = this.#call?.stream
+    this.#isFinished = stream !== undefined
     this.cancel()
+    if (stream === undefined || stream.destroyed) return
+    const closed = new Promise<void>(resolve => stream.once('close', resolve))
     // The server ends its half on that.
-    if (this.#isFinished) this.#call?.stream.end()
+    stream.end()
+    await closed
   }
 
   #write(stream: ClientHttp2Stream, codec: StreamCodec<Request, Response>, request: Request): void {

@@ -5,6 +5,7 @@ import { createServer, type Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
 import * as grpc from '@grpc/grpc-js'
+import { CheckPacer } from '../../src/client/check-pacer.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { ClusterManager } from '../../src/client/cluster-manager.ts'
 import { systemLookup } from '../../src/client/dns-resolver.ts'
@@ -386,46 +387,48 @@ describe('active health checks', () => {
     assert.equal(isPicked(), false)
   })
 
-  test('the checks of many endpoints do not all begin in one turn', t => {
-    const addresses = Array.from({ length: 300 }, (_, index) => ({ port: index + 1 }))
-    const begun: number[] = []
-    const { cluster } = setUp(t, addresses, http)
-    const config = cluster().config.healthCheck
-    assert.ok(config !== undefined)
-    const clock = new ManualClock()
-    const checker = new HealthChecker(
-      {
-        config,
-        cluster: 'c',
-        tlsOf: () => undefined,
-        runtime: { clock, random: () => 0, logger: silentLogger },
-        connections: {
-          http: ({ port }) => {
-            begun.push(port)
-            throw new Error('none')
+  for (const initialJitterMs of [0, 1])
+    test(`the checks of many endpoints do not all begin in one turn${initialJitterMs === 0 ? '' : ', not even with little jitter'}`, t => {
+      const addresses = Array.from({ length: 300 }, (_, index) => ({ port: index + 1 }))
+      const begun: number[] = []
+      const { cluster } = setUp(t, addresses, http, { initialJitterMs })
+      const config = cluster().config.healthCheck
+      assert.ok(config !== undefined)
+      const clock = new ManualClock()
+      const checker = new HealthChecker(
+        {
+          config,
+          cluster: 'c',
+          tlsOf: () => undefined,
+          runtime: { clock, random: () => 0, logger: silentLogger },
+          connections: {
+            http: ({ port }) => {
+              begun.push(port)
+              throw new Error('none')
+            },
+            grpc: () => assert.fail(),
           },
-          grpc: () => assert.fail(),
+          idleTimeoutMs: 4000,
+          pacer: new CheckPacer(clock),
+          hasTraffic: () => true,
+          onVerdict: () => {},
         },
-        idleTimeoutMs: 4000,
-        hasTraffic: () => true,
-        onVerdict: () => {},
-      },
-      new Map(),
-    )
-    checker.reconcile(cluster().endpoints(), [])
-    assert.equal(clock.pendingTimers, 1)
-    clock.advance(0)
-    assert.equal(begun.length, 4)
-    clock.advance(299)
-    assert.equal(begun.length, 300)
-    checker.close()
-    assert.equal(clock.pendingTimers, 0)
-    checker.reconcile(cluster().endpoints(), [])
-    checker.close()
-    assert.equal(clock.pendingTimers, 0)
-    clock.advance(1000)
-    assert.equal(begun.length, 300)
-  })
+        new Map(),
+      )
+      checker.reconcile(cluster().endpoints(), [])
+      if (initialJitterMs === 0) assert.equal(clock.pendingTimers, 1)
+      clock.advance(initialJitterMs)
+      assert.equal(begun.length, 4)
+      clock.advance(299)
+      assert.equal(begun.length, 300)
+      checker.close()
+      assert.equal(clock.pendingTimers, 0)
+      checker.reconcile(cluster().endpoints(), [])
+      checker.close()
+      assert.equal(clock.pendingTimers, 0)
+      clock.advance(1000)
+      assert.equal(begun.length, 300)
+    })
 
   test('over TLS: with the roots and the name of the cluster', async t => {
     const ca = await TestCa.create(t)

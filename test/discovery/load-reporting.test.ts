@@ -18,6 +18,8 @@ class FakeStream {
   readonly requests: LoadStatsRequest[] = []
   isCancelled = false
   isFinished = false
+  /** The server has ended its half. */
+  readonly ended = Promise.withResolvers<void>()
 
   constructor(handler: XdsStreamHandler<LoadStatsResponse>) {
     this.handler = handler
@@ -31,8 +33,9 @@ class FakeStream {
     this.isCancelled = true
   }
 
-  finish(): void {
+  finish(): Promise<void> {
     this.isFinished = true
+    return this.ended.promise
   }
 }
 
@@ -260,11 +263,50 @@ test('closing ends the stream and every timer', async t => {
   loads.want()
   await settle()
   await transport.stream.handler.onResponse(all)
-  reporting.close()
-  await settle()
+  await reporting.close()
   assert.equal(transport.stream.isCancelled, true)
   assert.equal(clock.pendingTimers, 0)
   loads.want()
   await settle()
   assert.equal(transport.streams.length, 1)
+})
+
+test('closing tells what was counted since the last report, and waits until the server has it', async t => {
+  const { transport, loads, clock, reporting } = setUp(t)
+  loads.want()
+  await settle()
+  await transport.stream.handler.onResponse({ clusters: new Set(['a']), intervalMs: 10_000 })
+  clock.advance(10_000)
+  loads.add('a')
+  let isClosed = false
+  const closed = reporting.close().then(() => {
+    isClosed = true
+  })
+  await settle()
+  assert.deepEqual(told(transport.stream), ['', '', 'a'])
+  assert.deepEqual(loads.asked.at(-1), new Set(['a']))
+  assert.deepEqual([transport.stream.isFinished, isClosed], [true, false])
+  transport.stream.ended.resolve()
+  await closed
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('closing waits for the server no longer than a second', async t => {
+  const { transport, loads, clock, reporting } = setUp(t)
+  loads.want()
+  await settle()
+  await transport.stream.handler.onResponse(all)
+  loads.add('a')
+  const closed = reporting.close()
+  clock.advance(1_000)
+  await closed
+})
+
+test('closing before the server has said what it wants tells nothing', async t => {
+  const { transport, loads, reporting } = setUp(t)
+  loads.want()
+  await settle()
+  loads.add('a')
+  await reporting.close()
+  assert.deepEqual([told(transport.stream), transport.stream.isCancelled], [[''], true])
 })

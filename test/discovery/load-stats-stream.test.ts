@@ -178,3 +178,27 @@ test('a control plane that takes no reports serves the configuration undisturbed
   await refused.promise
   assert.deepEqual([source.status().connected, source.status().lastError, server.openStreams], [true, undefined, 1])
 })
+
+test('the last report of a client that is closed has arrived when it is', async t => {
+  const { fake, target } = await FakeLoadStatsServer.start(t)
+  const transport = new XdsTransport(serverOf(target), systemClock)
+  let taken = 0
+  const loads: LoadSource = {
+    isWanted: true,
+    take: () => {
+      taken++
+      return [load]
+    },
+    forgetLeft() {},
+    onWanted: listener => listener(),
+  }
+  const reporting = new LoadReporting({ runtime, node, transports: [loadStatsTransport(transport)], loads })
+  await fake.request(0)
+  fake.send({ sendAllClusters: true, loadReportingInterval: durationFromMs(100) })
+  await fake.request(1)
+  const before = taken
+  await reporting.close()
+  transport.close()
+  assert.ok(taken > before)
+  assert.equal(fake.requests.length, 1 + taken)
+})

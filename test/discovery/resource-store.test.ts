@@ -159,7 +159,7 @@ test('A40, A88: a dump says what was last heard of a resource, and what is in us
   const { clock, store } = setUp()
   const show = () => {
     const { status, held, updatedAt, failure } = store.dump('a') ?? assert.fail('not watched')
-    const what = failure === undefined ? '' : ` ${failure.version}: ${failure.details} at ${failure.at - wall}`
+    const what = failure === undefined ? '' : ` ${failure.version}: ${failure.details} at ${(failure.at ?? 0) - wall}`
     return `${status} ${held?.version ?? '-'} ${updatedAt === undefined ? '-' : updatedAt - wall}${what}`
   }
   const wall = clock.wallNow()
@@ -179,8 +179,11 @@ test('A40, A88: a dump says what was last heard of a resource, and what is in us
   assert.equal(show(), 'acked v3 3')
   store.deny('a', 'not yours', 'v4')
   assert.equal(show(), 'received-error v3 3 v4: not yours at 3')
-  store.remove('a')
-  assert.match(show(), /^does-not-exist v3 3/)
+  clock.advance(1)
+  store.remove('a', 'v5')
+  assert.equal(show(), 'does-not-exist v3 3 v5: the control plane does not have it at 4')
+  store.keep('a', 'v6')
+  assert.equal(show(), 'acked v6 4')
 })
 
 test('A88: a dump tells a silence that is transient from one that is not', () => {
@@ -192,6 +195,8 @@ test('A88: a dump tells a silence that is transient from one that is not', () =>
     store.startTimers(['a'])
     clock.advance(15_000)
     assert.equal(store.dump('a')?.status, status)
+    const details = 'the control plane said nothing of it for 15 s'
+    assert.deepEqual(store.dump('a')?.failure, { version: '', details, at: undefined })
   }
 })
 

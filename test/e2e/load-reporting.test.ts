@@ -211,6 +211,17 @@ test('calls that the control plane has dropped are heard of by category', async 
   assert.deepEqual([report.localities[0]?.issued.total, upstream.seen.length], [50 - dropped, 50 - dropped])
 })
 
+test('what was counted since the last report is heard of when the mesh is closed', async t => {
+  const upstream = await startUpstream(t)
+  const { mesh, controlPlane } = await setUp(t, entry('HTTP', [upstream.port]), { intervalMs: 400 })
+  for (let call = 0; call < 5; call++) await get(mesh, '/')
+  await reportOf(controlPlane, 5)
+  for (let call = 0; call < 7; call++) await get(mesh, '/')
+  await mesh.close()
+  const [report] = controlPlane.loadReports()
+  assert.equal(report?.localities[0]?.succeeded.total, 12)
+})
+
 test('a control plane that does not ask is told nothing', async t => {
   const upstream = await startUpstream(t)
   const { mesh, controlPlane } = await setUp(t, entry('HTTP', [upstream.port]), false)
