@@ -28,10 +28,14 @@ export function attemptError(record: ExchangeRecord, failure: AttemptFailure, ca
   return new MeshError(code, `${placeOf(record)}: ${reasonOf(cause)}`, { cause, flag, statusCode, attempts, cluster, endpoint })
 }
 
-/** The error of an exchange that has run out of time. */
-export function timeoutError(record: ExchangeRecord, flag: ResponseFlag, reason: string): MeshError {
+/**
+ * The error of an exchange that has run out of time.
+ *
+ * @param isWholeRequest whether the server was the one to be waited for; else it is 408, as in Envoy (`maybeRequestTimeoutCode`)
+ */
+export function timeoutError(record: ExchangeRecord, flag: ResponseFlag, isWholeRequest: boolean, reason: string): MeshError {
   const { clusterName: cluster, endpointAddress: endpoint, attempts } = record
-  const details = { flag, statusCode: 504, attempts, cluster, endpoint }
+  const details = { flag, statusCode: isWholeRequest ? 504 : 408, attempts, cluster, endpoint }
   return new MeshError('MESH_ERR_DEADLINE', `${placeOf(record)}: ${reason}`, details)
 }
 

@@ -362,7 +362,7 @@ export abstract class Exchange extends RoutedExchange {
     if (this.#pass !== null) this.#record('failure')
     this.flag = flag
     const afterMs = Math.round(this.environment.clock.now() - this.startedAt)
-    const error = timeoutError(this, flag, `upstream request timeout after ${afterMs} ms`)
+    const error = timeoutError(this, flag, this.isWholeRequest(), `upstream request timeout after ${afterMs} ms`)
     this.#stop(error)
     this.fail(error)
   }
@@ -391,7 +391,7 @@ export abstract class Exchange extends RoutedExchange {
     if (cluster !== null && endpoint !== null && this.phase === 'trying') cluster.reportFailure(endpoint, 'timeout')
     if (this.#pass !== null) this.#record('failure')
     this.flag = 'SI'
-    const error = timeoutError(this, 'SI', `silent for ${Math.round(idleMs)} ms`)
+    const error = timeoutError(this, 'SI', this.isWholeRequest(), `silent for ${Math.round(idleMs)} ms`)
     this.#stop(error)
     this.fail(error)
   }
