@@ -1,7 +1,7 @@
 import type { AuthorizationPolicy } from '../model/authorization-policy.ts'
 import type { DestinationRule } from '../model/destination-rule.ts'
 import type { MeshConfig } from '../model/extension-provider.ts'
-import type { GrpcRoute } from '../model/grpc-route.ts'
+import type { GatewayRoute } from '../model/gateway-route.ts'
 import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
 import type { PeerAuthentication } from '../model/peer-authentication.ts'
@@ -17,6 +17,7 @@ import { ProblemSink } from './problem-sink.ts'
 import { readAuthorizationPolicy } from './read-authorization-policy.ts'
 import { readDestinationRule } from './read-destination-rule.ts'
 import { readEndpointSlice } from './read-endpoint-slice.ts'
+import { readGatewayHttpRoute } from './read-gateway-http-route.ts'
 import { readGrpcRoute } from './read-grpc-route.ts'
 import { readKubernetesService } from './read-kubernetes-service.ts'
 import { readMeshConfig } from './read-mesh-config.ts'
@@ -30,7 +31,7 @@ import { Value } from './value.ts'
 /** An object of a kind that is translated. */
 export type MeshObject =
   | { readonly kind: 'virtual-service'; readonly object: VirtualService }
-  | { readonly kind: 'grpc-route'; readonly object: GrpcRoute }
+  | { readonly kind: 'gateway-route'; readonly object: GatewayRoute }
   | { readonly kind: 'destination-rule'; readonly object: DestinationRule }
   | { readonly kind: 'service-entry'; readonly object: ServiceEntry }
   | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
@@ -76,13 +77,19 @@ const security: Readonly<Record<string, Reader>> = {
   RequestAuthentication: withSpec('request-authentication', readRequestAuthentication),
 }
 
+const gateway = {
+  GRPCRoute: withSpec('gateway-route', readGrpcRoute),
+  HTTPRoute: withSpec('gateway-route', readGatewayHttpRoute),
+}
+
 const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
   'networking.istio.io/v1': istio,
   'networking.istio.io/v1beta1': istio,
   'networking.istio.io/v1alpha3': istio,
   'security.istio.io/v1': security,
   'security.istio.io/v1beta1': security,
-  'gateway.networking.k8s.io/v1': { GRPCRoute: withSpec('grpc-route', readGrpcRoute) },
+  'gateway.networking.k8s.io/v1': gateway,
+  'gateway.networking.k8s.io/v1beta1': { HTTPRoute: gateway.HTTPRoute },
   v1: { Service: withSpec('service', readKubernetesService) },
   'discovery.k8s.io/v1': { EndpointSlice: (meta, root) => ({ kind: 'endpoint-slice', object: readEndpointSlice(meta, root) }) },
 }

@@ -1,0 +1,4 @@
+/** A regular expression that matches the text alone. */
+export function escapeRegex(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+}
