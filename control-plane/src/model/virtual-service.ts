@@ -1,5 +1,5 @@
 import type { ObjectMeta } from './object-meta.ts'
-import type { PathMatch, StringMatch } from './string-match.ts'
+import type { StringMatch } from './string-match.ts'
 
 /** `networking.istio.io` VirtualService, its HTTP part. */
 export interface VirtualService {
@@ -27,7 +27,7 @@ export interface HttpRoute {
 export interface HttpMatch {
   readonly name: string
   readonly statPrefix: string
-  readonly uri: PathMatch | undefined
+  readonly uri: StringMatch | undefined
   readonly ignoreUriCase: boolean
   readonly method: StringMatch | undefined
   readonly authority: StringMatch | undefined
@@ -53,8 +53,6 @@ export interface HttpForward {
   /** `undefined`: Istio's default. */
   readonly retries: HttpRetries | undefined
   readonly mirrors: readonly Mirror[]
-  /** Status of calls to a destination that does not exist. Default: 503. */
-  readonly missingStatus?: 500
 }
 
 export interface Destination {
@@ -100,8 +98,6 @@ export interface HttpRedirect {
   readonly status: 301 | 302 | 303 | 307 | 308
   readonly uri: string
   readonly prefixRewrite: string
-  /** In place of both. */
-  readonly uriRegex?: HttpRewrite['uriRegex']
   readonly authority: string
   readonly scheme: string
   /** `request` is the port that was called. */

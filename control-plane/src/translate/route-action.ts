@@ -1,7 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { durationFromMs } from '@bufbuild/protobuf/wkt'
 import {
-  RouteAction_ClusterNotFoundResponseCode as NotFoundCode,
   type RedirectAction,
   RedirectActionSchema,
   RedirectAction_RedirectResponseCode as ResponseCode,
@@ -11,7 +10,6 @@ import {
   RouteActionSchema,
   type WeightedCluster_ClusterWeightSchema,
 } from 'inmesh/gen/envoy/config/route/v3/route_components_pb'
-import { RegexMatchAndSubstituteSchema } from 'inmesh/gen/envoy/type/matcher/v3/regex_pb'
 import type { HashKey } from '../model/destination-rule.ts'
 import type { MeshRouting } from '../model/mesh-model.ts'
 import type {
@@ -58,7 +56,6 @@ export function translateForward(forward: HttpForward, headers: HeaderOperations
     clusterSpecifier: single
       ? { case: 'cluster', value: destinationCluster(single.destination, scope) }
       : { case: 'weightedClusters', value: { clusters: picked.map(each => clusterWeight(each, scope)) } },
-    ...(forward.missingStatus === undefined ? {} : { clusterNotFoundResponseCode: NotFoundCode.INTERNAL_SERVER_ERROR }),
     ...timeouts(forward.timeoutMs, scope.view),
     ...pathRewrite(rewrite),
     ...(authority === '' ? {} : { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: authority } }),
@@ -87,7 +84,7 @@ export function defaultForward(host: string, scope: RouteScope): RouteAction {
 
 /** Translates `redirect`. The port that the scheme means by itself is left out. */
 export function translateRedirect(redirect: HttpRedirect, port: number): RedirectAction {
-  const { scheme } = redirect
+  const { uri, prefixRewrite, scheme } = redirect
   const wanted = redirect.port === 'request' ? port : (redirect.port ?? 0)
   const implied = (scheme || 'http') === 'https' ? 443 : 80
   return create(RedirectActionSchema, {
@@ -95,16 +92,9 @@ export function translateRedirect(redirect: HttpRedirect, port: number): Redirec
     responseCode: responseCodes[redirect.status],
     portRedirect: wanted === implied ? 0 : wanted,
     ...(scheme === '' ? {} : { schemeRewriteSpecifier: { case: 'schemeRedirect', value: scheme } }),
-    pathRewriteSpecifier: redirectedPath(redirect),
+    pathRewriteSpecifier:
+      prefixRewrite === '' ? { case: 'pathRedirect', value: uri } : { case: 'prefixRewrite', value: prefixRewrite },
   })
-}
-
-function redirectedPath({ uri, prefixRewrite, uriRegex }: HttpRedirect): RedirectAction['pathRewriteSpecifier'] {
-  if (uriRegex !== undefined) {
-    const pattern = { regex: uriRegex.match }
-    return { case: 'regexRewrite', value: create(RegexMatchAndSubstituteSchema, { pattern, substitution: uriRegex.rewrite }) }
-  }
-  return prefixRewrite === '' ? { case: 'pathRedirect', value: uri } : { case: 'prefixRewrite', value: prefixRewrite }
 }
 
 function clusterWeight(

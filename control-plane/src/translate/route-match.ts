@@ -7,21 +7,19 @@ import {
   RouteMatchSchema,
 } from 'inmesh/gen/envoy/config/route/v3/route_components_pb'
 import { RegexMatcherSchema } from 'inmesh/gen/envoy/type/matcher/v3/regex_pb'
-import { escapeRegex } from '../model/escape-regex.ts'
 import { compareText } from '../model/object-meta.ts'
-import type { PathMatch, StringMatch } from '../model/string-match.ts'
+import type { StringMatch } from '../model/string-match.ts'
 import type { HttpMatch } from '../model/virtual-service.ts'
 import { stringMatcher } from './string-matcher.ts'
-import type { View } from './view.ts'
 
 /** Matches everything. */
 export const everything = (): RouteMatch => create(RouteMatchSchema, { pathSpecifier: { case: 'prefix', value: '/' } })
 
 /** Translates what a request must look like. Port and source are the caller's business: they are not part of a route. */
-export function translateMatch(match: HttpMatch, view: View): RouteMatch {
+export function translateMatch(match: HttpMatch): RouteMatch {
   const { method, authority, scheme } = match
   return create(RouteMatchSchema, {
-    pathSpecifier: pathSpecifier(match.uri, view),
+    pathSpecifier: pathSpecifier(match.uri),
     caseSensitive: !match.ignoreUriCase,
     headers: [
       ...[
@@ -44,26 +42,17 @@ export function isCatchAll({ pathSpecifier: path, headers, queryParameters }: Ro
   return isAnyPath && headers.length === 0 && queryParameters.length === 0
 }
 
-function pathSpecifier(uri: PathMatch | undefined, { kind, agent }: View): RouteMatch['pathSpecifier'] {
+function pathSpecifier(uri: StringMatch | undefined): RouteMatch['pathSpecifier'] {
   switch (uri?.kind) {
     case 'exact':
       return { case: 'path', value: uri.value }
     case 'prefix':
       return { case: 'prefix', value: uri.value }
-    case 'path-prefix':
-      if (uri.value === '/') return { case: 'prefix', value: '/' }
-      if (kind === 'envoy' || agent === 'inmesh') return { case: 'pathSeparatedPrefix', value: uri.value }
-      // gRPC's own clients refuse the whole configuration for it (A28).
-      return regex(`${escapeRegex(uri.value)}(?:/.*)?`)
     case 'regex':
-      return regex(uri.value)
+      return { case: 'safeRegex', value: create(RegexMatcherSchema, { regex: uri.value }) }
     default:
       return { case: 'prefix', value: '/' }
   }
-}
-
-function regex(text: string): RouteMatch['pathSpecifier'] {
-  return { case: 'safeRegex', value: create(RegexMatcherSchema, { regex: text }) }
 }
 
 /** A header that is absent counts as empty where it must not have a value, so that absence is fine. */

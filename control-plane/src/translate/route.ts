@@ -22,7 +22,7 @@ export function translateRoutes({ http }: VirtualService, scope: RouteScope): re
     if (rule.matches.length === 0) return [...routes, translateRoute(rule, undefined, everything(), scope)]
     for (const match of rule.matches) {
       if (!concerns(match, scope)) continue
-      const translated = translateMatch(match, scope.view)
+      const translated = translateMatch(match)
       routes.push(translateRoute(rule, match, translated, scope))
       if (isCatchAll(translated)) return routes
     }

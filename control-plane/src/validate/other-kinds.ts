@@ -26,7 +26,7 @@ export function otherKind(apiVersion: string, kind: string): OtherKind {
     return { severity: 'error', message: `there is no kind ${kind} in ${apiVersion} that is known here` }
   }
   if (group === 'gateway.networking.k8s.io') {
-    return { severity: 'warning', message: `${ineffective}: write an HTTPRoute, a GRPCRoute or a VirtualService` }
+    return { severity: 'warning', message: `${ineffective}: write a VirtualService` }
   }
   return { severity: 'warning', message: `${ineffective}: ${apiVersion} ${kind} is not about traffic` }
 }

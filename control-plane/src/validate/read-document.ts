@@ -1,7 +1,6 @@
 import type { AuthorizationPolicy } from '../model/authorization-policy.ts'
 import type { DestinationRule } from '../model/destination-rule.ts'
 import type { MeshConfig } from '../model/extension-provider.ts'
-import type { GatewayRoute } from '../model/gateway-route.ts'
 import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
 import type { PeerAuthentication } from '../model/peer-authentication.ts'
@@ -17,8 +16,6 @@ import { ProblemSink } from './problem-sink.ts'
 import { readAuthorizationPolicy } from './read-authorization-policy.ts'
 import { readDestinationRule } from './read-destination-rule.ts'
 import { readEndpointSlice } from './read-endpoint-slice.ts'
-import { readGatewayHttpRoute } from './read-gateway-http-route.ts'
-import { readGrpcRoute } from './read-grpc-route.ts'
 import { readKubernetesService } from './read-kubernetes-service.ts'
 import { readMeshConfig } from './read-mesh-config.ts'
 import { readMeta } from './read-meta.ts'
@@ -31,7 +28,6 @@ import { Value } from './value.ts'
 /** An object of a kind that is translated. */
 export type MeshObject =
   | { readonly kind: 'virtual-service'; readonly object: VirtualService }
-  | { readonly kind: 'gateway-route'; readonly object: GatewayRoute }
   | { readonly kind: 'destination-rule'; readonly object: DestinationRule }
   | { readonly kind: 'service-entry'; readonly object: ServiceEntry }
   | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
@@ -77,19 +73,12 @@ const security: Readonly<Record<string, Reader>> = {
   RequestAuthentication: withSpec('request-authentication', readRequestAuthentication),
 }
 
-const gateway = {
-  GRPCRoute: withSpec('gateway-route', readGrpcRoute),
-  HTTPRoute: withSpec('gateway-route', readGatewayHttpRoute),
-}
-
 const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
   'networking.istio.io/v1': istio,
   'networking.istio.io/v1beta1': istio,
   'networking.istio.io/v1alpha3': istio,
   'security.istio.io/v1': security,
   'security.istio.io/v1beta1': security,
-  'gateway.networking.k8s.io/v1': gateway,
-  'gateway.networking.k8s.io/v1beta1': { HTTPRoute: gateway.HTTPRoute },
   v1: { Service: withSpec('service', readKubernetesService) },
   'discovery.k8s.io/v1': { EndpointSlice: (meta, root) => ({ kind: 'endpoint-slice', object: readEndpointSlice(meta, root) }) },
 }

@@ -1,4 +1,3 @@
-import { type MergedRoutes, mergeRoutes } from '../model/gateway-route.ts'
 import type { MeshDocuments } from '../model/mesh-documents.ts'
 import { compareAge, type ObjectMeta, objectName } from '../model/object-meta.ts'
 import type { Problem } from '../sources/problem.ts'
@@ -35,31 +34,14 @@ export function readDocuments(sources: readonly SourceDocument[]): DecodedDocume
     seen.set(name, meta)
     objects.push(decoded)
   }
-  const byAge = objects.sort((a, b) => compareAge(a.object.meta, b.object.meta))
-  const merged = mergeGatewayRoutes(byAge)
-  const documents = sortObjects(byAge, merged)
-  for (const { meta, hosts, kind } of merged.overruled) {
-    const message = `has no effect: ${hosts.join(', ')} has ${kind === 'VirtualService' ? 'a' : 'an older'} ${kind}`
-    const position = meta.locate(['spec', 'parentRefs'])
-    problems.push({ severity: 'warning', ...position, object: objectName(meta), field: 'spec.parentRefs', message })
-  }
+  const documents = sortObjects(objects)
   return { documents, problems: [...problems, ...crossCheck(documents)] }
 }
 
-function mergeGatewayRoutes(byAge: readonly MeshObject[]): MergedRoutes {
-  const routes = byAge.flatMap(each => (each.kind === 'gateway-route' ? [each.object] : []))
-  return mergeRoutes(
-    routes,
-    byAge.flatMap(each => (each.kind === 'virtual-service' ? [each.object] : [])),
-  )
-}
-
-function sortObjects(byAge: readonly MeshObject[], merged: MergedRoutes): MeshDocuments {
+function sortObjects(objects: readonly MeshObject[]): MeshDocuments {
+  const byAge = [...objects].sort((a, b) => compareAge(a.object.meta, b.object.meta))
   return {
-    virtualServices: [
-      ...byAge.flatMap(each => (each.kind === 'virtual-service' ? [each.object] : [])),
-      ...merged.virtualServices,
-    ],
+    virtualServices: byAge.flatMap(each => (each.kind === 'virtual-service' ? [each.object] : [])),
     destinationRules: byAge.flatMap(each => (each.kind === 'destination-rule' ? [each.object] : [])),
     serviceEntries: byAge.flatMap(each => (each.kind === 'service-entry' ? [each.object] : [])),
     workloadEntries: byAge.flatMap(each => (each.kind === 'workload-entry' ? [each.object] : [])),
