@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { DestinationRule } from './destination-rule.ts'
+import type { GatewayRoute } from './gateway-route.ts'
 import type { EndpointSlice, KubernetesService } from './kubernetes.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
 import type { RequestAuthentication } from './request-authentication.ts'
@@ -9,6 +10,7 @@ import type { VirtualService } from './virtual-service.ts'
 /** Everything an operator wrote, decoded and validated. Each list is in the order of age. */
 export interface MeshDocuments {
   readonly virtualServices: readonly VirtualService[]
+  readonly gatewayRoutes: readonly GatewayRoute[]
   readonly destinationRules: readonly DestinationRule[]
   readonly serviceEntries: readonly ServiceEntry[]
   readonly workloadEntries: readonly WorkloadEntry[]
@@ -22,6 +24,7 @@ export interface MeshDocuments {
 /** Nothing. */
 export const noDocuments: MeshDocuments = {
   virtualServices: [],
+  gatewayRoutes: [],
   destinationRules: [],
   serviceEntries: [],
   workloadEntries: [],

@@ -1,4 +1,5 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
+import type { BoundRoute } from './bound-route.ts'
 import type { DestinationRule } from './destination-rule.ts'
 import type { MeshEndpoint, MeshService } from './mesh-service.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
@@ -20,6 +21,7 @@ export interface MeshRouting {
   /** By host, in the order of the hosts. */
   readonly services: ReadonlyMap<string, MeshService>
   readonly virtualServices: readonly VirtualService[]
+  readonly boundRoutes: readonly BoundRoute[]
   readonly destinationRules: readonly DestinationRule[]
   readonly peerAuthentications: readonly PeerAuthentication[]
   readonly authorizationPolicies: readonly AuthorizationPolicy[]

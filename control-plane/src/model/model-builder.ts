@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RegisteredWorkload } from '../registry/registered-workload.ts'
+import { boundRoutes } from './bound-route.ts'
 import { declaredEndpoints } from './declared-endpoints.ts'
 import { declaredServices } from './declared-services.ts'
 import { type MeshDocuments, noDocuments } from './mesh-documents.ts'
@@ -18,6 +19,7 @@ export class ModelBuilder {
     routing: {
       services: new Map(),
       virtualServices: [],
+      boundRoutes: [],
       destinationRules: [],
       peerAuthentications: [],
       authorizationPolicies: [],
@@ -45,7 +47,15 @@ export class ModelBuilder {
     const isSameRouting = !isNew && isDeepStrictEqual(services, previous.services)
     const routing: MeshRouting = isSameRouting
       ? previous
-      : { services, virtualServices, destinationRules, peerAuthentications, authorizationPolicies, requestAuthentications }
+      : {
+          services,
+          virtualServices,
+          boundRoutes: boundRoutes(documents),
+          destinationRules,
+          peerAuthentications,
+          authorizationPolicies,
+          requestAuthentications,
+        }
     const endpoints = new Map<string, readonly MeshEndpoint[]>()
     for (const host of services.keys()) {
       const all = [...(this.#listed.get(host) ?? []), ...(joined.get(host) ?? [])]

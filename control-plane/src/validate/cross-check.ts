@@ -3,6 +3,7 @@ import type { MeshDocuments } from '../model/mesh-documents.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
 import type { Destination, HttpRoute, VirtualService } from '../model/virtual-service.ts'
 import { formatPath, type PathStep, type Problem } from '../sources/problem.ts'
+import { crossCheckGatewayRoutes, type Warn } from './cross-check-gateway-routes.ts'
 
 /**
  * What is odd about all documents together: names that lead nowhere, rules that nobody reaches, two owners of one host. Warnings,
@@ -10,7 +11,7 @@ import { formatPath, type PathStep, type Problem } from '../sources/problem.ts'
  */
 export function crossCheck(documents: MeshDocuments): readonly Problem[] {
   const problems: Problem[] = []
-  const warn = (meta: ObjectMeta, path: readonly PathStep[], message: string) =>
+  const warn: Warn = (meta, path, message) =>
     problems.push({ severity: 'warning', ...meta.locate(path), object: objectName(meta), field: formatPath(path), message })
   const hosts = knownHosts(documents)
   const subsets = knownSubsets(documents)
@@ -27,6 +28,7 @@ export function crossCheck(documents: MeshDocuments): readonly Problem[] {
     checkRules(virtualService, warn)
     for (const [path, destination] of destinationsOf(virtualService)) checkDestination(virtualService.meta, path, destination)
   }
+  crossCheckGatewayRoutes(documents, hosts, warn)
   for (const [host, rivals] of owners(documents.virtualServices)) {
     const [winner, ...losers] = rivals
     for (const { meta } of losers) {
@@ -35,8 +37,6 @@ export function crossCheck(documents: MeshDocuments): readonly Problem[] {
   }
   return problems
 }
-
-type Warn = (meta: ObjectMeta, path: readonly PathStep[], message: string) => void
 
 function checkRules({ meta, http }: VirtualService, warn: Warn): void {
   const catchAll = http.findIndex(({ matches }) => matches.length === 0)

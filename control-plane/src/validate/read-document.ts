@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from '../model/authorization-policy.ts'
 import type { DestinationRule } from '../model/destination-rule.ts'
+import type { GatewayRoute } from '../model/gateway-route.ts'
 import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
 import type { PeerAuthentication } from '../model/peer-authentication.ts'
@@ -8,6 +9,8 @@ import type { ServiceEntry, WorkloadEntry } from '../model/service-entry.ts'
 import type { VirtualService } from '../model/virtual-service.ts'
 import type { Problem } from '../sources/problem.ts'
 import type { SourceDocument } from '../sources/source-document.ts'
+import { readGatewayGrpcRoute } from './gateway/read-gateway-grpc-route.ts'
+import { readGatewayHttpRoute } from './gateway/read-gateway-http-route.ts'
 import { otherKind } from './other-kinds.ts'
 import { ProblemSink } from './problem-sink.ts'
 import { readAuthorizationPolicy } from './read-authorization-policy.ts'
@@ -24,6 +27,7 @@ import { Value } from './value.ts'
 /** An object of a kind that is translated. */
 export type MeshObject =
   | { readonly kind: 'virtual-service'; readonly object: VirtualService }
+  | { readonly kind: 'gateway-route'; readonly object: GatewayRoute }
   | { readonly kind: 'destination-rule'; readonly object: DestinationRule }
   | { readonly kind: 'service-entry'; readonly object: ServiceEntry }
   | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
@@ -59,6 +63,8 @@ const istio: Readonly<Record<string, Reader>> = {
   WorkloadEntry: withSpec('workload-entry', readWorkloadEntry),
 }
 
+const gatewayHttp: Readonly<Record<string, Reader>> = { HTTPRoute: withSpec('gateway-route', readGatewayHttpRoute) }
+
 const security: Readonly<Record<string, Reader>> = {
   AuthorizationPolicy: (meta, root) => {
     const { spec, metadata } = root.fields(...objectFields)
@@ -74,6 +80,8 @@ const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
   'networking.istio.io/v1alpha3': istio,
   'security.istio.io/v1': security,
   'security.istio.io/v1beta1': security,
+  'gateway.networking.k8s.io/v1': { ...gatewayHttp, GRPCRoute: withSpec('gateway-route', readGatewayGrpcRoute) },
+  'gateway.networking.k8s.io/v1beta1': gatewayHttp,
   v1: { Service: withSpec('service', readKubernetesService) },
   'discovery.k8s.io/v1': { EndpointSlice: (meta, root) => ({ kind: 'endpoint-slice', object: readEndpointSlice(meta, root) }) },
 }
