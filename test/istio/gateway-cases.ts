@@ -254,11 +254,11 @@ export const gatewayCases: readonly GatewayCase[] = [
     requests: gets('/a/b?q=1'),
   },
   // Timeouts and retries
-  { name: 'a timeout', rules: doing('timeouts: { request: 100ms }'), requests: [get('/a', { 'x-delay-ms': '2000' }), get('/a')] },
+  { name: 'a timeout', rules: doing('timeouts: { request: 500ms }'), requests: [get('/a'), get('/a', { 'x-delay-ms': '3000' })] },
   {
     name: 'a timeout of the backend',
-    rules: doing('timeouts: { request: 5s, backendRequest: 100ms }'),
-    requests: [get('/a', { 'x-delay-ms': '2000' })],
+    rules: doing('timeouts: { request: 5s, backendRequest: 500ms }'),
+    requests: [get('/a'), get('/a', { 'x-delay-ms': '3000' })],
   },
   { name: 'no timeout', rules: doing('timeouts: { request: 0s }'), requests: [get('/a', { 'x-delay-ms': '300' })] },
   {
