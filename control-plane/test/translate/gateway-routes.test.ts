@@ -77,7 +77,7 @@ test('of routes with equal matches the older counts, then the name', () => {
 
 test('a GRPCRoute and an HTTPRoute are not merged: the GRPCRoute rules its ports', () => {
   const ports = serviceYaml('reviews', '[{ name: grpc, port: 9080 }, { name: http, port: 80 }]')
-  const http = routeYaml('HTTPRoute', `[{ name: pages, ${to} }]`)
+  const http = routeYaml('HTTPRoute', `[{ name: pages, matches: [{ path: { value: /a } }], ${to} }]`)
   const grpc = routeYaml('GRPCRoute', `[{ name: calls, ${to} }]`, '', ', sectionName: grpc').replace('name: route', 'name: calls')
   const translated = translate(ports + http + grpc)
   assert.deepEqual(namesOf(translated.routes(`outbound|9080||${host}`)), ['calls'])
