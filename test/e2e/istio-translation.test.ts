@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { startControlPlane } from '@inmesh/control-plane'
 import { createMesh } from '../../src/index.ts'
 import { Backends } from '../istio/backends.ts'
-import { cases } from '../istio/cases.ts'
+import { cases, hostOf } from '../istio/cases.ts'
 import { askMesh, assertSame } from '../istio/compare.ts'
 import { allDocuments } from '../istio/documents.ts'
 import { type Observation, observe } from '../istio/observe.ts'
@@ -33,7 +33,7 @@ describe('a VirtualService does through inmesh what it does through Istio', asyn
 
   for (const [index, aCase] of cases.entries()) {
     test(aCase.name, async () => {
-      const observed = await observe(askMesh(mesh.dispatcher), backends, aCase, index)
+      const observed = await observe(askMesh(mesh.dispatcher), backends, aCase, hostOf(index))
       assertSame(observed, recorded[aCase.name] ?? [])
     })
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { createMesh, type Mesh } from '../../src/index.ts'
 import { Backends } from './backends.ts'
-import { cases } from './cases.ts'
+import { cases, hostOf } from './cases.ts'
 import { askMesh, assertSame } from './compare.ts'
 import { allDocuments } from './documents.ts'
 import { type Peer, startIstiod } from './istio.ts'
@@ -43,7 +43,7 @@ describe('the client follows Istio', () => {
   for (const [index, aCase] of cases.entries()) {
     if (notAskedOfClients.has(aCase.name)) continue
     test(aCase.name, async () => {
-      const observed = await observe(askMesh(mesh.dispatcher), backends, aCase, index)
+      const observed = await observe(askMesh(mesh.dispatcher), backends, aCase, hostOf(index))
       assertSame(observed, recorded[aCase.name] ?? [])
     })
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { type ControlPlane, startControlPlane } from '@inmesh/control-plane'
 import { Backends } from './backends.ts'
-import { cases } from './cases.ts'
+import { cases, hostOf } from './cases.ts'
 import { assertSame } from './compare.ts'
 import { allDocuments } from './documents.ts'
 import { type Peer, startSidecar } from './istio.ts'
@@ -38,6 +38,6 @@ describe('Envoy follows our control plane', () => {
   test('the table is whole', () => assert.equal(Object.keys(recorded).length, cases.length))
 
   for (const [index, aCase] of cases.entries()) {
-    test(aCase.name, async () => assertSame(await observe(askProxy, backends, aCase, index), recorded[aCase.name] ?? []))
+    test(aCase.name, async () => assertSame(await observe(askProxy, backends, aCase, hostOf(index)), recorded[aCase.name] ?? []))
   }
 })

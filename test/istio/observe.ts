@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { Backends, Received } from './backends.ts'
-import { type Case, type CaseRequest, hostOf } from './cases.ts'
+import type { CaseRequest } from './cases.ts'
 import { servicePort } from './documents.ts'
 
 /** What the caller sees. */
@@ -29,17 +29,21 @@ export type Observation =
 
 let tags = 0
 
-/** Asks everything that a case asks. */
-export async function observe(ask: Ask, backends: Backends, aCase: Case, index: number): Promise<Observation[]> {
+/** Asks a host everything that a case asks. */
+export async function observe(
+  ask: Ask,
+  backends: Backends,
+  { requests }: { readonly requests: readonly CaseRequest[] },
+  host: string,
+): Promise<Observation[]> {
   const observations: Observation[] = []
-  for (const one of aCase.requests)
-    observations.push(one.times ? await split(ask, index, one) : await answer(ask, backends, index, one))
+  for (const one of requests) observations.push(one.times ? await split(ask, host, one) : await answer(ask, backends, host, one))
   return observations
 }
 
-async function answer(ask: Ask, backends: Backends, index: number, { path, method, headers }: CaseRequest): Promise<Observation> {
+async function answer(ask: Ask, backends: Backends, host: string, { path, method, headers }: CaseRequest): Promise<Observation> {
   const tag = String(tags++)
-  const { status, headers: answered } = await ask(hostOf(index), {
+  const { status, headers: answered } = await ask(host, {
     path,
     method: method ?? 'GET',
     headers: { ...headers, 'x-tag': tag },
@@ -58,11 +62,11 @@ async function answer(ask: Ask, backends: Backends, index: number, { path, metho
   }
 }
 
-async function split(ask: Ask, index: number, one: CaseRequest): Promise<Observation> {
+async function split(ask: Ask, host: string, one: CaseRequest): Promise<Observation> {
   const counts: Record<string, number> = {}
   const times = one.times ?? 1
   for (let i = 0; i < times; i++) {
-    const { status, body } = await ask(hostOf(index), {
+    const { status, body } = await ask(host, {
       path: one.path,
       method: 'GET',
       headers: { ...one.headers, 'x-tag': 'split' },

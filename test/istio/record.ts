@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Backends } from './backends.ts'
-import { cases } from './cases.ts'
+import { cases, hostOf } from './cases.ts'
 import { allDocuments } from './documents.ts'
 import { startIstiod, startSidecar } from './istio.ts'
 import { askProxy, observe } from './observe.ts'
@@ -12,7 +12,7 @@ const istiod = await startIstiod(allDocuments(cases, backends.ports))
 const sidecar = await startSidecar(istiod.address)
 try {
   const answers: Record<string, unknown> = {}
-  for (const [index, aCase] of cases.entries()) answers[aCase.name] = await observe(askProxy, backends, aCase, index)
+  for (const [index, aCase] of cases.entries()) answers[aCase.name] = await observe(askProxy, backends, aCase, hostOf(index))
   writeFileSync(join(import.meta.dirname, 'fixture.json'), `${JSON.stringify(answers, null, 2)}\n`)
   process.stdout.write(`${cases.length} cases recorded\n`)
 } finally {

@@ -1,6 +1,7 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { DestinationRule } from './destination-rule.ts'
 import type { MeshConfig } from './extension-provider.ts'
+import type { GatewayRoute } from './gateway-route.ts'
 import type { EndpointSlice, KubernetesService } from './kubernetes.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
 import type { RequestAuthentication } from './request-authentication.ts'
@@ -10,6 +11,7 @@ import type { VirtualService } from './virtual-service.ts'
 /** Everything an operator wrote, decoded and validated. Each list is in the order of age. */
 export interface MeshDocuments {
   readonly virtualServices: readonly VirtualService[]
+  readonly gatewayRoutes: readonly GatewayRoute[]
   readonly destinationRules: readonly DestinationRule[]
   readonly serviceEntries: readonly ServiceEntry[]
   readonly workloadEntries: readonly WorkloadEntry[]
@@ -24,6 +26,7 @@ export interface MeshDocuments {
 /** Nothing. */
 export const noDocuments: MeshDocuments = {
   virtualServices: [],
+  gatewayRoutes: [],
   destinationRules: [],
   serviceEntries: [],
   workloadEntries: [],

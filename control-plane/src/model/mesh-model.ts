@@ -1,4 +1,5 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
+import type { BoundRoute } from './bound-route.ts'
 import type { DestinationRule } from './destination-rule.ts'
 import type { ExtensionProvider } from './extension-provider.ts'
 import type { MeshEndpoint, MeshService } from './mesh-service.ts'
@@ -21,6 +22,7 @@ export interface MeshRouting {
   /** By host, in the order of the hosts. */
   readonly services: ReadonlyMap<string, MeshService>
   readonly virtualServices: readonly VirtualService[]
+  readonly boundRoutes: readonly BoundRoute[]
   readonly destinationRules: readonly DestinationRule[]
   readonly peerAuthentications: readonly PeerAuthentication[]
   /** By name. */

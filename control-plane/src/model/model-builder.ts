@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RegisteredWorkload } from '../registry/registered-workload.ts'
+import { boundRoutes } from './bound-route.ts'
 import { declaredEndpoints } from './declared-endpoints.ts'
 import { declaredServices } from './declared-services.ts'
 import { type MeshDocuments, noDocuments } from './mesh-documents.ts'
@@ -18,6 +19,7 @@ export class ModelBuilder {
     routing: {
       services: new Map(),
       virtualServices: [],
+      boundRoutes: [],
       destinationRules: [],
       peerAuthentications: [],
       extensionProviders: new Map(),
@@ -49,7 +51,7 @@ export class ModelBuilder {
     const routing: MeshRouting = isSameRouting
       ? previous
       : {
-          ...{ services, virtualServices, destinationRules, peerAuthentications },
+          ...{ services, virtualServices, boundRoutes: boundRoutes(documents), destinationRules, peerAuthentications },
           ...{ extensionProviders, authorizationPolicies, requestAuthentications },
         }
     const endpoints = new Map<string, readonly MeshEndpoint[]>()

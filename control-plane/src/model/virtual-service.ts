@@ -23,11 +23,14 @@ export interface HttpRoute {
   readonly cors: CorsPolicy | undefined
 }
 
+/** A path. `path-prefix` is whole segments, as the Gateway API has it: `/a` and everything below. */
+export type PathMatch = StringMatch | { readonly kind: 'path-prefix'; readonly value: string }
+
 /** All that is given must match. */
 export interface HttpMatch {
   readonly name: string
   readonly statPrefix: string
-  readonly uri: StringMatch | undefined
+  readonly uri: PathMatch | undefined
   readonly ignoreUriCase: boolean
   readonly method: StringMatch | undefined
   readonly authority: StringMatch | undefined
@@ -53,6 +56,8 @@ export interface HttpForward {
   /** `undefined`: Istio's default. */
   readonly retries: HttpRetries | undefined
   readonly mirrors: readonly Mirror[]
+  /** Answers a call whose destination does not exist. */
+  readonly missingStatus: 500 | 503
 }
 
 export interface Destination {
@@ -98,6 +103,7 @@ export interface HttpRedirect {
   readonly status: 301 | 302 | 303 | 307 | 308
   readonly uri: string
   readonly prefixRewrite: string
+  readonly uriRegex: HttpRewrite['uriRegex']
   readonly authority: string
   readonly scheme: string
   /** `request` is the port that was called. */

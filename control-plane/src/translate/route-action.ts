@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { durationFromMs } from '@bufbuild/protobuf/wkt'
 import {
+  RouteAction_ClusterNotFoundResponseCode as ClusterNotFound,
   type RedirectAction,
   RedirectActionSchema,
   RedirectAction_RedirectResponseCode as ResponseCode,
@@ -10,6 +11,7 @@ import {
   RouteActionSchema,
   type WeightedCluster_ClusterWeightSchema,
 } from 'inmesh/gen/envoy/config/route/v3/route_components_pb'
+import { type RegexMatchAndSubstitute, RegexMatchAndSubstituteSchema } from 'inmesh/gen/envoy/type/matcher/v3/regex_pb'
 import type { HashKey } from '../model/destination-rule.ts'
 import type { MeshRouting } from '../model/mesh-model.ts'
 import type {
@@ -56,6 +58,7 @@ export function translateForward(forward: HttpForward, headers: HeaderOperations
     clusterSpecifier: single
       ? { case: 'cluster', value: destinationCluster(single.destination, scope) }
       : { case: 'weightedClusters', value: { clusters: picked.map(each => clusterWeight(each, scope)) } },
+    ...(forward.missingStatus === 500 ? { clusterNotFoundResponseCode: ClusterNotFound.INTERNAL_SERVER_ERROR } : {}),
     ...timeouts(forward.timeoutMs, scope.view),
     ...pathRewrite(rewrite),
     ...(authority === '' ? {} : { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: authority } }),
@@ -84,7 +87,7 @@ export function defaultForward(host: string, scope: RouteScope): RouteAction {
 
 /** Translates `redirect`. The port that the scheme means by itself is left out. */
 export function translateRedirect(redirect: HttpRedirect, port: number): RedirectAction {
-  const { uri, prefixRewrite, scheme } = redirect
+  const { scheme } = redirect
   const wanted = redirect.port === 'request' ? port : (redirect.port ?? 0)
   const implied = (scheme || 'http') === 'https' ? 443 : 80
   return create(RedirectActionSchema, {
@@ -92,9 +95,13 @@ export function translateRedirect(redirect: HttpRedirect, port: number): Redirec
     responseCode: responseCodes[redirect.status],
     portRedirect: wanted === implied ? 0 : wanted,
     ...(scheme === '' ? {} : { schemeRewriteSpecifier: { case: 'schemeRedirect', value: scheme } }),
-    pathRewriteSpecifier:
-      prefixRewrite === '' ? { case: 'pathRedirect', value: uri } : { case: 'prefixRewrite', value: prefixRewrite },
+    pathRewriteSpecifier: redirectedPath(redirect),
   })
+}
+
+function redirectedPath({ uri, prefixRewrite, uriRegex }: HttpRedirect): RedirectAction['pathRewriteSpecifier'] {
+  if (uriRegex) return { case: 'regexRewrite', value: substitution(uriRegex) }
+  return prefixRewrite === '' ? { case: 'pathRedirect', value: uri } : { case: 'prefixRewrite', value: prefixRewrite }
 }
 
 function clusterWeight(
@@ -158,13 +165,13 @@ function timeouts(
   return timeoutMs === undefined ? { timeout } : { timeout, maxStreamDuration: { grpcTimeoutHeaderMax: timeout } }
 }
 
+const substitution = ({ match, rewrite }: NonNullable<HttpRewrite['uriRegex']>): RegexMatchAndSubstitute =>
+  create(RegexMatchAndSubstituteSchema, { pattern: { regex: match }, substitution: rewrite })
+
 function pathRewrite(
   rewrite: HttpRewrite | undefined,
 ): Pick<MessageInitShape<typeof RouteActionSchema>, 'prefixRewrite' | 'regexRewrite'> {
-  if (rewrite?.uriRegex) {
-    const { match, rewrite: substitution } = rewrite.uriRegex
-    return { regexRewrite: { pattern: { regex: match }, substitution } }
-  }
+  if (rewrite?.uriRegex) return { regexRewrite: substitution(rewrite.uriRegex) }
   return rewrite?.uri ? { prefixRewrite: rewrite.uri } : {}
 }
 

@@ -6,23 +6,23 @@ import {
   RouteSchema,
 } from 'inmesh/gen/envoy/config/route/v3/route_components_pb'
 import { selects } from '../model/mesh-service.ts'
-import type { HttpMatch, HttpRoute, VirtualService } from '../model/virtual-service.ts'
+import type { HttpMatch, HttpRoute } from '../model/virtual-service.ts'
 import { filterOverrides } from './filter-overrides.ts'
 import { headerOptions } from './header-options.ts'
 import { defaultForward, type RouteScope, translateForward, translateRedirect } from './route-action.ts'
 import { everything, isCatchAll, translateMatch } from './route-match.ts'
 
 /**
- * The routes of a VirtualService for one port and one caller, one for each match, up to the first that takes everything. Matches on the
- * port and on the caller are decided here.
+ * The routes of rules for one port and one caller, one for each match, up to the first that takes everything. Matches on the port and
+ * on the caller are decided here.
  */
-export function translateRoutes({ http }: VirtualService, scope: RouteScope): readonly Route[] {
+export function translateRoutes(http: readonly HttpRoute[], scope: RouteScope): readonly Route[] {
   const routes: Route[] = []
   for (const rule of http) {
     if (rule.matches.length === 0) return [...routes, translateRoute(rule, undefined, everything(), scope)]
     for (const match of rule.matches) {
       if (!concerns(match, scope)) continue
-      const translated = translateMatch(match)
+      const translated = translateMatch(match, scope.view)
       routes.push(translateRoute(rule, match, translated, scope))
       if (isCatchAll(translated)) return routes
     }

@@ -3,25 +3,29 @@ import { type Route, type VirtualHost, VirtualHostSchema } from 'inmesh/gen/envo
 import { closestMatch } from '../model/host.ts'
 import type { MeshRouting } from '../model/mesh-model.ts'
 import type { MeshService } from '../model/mesh-service.ts'
+import { compareAge } from '../model/object-meta.ts'
 import type { VirtualService } from '../model/virtual-service.ts'
+import { GatewayRouteTable, type RuleSet } from './gateway-route-table.ts'
 import { defaultRoute, translateRoutes } from './route.ts'
 import type { TrafficPolicies } from './traffic-policies.ts'
 import type { View } from './view.ts'
 
-/** Which VirtualService rules which host, and the routes that follow from it. */
+/** Which VirtualService or which routes of the Gateway API rule which host, and the routes that follow from them. */
 export class VirtualHostTable {
   readonly #view: View
   readonly #routing: MeshRouting
   readonly #policies: TrafficPolicies
   /** The oldest VirtualService of each host: of several on one host only one counts, and it counts whole. */
   readonly #byHost = new Map<string, VirtualService>()
-  /** By VirtualService and port: a rule on many hosts is translated once. */
-  readonly #routes = new Map<VirtualService, Map<number, readonly Route[]>>()
+  readonly #gatewayRoutes: GatewayRouteTable
+  /** By rules and port: a rule on many hosts is translated once. */
+  readonly #routes = new Map<RuleSet, Map<number, readonly Route[]>>()
 
   constructor(routing: MeshRouting, policies: TrafficPolicies, view: View) {
     this.#view = view
     this.#routing = routing
     this.#policies = policies
+    this.#gatewayRoutes = new GatewayRouteTable(routing)
     for (const virtualService of routing.virtualServices) {
       if (!virtualService.appliesToMesh || virtualService.http.length === 0) continue
       for (const host of virtualService.hosts) if (!this.#byHost.has(host)) this.#byHost.set(host, virtualService)
@@ -36,9 +40,12 @@ export class VirtualHostTable {
   }
 
   /** The virtual host of a service's port. */
-  ofService({ host }: MeshService, port: number, domains: readonly string[]): VirtualHost {
-    const ruled = this.ofHost(host, port, domains)
-    if (ruled) return ruled
+  ofService(service: MeshService, port: number, domains: readonly string[]): VirtualHost {
+    const { host } = service
+    for (const rules of this.#rulersOf(service, port)) {
+      const routes = this.#routesOf(rules, port)
+      if (routes.length > 0) return virtualHost(host, port, domains, routes)
+    }
     const scope = { view: this.#view, routing: this.#routing, policies: this.#policies, port }
     return virtualHost(host, port, domains, [defaultRoute(host, scope)])
   }
@@ -51,15 +58,27 @@ export class VirtualHostTable {
     return routes.length > 0 ? virtualHost(host, port, domains, routes) : undefined
   }
 
-  #routesOf(virtualService: VirtualService, port: number): readonly Route[] {
-    let byPort = this.#routes.get(virtualService)
+  /**
+   * Whoever has rules for the caller: the routes of its own namespace, then, the older first, those of the namespace of the service and
+   * the VirtualService. As Istio has it, the first that has any counts whole.
+   */
+  #rulersOf(service: MeshService, port: number): readonly RuleSet[] {
+    const { namespace } = this.#view
+    const own = this.#gatewayRoutes.of(namespace, service, port)
+    const shared = namespace === service.namespace ? undefined : this.#gatewayRoutes.of(service.namespace, service, port)
+    const others = [shared, closestMatch(this.#byHost, service.host)].filter(each => each !== undefined)
+    return [...(own ? [own] : []), ...others.sort((a, b) => compareAge(a.meta, b.meta))]
+  }
+
+  #routesOf(rules: RuleSet, port: number): readonly Route[] {
+    let byPort = this.#routes.get(rules)
     if (!byPort) {
       byPort = new Map()
-      this.#routes.set(virtualService, byPort)
+      this.#routes.set(rules, byPort)
     }
     let routes = byPort.get(port)
     if (!routes) {
-      routes = translateRoutes(virtualService, { view: this.#view, routing: this.#routing, policies: this.#policies, port })
+      routes = translateRoutes(rules.http, { view: this.#view, routing: this.#routing, policies: this.#policies, port })
       byPort.set(port, routes)
     }
     return routes

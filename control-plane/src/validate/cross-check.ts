@@ -3,6 +3,7 @@ import type { MeshDocuments } from '../model/mesh-documents.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
 import type { Destination, HttpRoute, VirtualService } from '../model/virtual-service.ts'
 import { formatPath, type PathStep, type Problem } from '../sources/problem.ts'
+import { crossCheckGatewayRoutes, type Warn } from './cross-check-gateway-routes.ts'
 
 /**
  * What is odd about all documents together: names that lead nowhere, rules that nobody reaches, two owners of one host. Warnings,
@@ -10,7 +11,7 @@ import { formatPath, type PathStep, type Problem } from '../sources/problem.ts'
  */
 export function crossCheck(documents: MeshDocuments): readonly Problem[] {
   const problems: Problem[] = []
-  const warn = (meta: ObjectMeta, path: readonly PathStep[], message: string) =>
+  const warn: Warn = (meta, path, message) =>
     problems.push({ severity: 'warning', ...meta.locate(path), object: objectName(meta), field: formatPath(path), message })
   const hosts = knownHosts(documents)
   const subsets = knownSubsets(documents)
@@ -28,6 +29,7 @@ export function crossCheck(documents: MeshDocuments): readonly Problem[] {
     for (const [path, destination] of destinationsOf(virtualService)) checkDestination(virtualService.meta, path, destination)
   }
   problems.push(...checkProviders(documents, warn, hosts))
+  crossCheckGatewayRoutes(documents, hosts, warn)
   for (const [host, rivals] of owners(documents.virtualServices)) {
     const [winner, ...losers] = rivals
     for (const { meta } of losers) {
@@ -36,8 +38,6 @@ export function crossCheck(documents: MeshDocuments): readonly Problem[] {
   }
   return problems
 }
-
-type Warn = (meta: ObjectMeta, path: readonly PathStep[], message: string) => void
 
 /** Authorizers of the action CUSTOM: an error when it is not said which one a name means. */
 function checkProviders(

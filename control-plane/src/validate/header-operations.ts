@@ -25,23 +25,29 @@ function readValues(value: Value, withAuthority: boolean): ReadonlyMap<string, s
   const values = new Map<string, string>()
   for (const [name, item] of value.entries()) {
     const text = item.required().asString() ?? ''
-    if (!(withAuthority && isAuthorityHeader(name))) checkName(name, item)
-    if (illegal.test(text)) item.error('holds a control character')
-    else if (!formatted.test(text)) item.error(`has a lone % (write %%) or an unfinished %FORMAT%: ${JSON.stringify(text)}`)
+    if (!(withAuthority && isAuthorityHeader(name))) checkChangedHeader(name, item)
+    checkHeaderValue(text, item)
     values.set(name, text)
   }
   return values
 }
 
+/** Reports what Envoy would refuse as the value of a header. */
+export function checkHeaderValue(text: string, value: Value): void {
+  if (illegal.test(text)) value.error('holds a control character')
+  else if (!formatted.test(text)) value.error(`has a lone % (write %%) or an unfinished %FORMAT%: ${JSON.stringify(text)}`)
+}
+
 function readNames(value: Value): readonly string[] {
   return value.items().map(item => {
     const name = item.required().asString() ?? ''
-    checkName(name, item)
+    checkChangedHeader(name, item)
     return name
   })
 }
 
-function checkName(name: string, value: Value): void {
+/** Reports a header that cannot be set, added or removed. */
+export function checkChangedHeader(name: string, value: Value): void {
   if (name === '') value.error('has an empty header name')
   else if (isAuthorityHeader(name)) value.error('cannot be changed here; use rewrite.authority')
   else if (name.startsWith(':')) value.error(`cannot be changed: ${name} is no header`)

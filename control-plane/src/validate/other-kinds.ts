@@ -26,7 +26,10 @@ export function otherKind(apiVersion: string, kind: string): OtherKind {
     return { severity: 'error', message: `there is no kind ${kind} in ${apiVersion} that is known here` }
   }
   if (group === 'gateway.networking.k8s.io') {
-    return { severity: 'warning', message: `${ineffective}: write a VirtualService` }
+    if (kind === 'ReferenceGrant') return { severity: 'warning', message: `${ineffective}: calls inside the mesh need no grant` }
+    if (/^(HTTP|GRPC)Route$/.test(kind))
+      return { severity: 'error', message: `is not known in ${apiVersion}: write gateway.networking.k8s.io/v1` }
+    return { severity: 'warning', message: `${ineffective}: only HTTPRoute and GRPCRoute that are bound to services have` }
   }
   return { severity: 'warning', message: `${ineffective}: ${apiVersion} ${kind} is not about traffic` }
 }

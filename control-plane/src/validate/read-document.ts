@@ -1,6 +1,7 @@
 import type { AuthorizationPolicy } from '../model/authorization-policy.ts'
 import type { DestinationRule } from '../model/destination-rule.ts'
 import type { MeshConfig } from '../model/extension-provider.ts'
+import type { GatewayRoute } from '../model/gateway-route.ts'
 import type { EndpointSlice, KubernetesService } from '../model/kubernetes.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
 import type { PeerAuthentication } from '../model/peer-authentication.ts'
@@ -11,6 +12,8 @@ import type { PathStep, Problem } from '../sources/problem.ts'
 import type { SourceDocument } from '../sources/source-document.ts'
 import { defaultRootNamespace } from '../translate/authorization/selected-policies.ts'
 import { type FoundMeshConfig, findMeshConfig } from './find-mesh-config.ts'
+import { readGatewayGrpcRoute } from './gateway/read-gateway-grpc-route.ts'
+import { readGatewayHttpRoute } from './gateway/read-gateway-http-route.ts'
 import { otherKind } from './other-kinds.ts'
 import { ProblemSink } from './problem-sink.ts'
 import { readAuthorizationPolicy } from './read-authorization-policy.ts'
@@ -28,6 +31,7 @@ import { Value } from './value.ts'
 /** An object of a kind that is translated. */
 export type MeshObject =
   | { readonly kind: 'virtual-service'; readonly object: VirtualService }
+  | { readonly kind: 'gateway-route'; readonly object: GatewayRoute }
   | { readonly kind: 'destination-rule'; readonly object: DestinationRule }
   | { readonly kind: 'service-entry'; readonly object: ServiceEntry }
   | { readonly kind: 'workload-entry'; readonly object: WorkloadEntry }
@@ -64,6 +68,8 @@ const istio: Readonly<Record<string, Reader>> = {
   WorkloadEntry: withSpec('workload-entry', readWorkloadEntry),
 }
 
+const gatewayHttp: Readonly<Record<string, Reader>> = { HTTPRoute: withSpec('gateway-route', readGatewayHttpRoute) }
+
 const security: Readonly<Record<string, Reader>> = {
   AuthorizationPolicy: (meta, root) => {
     const { spec, metadata } = root.fields(...objectFields)
@@ -79,6 +85,8 @@ const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
   'networking.istio.io/v1alpha3': istio,
   'security.istio.io/v1': security,
   'security.istio.io/v1beta1': security,
+  'gateway.networking.k8s.io/v1': { ...gatewayHttp, GRPCRoute: withSpec('gateway-route', readGatewayGrpcRoute) },
+  'gateway.networking.k8s.io/v1beta1': gatewayHttp,
   v1: { Service: withSpec('service', readKubernetesService) },
   'discovery.k8s.io/v1': { EndpointSlice: (meta, root) => ({ kind: 'endpoint-slice', object: readEndpointSlice(meta, root) }) },
 }

@@ -41,6 +41,7 @@ export function readDocuments(sources: readonly SourceDocument[]): DecodedDocume
 function sortObjects(objects: readonly MeshObject[]): MeshDocuments {
   const byAge = [...objects].sort((a, b) => compareAge(a.object.meta, b.object.meta))
   return {
+    gatewayRoutes: byAge.flatMap(each => (each.kind === 'gateway-route' ? [each.object] : [])),
     virtualServices: byAge.flatMap(each => (each.kind === 'virtual-service' ? [each.object] : [])),
     destinationRules: byAge.flatMap(each => (each.kind === 'destination-rule' ? [each.object] : [])),
     serviceEntries: byAge.flatMap(each => (each.kind === 'service-entry' ? [each.object] : [])),

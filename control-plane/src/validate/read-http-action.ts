@@ -71,6 +71,7 @@ export function readRedirect(value: Value, hasOnlyPrefixes: boolean): HttpRedire
     status: status ?? 301,
     uri,
     prefixRewrite,
+    uriRegex: undefined,
     authority,
     scheme,
     port: derived === 'FROM_REQUEST_PORT' ? 'request' : port,

@@ -54,6 +54,7 @@ export function readHttpRoute(value: Value, namespace: string): HttpRoute {
     timeoutMs: readDurationMs(fields.timeout),
     retries: readRetries(fields.retries),
     mirrors: readMirrors(fields, namespace),
+    missingStatus: 503,
   }
   const redirected = redirect.isAbsent ? undefined : readRedirect(redirect, matches.every(hasPrefixOrNoPath))
   const answered = directResponse.isAbsent ? undefined : readDirectResponse(directResponse)

@@ -1,4 +1,5 @@
-// Istio's discovery server over plain TCP, fed by one YAML file, which is read again on SIGHUP: istiod ADDRESS FILE.
+// Istio's discovery server over plain TCP, fed by one YAML file: istiod ADDRESS FILE. On SIGHUP documents of Istio are read again; those of
+// Kubernetes and of the Gateway API are as they were.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"istio.io/istio/pilot/test/xds"
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/mesh"
+	"istio.io/istio/pkg/config/schema/gatewayapi"
 )
 
 // The fake discovery server wants a test to belong to; this one ends the process where a test would fail.
@@ -45,15 +48,27 @@ type text struct {
 	document        string
 }
 
-// The documents of a file, and the text of each by the name of what it holds.
-func read(file string) ([]config.Config, map[string]text) {
+// What Istio asks Kubernetes for; a ServiceEntry, when a route is bound to it, as well as its own store.
+var ofKubernetes = regexp.MustCompile(`(?m)^apiVersion: *(v1|discovery\.k8s\.io/v1|gateway\.networking\.k8s\.io/\S+)$`)
+
+// The documents of Istio in a file, the text of each by the name of what it holds, and the text of the documents of Kubernetes.
+func read(file string) ([]config.Config, map[string]text, string) {
 	bytes, err := os.ReadFile(file)
 	if err != nil {
 		die(err)
 	}
 	var configs []config.Config
 	texts := map[string]text{}
+	var objects []string
+	serviceEntry := regexp.MustCompile(`(?m)^kind: *ServiceEntry$`)
 	for _, document := range regexp.MustCompile(`(?m)^---\s*$`).Split(string(bytes), -1) {
+		if ofKubernetes.MatchString(document) {
+			objects = append(objects, document)
+			continue
+		}
+		if serviceEntry.MatchString(document) {
+			objects = append(objects, document)
+		}
 		parsed, _, err := crd.ParseInputs(document)
 		if err != nil {
 			die(err, document)
@@ -65,7 +80,7 @@ func read(file string) ([]config.Config, map[string]text) {
 			texts[one.Key()] = text{one.GroupVersionKind, one.Name, one.Namespace, document}
 		}
 	}
-	return configs, texts
+	return configs, texts, strings.Join(objects, "\n---\n")
 }
 
 // Makes the store hold these documents, in their order, and no others.
@@ -97,17 +112,20 @@ func main() {
 	address, file := os.Args[1], os.Args[2]
 	changes := make(chan os.Signal, 1)
 	signal.Notify(changes, syscall.SIGHUP)
-	configs, held := read(file)
+	configs, held, objects := read(file)
+	// The fake client's definitions do not say of which version of the Gateway API they are.
+	delete(gatewayapi.MinimumCRDVersions, "grpcroutes.gateway.networking.k8s.io")
 	meshConfig := mesh.DefaultMeshConfig()
 	meshConfig.EnableAutoMtls.Value = false
 	server := xds.NewFakeDiscoveryServer(process{}, xds.FakeOptions{
-		Configs:         configs,
-		MeshConfig:      meshConfig,
-		ListenerBuilder: func() (net.Listener, error) { return net.Listen("tcp", address) },
+		Configs:                configs,
+		KubernetesObjectString: objects,
+		MeshConfig:             meshConfig,
+		ListenerBuilder:        func() (net.Listener, error) { return net.Listen("tcp", address) },
 	})
 	fmt.Println("serving", address)
 	for range changes {
-		configs, texts := read(file)
+		configs, texts, _ := read(file)
 		replace(server.Store(), held, configs, texts)
 		held = texts
 	}
