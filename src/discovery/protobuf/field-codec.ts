@@ -201,7 +201,7 @@ export function endOf(reader: BinaryReader): number {
 }
 
 /** Also of a key such as `__proto__`. */
-export function setOwn(target: MessageFields, key: string, value: unknown): void {
+export function setOwn<T>(target: Record<string, T>, key: string, value: T): void {
   if (key === '__proto__') Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
   else target[key] = value
 }

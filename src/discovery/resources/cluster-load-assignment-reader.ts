@@ -1,6 +1,7 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import { clusterLoadAssignmentPolicyType, clusterLoadAssignmentType } from '../message-types.ts'
 import type { ClusterLoadAssignment, EndpointHealthCheck, LbEndpoint, Locality } from '../model/endpoint.ts'
+import { setOwn } from '../protobuf/field-codec.ts'
 import { AssignmentBuilder } from './assignment-builder.ts'
 import {
   decodeClusterLoadAssignment,
@@ -362,7 +363,7 @@ class AssignmentReader {
       if (value === undefined) continue
       strings ??= {}
       if (Object.hasOwn(strings, key)) throw new RareForm()
-      strings[key] = value
+      setOwn(strings, key, value)
     }
     return strings
   }

@@ -9,6 +9,7 @@ import type {
   ClusterLoadAssignment_Policy as PolicyMessage,
 } from '../gen/envoy/config/endpoint/v3/endpoint_pb.ts'
 import type { ClusterLoadAssignment, EndpointHealthCheck, HealthStatus, LbEndpoint } from '../model/endpoint.ts'
+import { setOwn } from '../protobuf/field-codec.ts'
 import { AssignmentBuilder } from './assignment-builder.ts'
 import { decodeFractionalPercent } from './percent.ts'
 import type { Problems } from './problems.ts'
@@ -126,7 +127,7 @@ function decodeMetadata(message: Metadata | undefined, namespace: string): LbEnd
   let any = false
   for (const [name, value] of Object.entries(fields)) {
     if (typeof value !== 'string') continue
-    strings[name] = value
+    setOwn(strings, name, value)
     any = true
   }
   return any ? strings : undefined
