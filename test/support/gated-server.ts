@@ -40,7 +40,10 @@ export function gateEnvironment(
   const told: string[] = []
   const warned: string[] = []
   const tell = (message: string) => void told.push(message)
-  const warn = (message: string) => void warned.push(message) ?? tell(message)
+  const warn = (message: string) => {
+    warned.push(message)
+    tell(message)
+  }
   const logger: Logger = { debug: tell, info: tell, warn, error: warn }
   const random = seededRandom(1)
   const telemetry = new MeshTelemetry({ service: 'a', runtime: { clock, random } })
