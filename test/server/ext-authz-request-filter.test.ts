@@ -241,7 +241,7 @@ describe('what an authorizer cannot do', () => {
     },
   })
 
-  test('change who a request is for, and where it ends', async t => {
+  test('B10: change who a request is for, and where it ends', async t => {
     const { ask, authorizer } = await start(t)
     for (const name of ['Host', ':authority', 'content-length', 'Transfer-Encoding', 'connection']) {
       authorizer.answer = () => okWith(name, '7')
@@ -251,7 +251,7 @@ describe('what an authorizer cannot do', () => {
     }
   })
 
-  test('put into a request what no header is', async t => {
+  test('C7: put into a request what no header is', async t => {
     const { ask, authorizer, told } = await start(t)
     for (const [name, value] of [
       ['x-a', 'a\r\nx-b: c'],
@@ -273,7 +273,7 @@ describe('what an authorizer cannot do', () => {
   })
 })
 
-test('an upgrade is asked about too, and its denial has headers', async t => {
+test('B24: an upgrade is asked about too, and its denial has headers', async t => {
   const { server, port, authorizer } = await start(t)
   const upgraded: (string | undefined)[] = []
   server.on('upgrade', ({ url, headers }, socket) => {
@@ -303,14 +303,14 @@ test('an upgrade is asked about too, and its denial has headers', async t => {
 })
 
 describe('without an answer', () => {
-  test('nobody passes, and the operator is told why', async t => {
+  test('B22: nobody passes, and the operator is told why', async t => {
     const { ask, authorizer, told } = await start(t, { filters: { authz: extAuthz({ statusOnError: 503 }) } })
     authorizer.answer = () => 'fails'
     assert.deepEqual(await ask(), { status: 503, body: '', app: undefined })
     assert.ok(told.includes('request is denied: authz cannot ask authz: broken'))
   })
 
-  test('everybody passes where that is configured, and the operator is told', async t => {
+  test('C2: everybody passes where that is configured, the operator is told, and nobody can claim it', async t => {
     const { ask, authorizer, told } = await start(t, {
       filters: { authz: extAuthz({ allowsOnFailure: true, marksFailure: true }) },
     })
@@ -325,7 +325,7 @@ describe('without an answer', () => {
     )
   })
 
-  test('it is waited for as long as is configured, and the call is ended', async t => {
+  test('F7: it is waited for as long as is configured, and the call is ended', async t => {
     const { ask, authorizer, clock } = await start(t)
     authorizer.answer = () => 'waits'
     const asked = ask()
@@ -363,7 +363,7 @@ describe('bodies', () => {
     return { status: response.statusCode, body: (await buffer(response)).toString() }
   }
 
-  test('reach the application whole, however they come', async t => {
+  test('F11: reach the application whole, however they come, and the authorizer up to its limit', async t => {
     const { port, authorizer } = await start(t, { filters: { authz: extAuthz({ body }) } })
     for (const chunks of [[], ['a'], ['abcd'], ['abcde'], ['ab', 'cd', 'ef'], ['x'.repeat(200_000), 'y'.repeat(200_000)]]) {
       const whole = chunks.join('')
@@ -386,7 +386,7 @@ describe('bodies', () => {
     assert.equal(toldOf(own.authorizer.seen[0]), 'ab')
   })
 
-  test('a caller that waits for leave to send its body gets it, once', async t => {
+  test('B25: a caller that waits for leave to send its body gets it, once', async t => {
     const { port, authorizer } = await start(t, { filters: { authz: extAuthz({ body }) } })
     const sent = send({
       port,
@@ -406,7 +406,7 @@ describe('bodies', () => {
     assert.deepEqual([leaves, toldOf(authorizer.seen[0])], [1, 'abc'])
   })
 
-  test('a connection goes on after one that was denied, and the rest of its body is not read as a request', async t => {
+  test('D4: a connection goes on after one that was denied, and the rest of its body is not read as a request', async t => {
     const { port, authorizer } = await start(t, { filters: { authz: extAuthz({ body: { ...body, allowsPartial: false } }) } })
     const socket = await plain(t, port)
     let received = ''
@@ -422,7 +422,7 @@ describe('bodies', () => {
     assert.equal(authorizer.seen.length, 1)
   })
 
-  test('of a caller that goes away in the middle of one, nobody is asked', async t => {
+  test('F7: of a caller that goes away in the middle of one, nobody is asked', async t => {
     const { port, authorizer, server } = await start(t, { filters: { authz: extAuthz({ body }) } })
     const sent = send({ port, host: '127.0.0.1', method: 'POST', agent: false, headers: { 'content-length': '4' } })
     sent.on('error', () => {})
@@ -473,7 +473,7 @@ test('a stream has a body too, which may be larger than its first window', async
   assert.equal(headers[':status'], 403)
 })
 
-test('a stream that its caller resets while it is judged ends nothing but itself', async t => {
+test('F8: a stream that its caller resets while it is judged ends nothing but itself', async t => {
   const { authorizer, served, post } = await startHttp2(t)
   authorizer.answer = () => 'waits'
   for (const code of [constants.NGHTTP2_INTERNAL_ERROR, constants.NGHTTP2_CANCEL]) {

@@ -38,8 +38,13 @@ export function gateEnvironment(
   const provider = new FakeCertificateProvider(identity)
   const identities = new Identities(new Map([['default', provider]]))
   const told: string[] = []
+  const warned: string[] = []
   const tell = (message: string) => void told.push(message)
-  const logger: Logger = { debug: tell, info: tell, warn: tell, error: tell }
+  const warn = (message: string) => {
+    warned.push(message)
+    tell(message)
+  }
+  const logger: Logger = { debug: tell, info: tell, warn, error: warn }
   const random = seededRandom(1)
   const telemetry = new MeshTelemetry({ service: 'a', runtime: { clock, random } })
   const requests = new RequestGate(random, logger)
@@ -53,7 +58,7 @@ export function gateEnvironment(
     address: undefined,
     gate: { clock, logger, source, security, requests, telemetry, requiresListener, factories },
   }
-  return { environment, clock, source, provider, told, telemetry }
+  return { environment, clock, source, provider, told, warned, telemetry }
 }
 
 /** Listens on a free port, and is closed with the test. */
