@@ -6,10 +6,7 @@ import { createFetch } from '../../src/client/http/fetch.ts'
 import { ClusterLoadAssignmentSchema } from '../../src/discovery/gen/envoy/config/endpoint/v3/endpoint_pb.ts'
 import { resourceTypes } from '../../src/discovery/resources/decode.ts'
 import { makeCluster, makeRoute, makeTarget, makeVirtualHost } from '../support/fake-config-source.ts'
-import { plain, requestOn, startGated } from '../support/gated-server.ts'
 import { startUpstream } from '../support/http-upstream.ts'
-import { inboundState, makeChain } from '../support/inbound-model.ts'
-import { enforce, header, policy } from '../support/rbac-rules.ts'
 import { makeMesh } from '../support/test-mesh.ts'
 
 const names = ['__proto__', 'constructor', 'hasownproperty', 'prototype', 'tostring', 'valueof']
@@ -38,18 +35,6 @@ for (const name of names)
       assert.equal(await get('/a', Object.fromEntries([[name, 'x']])), 'other')
       assert.equal(await get(`/a?${name}=x`), 'other')
       assert.equal(await get('/a?b=c'), '/a?b=c')
-    })
-
-    test('is a header that a request has or has not', async t => {
-      const { source, port } = await startGated(t, (_request, response) => response.end('ok'), undefined)
-      const rule = header(name, 'x')
-      source.setInbound(
-        'server',
-        inboundState(makeChain({ filters: [{ name: 'deny', config: { kind: 'rbac', rbac: enforce('DENY', policy(rule)) } }] })),
-      )
-      const socket = await plain(t, port)
-      assert.equal((await requestOn(socket)).response.statusCode, 200)
-      assert.equal((await requestOn(socket, '/', Object.fromEntries([[name, 'x']]))).response.statusCode, 403)
     })
 
     test('is a name of a resource, and of what endpoints say of themselves', () => {
