@@ -4,6 +4,7 @@ import type { WorkloadIdentity } from '../../security/certificate-provider.ts'
 import type { Address } from '../endpoint.ts'
 import type { SecureTransport } from '../upstream-tls.ts'
 import { grpcJs } from './grpc-js.ts'
+import { watchedCredentials } from './watched-credentials.ts'
 import { withoutRetries } from './without-retries.ts'
 
 /** Where and how to connect: everything about an endpoint's channels that its cluster decides. */
@@ -172,7 +173,9 @@ function createChannel(
   if (tls === undefined) return withoutRetries(new Channel(target, profile.credentials, options))
   const { servername, secureContext, checkServerIdentity } = tls.connectOptions(hostOf(authority))
   const verify = checkServerIdentity === undefined ? {} : { checkServerIdentity }
-  const credentials = grpcJs().credentials.createFromSecureContext(secureContext, verify)
+  const credentials = watchedCredentials(grpcJs().credentials.createFromSecureContext(secureContext, verify), socket =>
+    tls.watch(socket),
+  )
   const named = servername === '' ? options : { ...options, 'grpc.ssl_target_name_override': servername }
   return withoutRetries(new Channel(target, credentials, named))
 }
