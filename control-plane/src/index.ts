@@ -1,4 +1,5 @@
 export { CertificateAuthority, type CertificateAuthorityOptions, type IssuedCertificate } from './ca/certificate-authority.ts'
+export { Passphrase, PassphraseError } from './ca/passphrase.ts'
 export { SecureEndpoint, type SecureEndpointOptions, type ServiceAccountOptions } from './ca/secure-endpoint.ts'
 export type { TrustBundle } from './ca/trust-bundle.ts'
 export type { Configuration } from './configuration.ts'

@@ -302,6 +302,24 @@ test('B24: an upgrade is asked about too, and its denial has headers', async t =
   assert.deepEqual(upgraded, ['/ws me'])
 })
 
+test('B21: a request is judged by what was in force when it came, and by nothing else', async t => {
+  const rules = (denied: string) => rbac(enforce('DENY', policy(path(exact(denied)))))
+  const { ask, authorizer, source } = await start(t, { filters: { authz: extAuthz(), rbac: rules('/a') } })
+  const answered = Promise.withResolvers<void>()
+  let asked = 0
+  authorizer.unary = async () => {
+    asked++
+    await answered.promise
+    return toBinary(CheckResponseSchema, create(CheckResponseSchema, {}))
+  }
+  const [denied, allowed] = [ask('/a'), ask('/b')]
+  await until(() => asked === 2)
+  source.setInbound('server', inboundState(makeChain({ filters: byName({ authz: extAuthz(), rbac: rules('/b') }) })))
+  answered.resolve()
+  assert.deepEqual([(await denied).status, (await allowed).status], [403, 200])
+  assert.deepEqual([(await ask('/a')).status, (await ask('/b')).status], [200, 403])
+})
+
 describe('without an answer', () => {
   test('B22: nobody passes, and the operator is told why', async t => {
     const { ask, authorizer, told } = await start(t, { filters: { authz: extAuthz({ statusOnError: 503 }) } })

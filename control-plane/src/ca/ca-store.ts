@@ -1,5 +1,6 @@
 import { FileCaStore } from './file-ca-store.ts'
 import { MemoryCaStore } from './memory-ca-store.ts'
+import type { Passphrase } from './passphrase.ts'
 
 /** What the authority keeps: JSON documents, keys and a log that only grows. */
 export interface CaStore {
@@ -9,7 +10,7 @@ export interface CaStore {
   readDocument(name: string): Promise<unknown>
   /** Writes in the order of the calls, each whole or not at all. */
   writeDocument(name: string, document: unknown): Promise<void>
-  /** PKCS#8 PEM; `undefined` when there is none. */
+  /** PKCS#8 PEM, not encrypted; `undefined` when there is none. Throws when it cannot be decrypted. */
   readKey(name: string): Promise<string | undefined>
   writeKey(name: string, pem: string): Promise<void>
   deleteKey(name: string): Promise<void>
@@ -22,9 +23,10 @@ export interface CaStore {
 /**
  * Opens the store of an authority: `DATA/ca` on the disk, or memory that ends with the process.
  *
+ * @param passphrase encrypts the keys on the disk
  * @throws {LooseFileModeError} when others than the owner have access to it
  * @throws when another process holds it
  */
-export async function openCaStore(data: string | undefined): Promise<CaStore> {
-  return data === undefined ? new MemoryCaStore() : FileCaStore.open(data)
+export async function openCaStore(data: string | undefined, passphrase?: Passphrase): Promise<CaStore> {
+  return data === undefined ? new MemoryCaStore() : FileCaStore.open(data, passphrase)
 }

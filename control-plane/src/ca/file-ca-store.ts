@@ -1,24 +1,36 @@
-import { appendFile, readFile, rm } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CaStore } from './ca-store.ts'
+import type { Passphrase } from './passphrase.ts'
 import { makePrivateFolder, requirePrivate, writePrivateFile } from './private-files.ts'
+import { openKey, sealKey } from './sealed-key.ts'
 import { SingleWriter } from './single-writer.ts'
 
-/** A {@link CaStore} in a folder of mode 0700 with files of mode 0600. Refuses looser ones. */
+/** A {@link CaStore} in a folder of mode 0700 with files of mode 0600. Refuses looser ones. With a passphrase, keys are encrypted. */
 export class FileCaStore implements CaStore {
   readonly folder: string
   readonly #lock: SingleWriter
+  readonly #passphrase: Passphrase | undefined
   #writing: Promise<void> = Promise.resolve()
 
-  private constructor(folder: string, lock: SingleWriter) {
+  private constructor(folder: string, lock: SingleWriter, passphrase: Passphrase | undefined) {
     this.folder = folder
     this.#lock = lock
+    this.#passphrase = passphrase
   }
 
-  static async open(data: string): Promise<FileCaStore> {
+  /** @param passphrase encrypts the keys, those that are there and are not encrypted included */
+  static async open(data: string, passphrase?: Passphrase): Promise<FileCaStore> {
     const folder = join(data, 'ca')
     await makePrivateFolder(folder)
-    return new FileCaStore(folder, new SingleWriter(join(folder, 'lock.db')))
+    const store = new FileCaStore(folder, new SingleWriter(join(folder, 'lock.db')), passphrase)
+    try {
+      await store.#sealAll()
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+    return store
   }
 
   async readDocument(name: string): Promise<unknown> {
@@ -37,11 +49,14 @@ export class FileCaStore implements CaStore {
   }
 
   async readKey(name: string): Promise<string | undefined> {
-    return this.#read(`${name}.key`)
+    const file = `${name}.key`
+    const pem = await this.#read(file)
+    return pem === undefined ? undefined : openKey(pem, this.#passphrase, join(this.folder, file))
   }
 
   async writeKey(name: string, pem: string): Promise<void> {
-    return this.#inTurn(() => writePrivateFile(join(this.folder, `${name}.key`), pem))
+    const content = this.#passphrase === undefined ? pem : sealKey(pem, this.#passphrase)
+    return this.#inTurn(() => writePrivateFile(join(this.folder, `${name}.key`), content))
   }
 
   async deleteKey(name: string): Promise<void> {
@@ -56,6 +71,22 @@ export class FileCaStore implements CaStore {
   async close(): Promise<void> {
     await this.#writing
     this.#lock.close()
+  }
+
+  /**
+   * Encrypts every key that is not, also one that a crash has left without a use; one after the other, each whole or not at all. Only when
+   * those that are encrypted open, so that there is never more than one passphrase.
+   */
+  async #sealAll(): Promise<void> {
+    if (this.#passphrase === undefined) return
+    const files = (await readdir(this.folder)).filter(file => file.endsWith('.key'))
+    const plain: (readonly [name: string, pem: string])[] = []
+    for (const file of files) {
+      const name = file.slice(0, -'.key'.length)
+      const pem = await this.readKey(name)
+      if (pem !== undefined && pem === (await this.#read(file))) plain.push([name, pem])
+    }
+    for (const [name, pem] of plain) await this.writeKey(name, pem)
   }
 
   async #read(file: string): Promise<string | undefined> {

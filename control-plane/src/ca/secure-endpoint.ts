@@ -17,6 +17,7 @@ import { CertificateAuthority, type CertificateAuthorityOptions } from './certif
 import { CertificateService } from './certificate-service.ts'
 import { IdentifiedCalls } from './identified-calls.ts'
 import { JoinTokens } from './join-tokens.ts'
+import type { Passphrase } from './passphrase.ts'
 import { ServerCertificate } from './server-certificate.ts'
 import { refreshHintSeconds } from './trust-bundle.ts'
 
@@ -46,6 +47,8 @@ export interface SecureEndpointOptions
   readonly trustDomain: string
   /** Folder in which the authority outlives a restart, in `ca/`. Without one it is a new one at each start, and has no admin socket. */
   readonly data?: string
+  /** Encrypts the keys of the authority in {@link data}. Default: they are not encrypted. */
+  readonly passphrase?: Passphrase
   /** Address to listen on. Default `127.0.0.1`. */
   readonly host?: string
   /** xDS and certificates. Default 15012; 0 takes a free port. */
@@ -125,11 +128,12 @@ export class SecureEndpoint {
    * Reads or founds the authority and serves.
    *
    * @throws {LooseFileModeError} when others have access to the folder of the authority
+   * @throws {SealedKeyError} when its keys are encrypted and the passphrase is missing or another
    * @throws when another process holds it, or an address cannot be bound
    */
   static async start(options: SecureEndpointOptions): Promise<SecureEndpoint> {
     const { runtime, trustDomain, host = '127.0.0.1', serverNames = [], random = Math.random } = options
-    const store = await openCaStore(options.data)
+    const store = await openCaStore(options.data, options.passphrase)
     let endpoint: SecureEndpoint | undefined
     try {
       const authority = await CertificateAuthority.open({ ...options, ...runtime, store })

@@ -9,6 +9,7 @@ import { validate } from './validate.ts'
 
 const usage = `usage: inmesh serve --config DIR [--data DIR] [--host 127.0.0.1] [--xds-port 15010] [--insecure-plaintext] [--load-report-interval 10] [--verbose]
               [--trust-domain TD [--secure-host HOST] [--secure-port 15012] [--bundle-port 15013] [--server-name NAME]... [--certificate-ttl 24h]
+               [--ca-passphrase-file FILE]
                [--token-issuer URL --token-jwks URL|FILE [--token-audience inmesh] [--token-jwks-ca FILE]]]
        inmesh validate DIR [-o text|json]
        inmesh token create --data DIR (--service NAME [--namespace default] | --identity spiffe://...) [--ttl 10m]

@@ -15,6 +15,7 @@ export const secureFlags = {
   'bundle-port': { type: 'string', default: '15013' },
   'server-name': { type: 'string', multiple: true },
   'certificate-ttl': { type: 'string', default: '24h' },
+  'ca-passphrase-file': { type: 'string' },
   'token-issuer': { type: 'string' },
   'token-audience': { type: 'string', default: 'inmesh' },
   'token-jwks': { type: 'string' },

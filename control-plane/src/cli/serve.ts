@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { type ControlPlaneOptions, startControlPlane } from '../control-plane.ts'
 import { systemClock } from '../runtime.ts'
+import { caPassphrase } from './ca-passphrase.ts'
 import { type ExitCode, exitCode, UsageError } from './exit-code.ts'
 import { portOf } from './port.ts'
 import { secureFlags, secureOptions } from './secure-flags.ts'
@@ -29,6 +30,8 @@ export async function serve(args: readonly string[], terminal: Terminal): Promis
   const secure = secureOptions(values)
 
   const logger = textLogger(terminal, systemClock, values.verbose)
+  const passphrase =
+    secure && (await caPassphrase({ file: values['ca-passphrase-file'], data: values.data, env: process.env, logger }))
   const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   const controlPlane = await startControlPlane({
     config: values.config,
@@ -36,7 +39,7 @@ export async function serve(args: readonly string[], terminal: Terminal): Promis
     host: values.host,
     xdsPort,
     loadReporting,
-    ...(secure ? { secure } : {}),
+    ...(secure ? { secure: passphrase === undefined ? secure : { ...secure, passphrase } } : {}),
     insecurePlaintext: values['insecure-plaintext'],
     runtime: { clock: systemClock, logger },
   })

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseJoinToken } from 'inmesh/security/join-token'
+import { caPassphrase } from '../../src/cli/ca-passphrase.ts'
 import { main } from '../../src/cli/main.ts'
 import { startControlPlane } from '../../src/control-plane.ts'
+import { silentLogger } from '../../src/runtime.ts'
 
 const good = `apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -182,4 +184,57 @@ test('serve follows the folder, refuses a bad change by file, line and field, an
   child.kill('SIGTERM')
   const code = await new Promise(resolve => child.on('exit', resolve))
   assert.equal(code, 0)
+})
+
+test('serve encrypts the keys of the authority by the file that it is given, and says what is wrong with it', async t => {
+  const [config, data, elsewhere] = [await folder(t, { 'a.yaml': good }), await folder(t, {}), await folder(t, {})]
+  const file = join(elsewhere, 'passphrase')
+  await writeFile(file, 'correct horse battery staple\n', { mode: 0o600 })
+  const ports = ['--xds-port', '0', '--secure-port', '0', '--bundle-port', '0']
+  const args = ['--config', config, '--trust-domain', 'mesh.test', ...ports]
+  const bin = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--conditions=@inmesh/source', bin, 'serve', ...args, '--data', data], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, INMESH_CA_PASSPHRASE_FILE: file },
+  })
+  t.after(() => child.kill('SIGKILL'))
+  let log = ''
+  for await (const chunk of child.stderr.iterator({ destroyOnReturn: false })) {
+    log += chunk
+    if (log.includes('serving xDS and certificates')) break
+  }
+  assert.doesNotMatch(log, /horse|WARN/i)
+  const ended = new Promise(resolve => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  await ended
+  const [key = ''] = (await readdir(join(data, 'ca'))).filter(each => each.endsWith('.key'))
+  assert.match(await readFile(join(data, 'ca', key), 'utf8'), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/)
+
+  const failure = async (...more: readonly string[]) => {
+    const { code, err } = await run('serve', ...args, ...more)
+    return `${code} ${err.split('\n').filter(line => line.startsWith('inmesh: '))}`
+  }
+  assert.match(await failure('--data', data), /^1 inmesh: .*\.key is encrypted, and there is no passphrase/)
+  const other = join(elsewhere, 'other')
+  await writeFile(other, 'another long passphrase')
+  assert.match(await failure('--data', data, '--ca-passphrase-file', other), /^1 inmesh: .*\.key cannot be decrypted/)
+  assert.match(await failure('--data', data, '--ca-passphrase-file', `${file}x`), /^1 inmesh: the passphrase cannot be read/)
+  assert.match(await failure('--ca-passphrase-file', file), /^64 inmesh: a passphrase is for the keys in --data/)
+  const beside = join(data, 'passphrase')
+  await writeFile(beside, 'correct horse battery staple')
+  assert.match(await failure('--data', data, '--ca-passphrase-file', beside), /^1 inmesh: .* beside the keys/)
+})
+
+test('a passphrase that others can read is warned of', async t => {
+  const [data, elsewhere] = [await folder(t, {}), await folder(t, {})]
+  const file = join(elsewhere, 'passphrase')
+  await writeFile(file, 'correct horse battery staple', { mode: 0o600 })
+  const warned: string[] = []
+  const logger = { ...silentLogger, warn: (message: string) => warned.push(message) }
+  const read = () => caPassphrase({ file: undefined, data, env: { INMESH_CA_PASSPHRASE_FILE: file }, logger })
+  await read()
+  assert.deepEqual(warned, [])
+  await chmod(file, 0o644)
+  assert.notEqual(await read(), undefined)
+  assert.deepEqual(warned, [`${file} can be read by others than its owner`])
 })
