@@ -56,10 +56,14 @@ const quiet = (command, ...argv) =>
     })
   })
 
+/** What hangs is ended, and the runner of tests then says which of them hung: their own time limit does not end what one left behind. */
+const taskMs = 60 * 60_000
+
 /** Runs a command in the foreground on the project's Node and ends this process when it fails. */
 function run(command, ...argv) {
   const env = { ...process.env, PATH: bin + delimiter + process.env.PATH }
-  const { status, signal } = spawnSync(command, argv, { cwd: root, stdio: 'inherit', env })
+  const { status, signal, error } = spawnSync(command, argv, { cwd: root, stdio: 'inherit', env, timeout: taskMs })
+  if (error?.code === 'ETIMEDOUT') process.stderr.write(`${command} was ended after ${taskMs / 60_000} minutes\n`)
   if (status !== 0) process.exit(status ?? (signal === 'SIGINT' ? 130 : 1))
 }
 

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, type TestContext, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { startUpstream } from './support/http-upstream.ts'
 import { startRegisteredApp, staticConfig } from './support/registered-app.ts'
+import { until } from './support/until.ts'
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
@@ -97,7 +97,7 @@ describe('node --import inmesh/register', () => {
     `
     const app = startRegisteredApp(t, throwing, { INMESH_STATIC_CONFIG: configFile(t, { b: upstream.port }) })
     assert.equal((await call(await app.firstLine)).status, 500)
-    while (!app.output().includes('\nbroken\n')) await setImmediate()
+    await until(() => app.output().includes('\nbroken\n'))
   })
 
   test('does not hold up calls when nobody takes what is exported', async t => {

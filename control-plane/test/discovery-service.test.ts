@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { create, type JsonObject, toBinary } from '@bufbuild/protobuf'
 import { DeltaDiscoveryRequestSchema } from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
 import { ManualClock } from '../../test/support/manual-clock.ts'
+import { until } from '../../test/support/until.ts'
 import type { Configuration } from '../src/configuration.ts'
 import { DiscoveryService, type DiscoveryServiceOptions } from '../src/discovery-service.ts'
 import type { RegisteredWorkload } from '../src/registry/registered-workload.ts'
@@ -94,7 +95,7 @@ test('a workload whose connection is lost leaves after the grace period', async 
   const { session } = open(t, service, [reviews])
   await registered
   session.destroy()
-  while (service.clients().length > 0) await new Promise(resolve => setImmediate(resolve))
+  await until(() => service.clients().length === 0)
   clock.advance(999)
   assert.deepEqual(configuration.names, ['reviews'])
   clock.advance(1)

@@ -17,12 +17,15 @@ export interface GateEnvironment {
   readonly security: DownstreamSecurity
   readonly clock: Clock
   readonly logger: Logger
+  /** Connections that wait for configuration, for their first byte or for the end of their handshake. Default: {@link defaultMaxWaiting}. */
+  readonly maxWaiting?: number
 }
+
+/** Beyond it a new connection is closed. */
+export const defaultMaxWaiting = 1024
 
 type Emit = (event: string | symbol, ...args: unknown[]) => boolean
 
-/** Connections that wait for configuration, for their first byte or for the end of their handshake. */
-const maxWaiting = 1024
 /** How often it is looked whether the certificates of peers are still good. */
 const sweepMs = 10_000
 
@@ -122,7 +125,7 @@ export class ConnectionGate {
       this.#waiting.delete(socket)
       this.#held.delete(socket)
     })
-    if (this.#waiting.size >= maxWaiting) socket.destroy()
+    if (this.#waiting.size >= (this.#environment.maxWaiting ?? defaultMaxWaiting)) socket.destroy()
     else this.#waiting.add(socket)
   }
 

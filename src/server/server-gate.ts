@@ -57,7 +57,7 @@ export class ServerGate {
   #open(): void {
     const bound = this.#server.address()
     if (this.#watch !== null || bound === null || typeof bound === 'string') return
-    const { source, clock, logger, security, requiresListener } = this.#environment
+    const { source, logger, requiresListener } = this.#environment
     const watch = ListenerWatch.start(textOf(bound), {
       source,
       logger,
@@ -68,7 +68,7 @@ export class ServerGate {
     if (watch === null) return
     markGated(this.#server)
     this.#watch = watch
-    this.#gate = new ConnectionGate(this.#server, this.#emit, watch, { clock, logger, security })
+    this.#gate = new ConnectionGate(this.#server, this.#emit, watch, this.#environment)
   }
 
   #close(): void {

@@ -54,8 +54,12 @@ export function serverAddress(authority: string, scheme: string): ServerAddress 
   return { address: host.startsWith('[') ? host.slice(1, -1) : host, port }
 }
 
-/** Query parameters that the conventions name as carriers of credentials. */
-const secretParameters = /([?&](?:AWSAccessKeyId|Signature|sig|X-Goog-Signature)=)[^&#]*/g
+/**
+ * Query parameters that the conventions name as carriers of credentials, RFC 6750's `access_token`, and whatever carries a JSON Web Token
+ * under a name of its own.
+ */
+const secretParameters =
+  /([?&](?:(?:AWSAccessKeyId|Signature|sig|X-Goog-Signature|access_token)=|[^=&#]*=(?=eyJ[\w-]*\.[\w-]+\.)))[^&#]*/g
 
 /** `url.full` without user information, fragment and the values of known secrets. */
 export function fullUrl(scheme: string, authority: string, path: string): string {

@@ -3,9 +3,10 @@ import { connect, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { describe, type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
-import { clientTls, plain, requestOn, secured, startGated, until } from '../support/gated-server.ts'
+import { clientTls, plain, requestOn, secured, startGated } from '../support/gated-server.ts'
 import { inboundState, makeChain, modes, mutualTls } from '../support/inbound-model.ts'
 import { SvidAuthority } from '../support/svid-fixtures.ts'
+import { until } from '../support/until.ts'
 
 const authority = await SvidAuthority.create('td')
 const server = await authority.identity('/server')

@@ -16,6 +16,7 @@ import {
 import { startUpstream, unusedPort } from '../support/http-upstream.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { makeMesh } from '../support/test-mesh.ts'
+import { until } from '../support/until.ts'
 
 const reviewsTo = (cluster: string) => ({ reviews: makeTarget([makeVirtualHost([makeRoute(cluster)])]) })
 
@@ -75,14 +76,14 @@ describe('DataPlane', () => {
       while (!stop) answers.push(await call(dispatcher))
     }
     const lanes = [lane(), lane(), lane(), lane()]
-    while (answers.length < 50) await new Promise(resolve => setImmediate(resolve))
+    await until(() => answers.length >= 50)
     source.set({ targets: reviewsTo('green') })
     source.replace({
       ...source.current,
       clusters: new Map([...source.current.clusters].filter(([name]) => name === 'green')),
     })
     const switched = answers.length
-    while (answers.length < switched + 50) await new Promise(resolve => setImmediate(resolve))
+    await until(() => answers.length >= switched + 50)
     stop = true
     await Promise.all(lanes)
     assert.ok(answers.slice(switched + 4).every(port => port === String(green.port)))

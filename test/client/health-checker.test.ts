@@ -25,6 +25,7 @@ import { ManualClock } from '../support/manual-clock.ts'
 import { RecordingHandler } from '../support/recording-handler.ts'
 import { TestCa } from '../support/test-ca.ts'
 import { makeTls } from '../support/tls-model.ts'
+import { until } from '../support/until.ts'
 
 const http = {
   kind: 'http',
@@ -88,8 +89,8 @@ function setUp(
 }
 
 /** Lets time pass until `condition` holds, slowly enough for a check to be answered before it is late. */
-async function until(clock: ManualClock, condition: () => boolean): Promise<void> {
-  while (!condition()) await clock.advanceAsync(1)
+async function advanceUntil(clock: ManualClock, condition: () => boolean): Promise<void> {
+  await until(condition, () => clock.advanceAsync(1))
 }
 
 describe('active health checks', () => {
@@ -102,14 +103,14 @@ describe('active health checks', () => {
       }),
     ])
     const { clock, events, health, pick } = setUp(t, [well.address, sick.address], http)
-    await until(clock, () => events.length === 1)
+    await advanceUntil(clock, () => events.length === 1)
     assert.deepEqual(events, [{ cluster: 'c', endpoint: sick.address, isHealthy: false, reason: 'status 503' }])
     assert.deepEqual(health(), [true, false])
     assert.deepEqual([pick(), pick(), pick()], [well.address, well.address, well.address])
     const [first] = sick.seen
     assert.deepEqual([first?.url, first?.headers.host, first?.headers['x-check']], ['/healthz', 'c', 'yes'])
     status = 200
-    await until(clock, () => events.length === 2)
+    await advanceUntil(clock, () => events.length === 2)
     assert.deepEqual(health(), [true, true])
     assert.deepEqual([pick(), pick()].sort(), [well.address, sick.address].sort())
   })
@@ -120,12 +121,12 @@ describe('active health checks', () => {
       if (answer !== 'silent') response.writeHead(answer === 'ok' ? 200 : 429).end()
     })
     const { clock, events, health } = setUp(t, [upstream.address], http)
-    await until(clock, () => upstream.seen.length === 1)
+    await advanceUntil(clock, () => upstream.seen.length === 1)
     answer = 'busy'
-    await until(clock, () => upstream.seen.length === 2)
+    await advanceUntil(clock, () => upstream.seen.length === 2)
     assert.deepEqual(health(), [true])
     answer = 'silent'
-    await until(clock, () => events.length === 1)
+    await advanceUntil(clock, () => events.length === 1)
     assert.deepEqual([events[0]?.reason, health()], ['no answer', [false]])
   })
 
@@ -143,10 +144,10 @@ describe('active health checks', () => {
     await clock.advanceAsync(3000, 1)
     assert.deepEqual(health(), [true])
     service.set('', 'NOT_SERVING')
-    await until(clock, () => events.length === 1)
+    await advanceUntil(clock, () => events.length === 1)
     assert.deepEqual([events[0]?.isHealthy, events[0]?.reason], [false, 'serving status 2'])
     service.set('', 'SERVING')
-    await until(clock, () => events.length === 2)
+    await advanceUntil(clock, () => events.length === 2)
     assert.deepEqual(health(), [true])
   })
 
@@ -178,14 +179,14 @@ describe('active health checks', () => {
     t.after(() => server.forceShutdown())
     const metadata = [{ name: 'x-check', value: 'yes' }]
     const { clock, health } = setUp(t, [`127.0.0.1:${port}`], { kind: 'grpc', service: name, host: 'a.example', metadata })
-    await until(clock, () => health()[0] === true)
+    await advanceUntil(clock, () => health()[0] === true)
     assert.deepEqual(seen[0], ['a.example', ['yes']])
   })
 
   test('over gRPC: a server without the service is not healthy', async t => {
     const { address } = await startGrpcBackend(t)
     const { clock, events } = setUp(t, [address], { kind: 'grpc', service: '', host: '', metadata: [] })
-    await until(clock, () => events.length === 1)
+    await advanceUntil(clock, () => events.length === 1)
     assert.equal(events[0]?.isHealthy, false)
   })
 
@@ -207,7 +208,7 @@ describe('active health checks', () => {
     const addresses = await Promise.all([start('+PONG\r\n'), start('-ERR\r\n')])
     const hex = (text: string) => Buffer.from(text).toString('hex')
     const { clock, events, health } = setUp(t, addresses, { kind: 'tcp', send: hex('PING'), receive: [hex('+'), hex('PONG')] })
-    await until(clock, () => events.length === 1)
+    await advanceUntil(clock, () => events.length === 1)
     assert.deepEqual(health(), [true, false])
   })
 
@@ -216,7 +217,7 @@ describe('active health checks', () => {
       response.writeHead(500).end()
     })
     const { clock, events, health, apply } = setUp(t, [upstream.address], http)
-    await until(clock, () => events.length === 1)
+    await advanceUntil(clock, () => events.length === 1)
     apply({ connectTimeoutMs: 1234 })
     assert.deepEqual(health(), [false])
   })
@@ -228,15 +229,15 @@ describe('active health checks', () => {
       else response.destroy()
     })
     const { clock, events, health, apply } = setUp(t, [upstream.address], http)
-    await until(clock, () => health()[0] === true)
+    await advanceUntil(clock, () => health()[0] === true)
     isWell = false
     apply({ connectTimeoutMs: 1234 })
     assert.deepEqual(health(), [true])
     const seen = upstream.seen.length
-    await until(clock, () => upstream.seen.length === seen + 1)
+    await advanceUntil(clock, () => upstream.seen.length === seen + 1)
     await clock.advanceAsync(20, 1)
     assert.deepEqual([events, health()], [[], [true]])
-    await until(clock, () => events.length === 1)
+    await advanceUntil(clock, () => events.length === 1)
     assert.deepEqual(health(), [false])
   })
 
@@ -246,12 +247,12 @@ describe('active health checks', () => {
     assert.ok(first !== undefined && second !== undefined && joined !== undefined)
     const { clock, events, health, pick, apply, cluster } = setUp(t, [first, second], http)
     assert.deepEqual([health(), cluster().isResolved], [[false, false], false])
-    await until(clock, () => health().every(each => each))
+    await advanceUntil(clock, () => health().every(each => each))
     assert.equal(cluster().isResolved, true)
     apply({ connectTimeoutMs: 1234 }, [first, second, joined])
     assert.deepEqual([health(), cluster().isResolved], [[true, true, false], true])
     assert.equal([pick(), pick(), pick()].includes(joined), false)
-    await until(clock, () => health()[2] === true)
+    await advanceUntil(clock, () => health()[2] === true)
     assert.deepEqual([pick(), pick(), pick()].sort(), [first, second, joined].sort())
     assert.deepEqual(events, [])
   })
@@ -259,7 +260,7 @@ describe('active health checks', () => {
   test('when every first check has failed, nobody waits for more', async t => {
     const { clock, health, cluster } = setUp(t, [`127.0.0.1:${await unusedPort()}`], http)
     assert.equal(cluster().isResolved, false)
-    await until(clock, () => cluster().isResolved)
+    await advanceUntil(clock, () => cluster().isResolved)
     assert.deepEqual(health(), [false])
   })
 
@@ -280,7 +281,7 @@ describe('active health checks', () => {
     const [endpoint] = cluster().endpoints()
     // The one connection is taken by a request that is never answered.
     endpoint?.http.get('http://c').dispatch({ method: 'GET', path: '/slow' }, new RecordingHandler())
-    await until(clock, () => upstream.seen.some(({ url }) => url === '/slow') && health()[0] === true)
+    await advanceUntil(clock, () => upstream.seen.some(({ url }) => url === '/slow') && health()[0] === true)
     await clock.advanceAsync(2500, 5)
     assert.deepEqual([events, health()], [[], [true]])
   })
@@ -288,14 +289,14 @@ describe('active health checks', () => {
   test('a name that no URL can hold is sent as it is', async t => {
     const upstream = await startUpstream(t)
     const { clock, health } = setUp(t, [upstream.address], { ...http, host: 'outbound|80||reviews' })
-    await until(clock, () => health()[0] === true)
+    await advanceUntil(clock, () => health()[0] === true)
     assert.equal(upstream.seen[0]?.headers.host, 'outbound|80||reviews')
   })
 
   test('a check that cannot even be sent has failed', async t => {
     const upstream = await startUpstream(t)
     const { clock, events } = setUp(t, [upstream.address], { ...http, path: 'no slash' })
-    await until(clock, () => events.length === 1)
+    await advanceUntil(clock, () => events.length === 1)
     assert.match(events[0]?.reason ?? '', /path/)
   })
 
@@ -303,7 +304,7 @@ describe('active health checks', () => {
     const [served, checked] = await Promise.all([startUpstream(t), startUpstream(t)])
     const healthCheck = { address: '', port: checked.port, hostname: 'admin', isDisabled: false }
     const { clock, health } = setUp(t, [{ port: served.port, healthCheck }], http)
-    await until(clock, () => health()[0] === true)
+    await advanceUntil(clock, () => health()[0] === true)
     assert.deepEqual([served.seen.length, checked.seen[0]?.headers.host], [0, 'admin'])
   })
 
@@ -313,7 +314,7 @@ describe('active health checks', () => {
     })
     const healthCheck = { address: '', port: 0, hostname: '', isDisabled: true }
     const { clock, events, health, cluster } = setUp(t, [{ port: upstream.port }], http)
-    await until(clock, () => events.length === 1)
+    await advanceUntil(clock, () => events.length === 1)
     cluster().update(makeAssignment('c', [{ endpoints: [makeEndpoint({ port: upstream.port, healthCheck })] }]))
     const seen = upstream.seen.length
     await clock.advanceAsync(3000, 10)
@@ -324,7 +325,7 @@ describe('active health checks', () => {
     const upstream = await startUpstream(t)
     const intervals = { noTrafficIntervalMs: 60_000, noTrafficHealthyIntervalMs: 60_000 }
     const { clock, health, apply, cluster } = setUp(t, [upstream.address], http, intervals)
-    await until(clock, () => health()[0] === true)
+    await advanceUntil(clock, () => health()[0] === true)
     await clock.advanceAsync(3000, 10)
     assert.equal(upstream.seen.length, 1)
     cluster().admit({ hash: null, random: () => 0, attempts: 0 }, cluster().breaker('default'))
@@ -337,7 +338,7 @@ describe('active health checks', () => {
     for (const reusesConnection of [true, false]) {
       const upstream = await startUpstream(t)
       const { clock } = setUp(t, [upstream.address], http, { reusesConnection })
-      await until(clock, () => upstream.seen.length === 3)
+      await advanceUntil(clock, () => upstream.seen.length === 3)
       assert.equal(new Set(upstream.seen.map(({ connection }) => connection)).size, reusesConnection ? 1 : 3)
     }
   })
@@ -345,9 +346,9 @@ describe('active health checks', () => {
   test('a connection that would be closed before the next check is not kept', async t => {
     const upstream = await startUpstream(t)
     const { clock } = setUp(t, [upstream.address], http, { noTrafficHealthyIntervalMs: 5000 })
-    await until(clock, () => upstream.seen.length === 1)
+    await advanceUntil(clock, () => upstream.seen.length === 1)
     // The check ends in a turn of its own, and the clock stands still meanwhile.
-    while (upstream.sockets.size > 0) await new Promise(resolve => setImmediate(resolve))
+    await until(() => upstream.sockets.size === 0)
   })
 
   test('new hosts count when they were checked, where the cluster says so', async t => {
@@ -355,7 +356,7 @@ describe('active health checks', () => {
     const addresses = [well, ...silent].map(({ address }) => address)
     for (const ignoresNewHosts of [true, false]) {
       const { clock, health, pick } = setUp(t, addresses, http, { ignoresNewHosts })
-      await until(clock, () => health()[0] === true)
+      await advanceUntil(clock, () => health()[0] === true)
       // One of three is panic, one of one is not.
       assert.equal(new Set([pick(), pick(), pick()]).size, ignoresNewHosts ? 1 : 3)
       await clock.advanceAsync(200, 5)
@@ -378,12 +379,12 @@ describe('active health checks', () => {
       for (let picked = 0; picked < 5000; picked++) if (pick() === upstream.address) return true
       return false
     }
-    await until(clock, () => health()[0] === true)
+    await advanceUntil(clock, () => health()[0] === true)
     assert.equal(isPicked(), false)
     clock.advance(10)
     assert.equal(isPicked(), true)
     status = 503
-    await until(clock, () => health()[0] === false)
+    await advanceUntil(clock, () => health()[0] === false)
     assert.equal(isPicked(), false)
   })
 
@@ -447,9 +448,9 @@ describe('active health checks', () => {
     const tls = makeTls({ sni: 'c', trust: { kind: 'inline', ca: ca.certificate } })
     for (const check of [http, tcp]) {
       const good = setUp(t, [{ port }], check, {}, { tls })
-      await until(good.clock, () => good.health()[0] === true)
+      await advanceUntil(good.clock, () => good.health()[0] === true)
       const wrong = setUp(t, [{ port }], check, {}, { tls: { ...tls, sni: 'other' } })
-      await until(wrong.clock, () => wrong.events.length === 1)
+      await advanceUntil(wrong.clock, () => wrong.events.length === 1)
       assert.deepEqual(wrong.health(), [false])
     }
   })
@@ -457,7 +458,7 @@ describe('active health checks', () => {
   test('a drained cluster asks no more, not even what it has begun', async t => {
     const upstream = await startUpstream(t, () => {})
     const { clock, cluster } = setUp(t, [upstream.address], http)
-    await until(clock, () => upstream.seen.length === 1)
+    await advanceUntil(clock, () => upstream.seen.length === 1)
     await cluster().drain()
     assert.deepEqual([clock.pendingTimers, cluster().isResolved], [0, true])
     while (upstream.sockets.size > 0) await once([...upstream.sockets][0] as Socket, 'close')

@@ -10,6 +10,7 @@ import { callUnary, EchoClient, startGrpcBackend } from '../support/grpc-backend
 import { startUpstream } from '../support/http-upstream.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { makeMesh } from '../support/test-mesh.ts'
+import { until } from '../support/until.ts'
 
 const weighing: ClientSideWeightedRoundRobin = {
   kind: 'client-side-weighted-round-robin',
@@ -142,7 +143,10 @@ describe('the load that endpoints report weighs them', () => {
       [3 + 16, 3 + 4],
     )
     for (const stream of streams.slice()) stream.end()
-    while (streams.length < 4) await clock.advanceAsync(1000)
+    await until(
+      () => streams.length >= 4,
+      () => clock.advanceAsync(1000),
+    )
   })
 
   test('on a stream that goes on when the client is closed whose connection carried it', async t => {
@@ -164,7 +168,10 @@ describe('the load that endpoints report weighs them', () => {
     client.close()
     await opened.promise
     for (const stream of streams.slice()) stream.end()
-    while (streams.length < 3) await clock.advanceAsync(1000)
+    await until(
+      () => streams.length >= 3,
+      () => clock.advanceAsync(1000),
+    )
 
     other.close()
     await clock.advanceAsync(1000)

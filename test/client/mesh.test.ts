@@ -16,6 +16,7 @@ import {
 } from '../support/fake-config-source.ts'
 import { startUpstream } from '../support/http-upstream.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { until } from '../support/until.ts'
 import { serviceMessages } from '../support/xds-resources.ts'
 
 const runtime = { logger: silentLogger }
@@ -138,7 +139,7 @@ describe('createMesh', () => {
       () => (isReady = true),
       () => {},
     )
-    while (source.watched.size === 0) await new Promise(resolve => setImmediate(resolve))
+    await until(() => source.watched.size > 0)
     assert.deepEqual([...source.watched], ['reviews'])
     assert.equal(isReady, false)
     source.set({ targets: { reviews: makeTarget([makeVirtualHost([makeRoute('c')])]) } })
@@ -147,7 +148,7 @@ describe('createMesh', () => {
 
     const silent = new FakeConfigSource()
     const failing = createMesh({ env: {}, runtime: { ...runtime, clock }, source: silent, hosts: ['reviews'] })
-    while (silent.watched.size === 0) await new Promise(resolve => setImmediate(resolve))
+    await until(() => silent.watched.size > 0)
     clock.advance(10_000)
     await assert.rejects(failing, error => isMeshError(error) && error.code === 'MESH_ERR_CONFIG_TIMEOUT')
     assert.ok(silent.isClosed)
@@ -159,14 +160,14 @@ describe('createMesh', () => {
     const source = new FakeConfigSource()
     const options = { env: {}, runtime: { ...runtime, clock }, source, hosts: ['reviews', 'ratings'] }
     const failing = createMesh(options)
-    while (source.watched.size === 0) await new Promise(resolve => setImmediate(resolve))
+    await until(() => source.watched.size > 0)
     source.set({ targets: { reviews: away, ratings: away } })
     clock.advance(10_000)
     await assert.rejects(failing, { message: 'no configuration for reviews, ratings within 10000 ms: control plane: away' })
 
     const back = new FakeConfigSource()
     const starting = createMesh({ ...options, source: back, hosts: ['reviews'] })
-    while (back.watched.size === 0) await new Promise(resolve => setImmediate(resolve))
+    await until(() => back.watched.size > 0)
     back.set({ targets: { reviews: away } })
     t.after(async () => (await starting).close())
     clock.advance(9_999)

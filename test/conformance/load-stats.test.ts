@@ -16,6 +16,7 @@ import {
 } from '../support/fake-config-source.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { makeMesh } from '../support/test-mesh.ts'
+import { until } from '../support/until.ts'
 import { type Backend, grpcCalls, http, nobody, type Transport } from './transports.ts'
 
 const loadReporting = { metrics: [] }
@@ -49,7 +50,10 @@ async function setUp(t: TestContext, transport: Transport, { cluster = {}, actio
     void promise.finally(() => {
       isOver = true
     })
-    while (!isOver) await clock.advanceAsync(1)
+    await until(
+      () => isOver,
+      () => clock.advanceAsync(1),
+    )
   }
   return {
     clock,
@@ -77,7 +81,7 @@ const take = (loads: LoadStats) =>
     .sort()
 
 const reached = async (backend: Backend, calls = 1) => {
-  while (backend.calls < calls) await new Promise(resolve => setImmediate(resolve))
+  await until(() => backend.calls >= calls)
 }
 
 for (const transport of [http, grpcCalls]) {
@@ -165,7 +169,7 @@ for (const transport of [http, grpcCalls]) {
       await calls(2)
       await reached(shadow, 2)
       const mirrored = () => mesh.plane.clusters.handle('shadow').cluster?.endpoints().next().value?.activeRequests
-      while (mirrored() !== 0) await new Promise(resolve => setImmediate(resolve))
+      await until(() => mirrored() === 0)
       const told = loads
         .take(null)
         .map(({ cluster, localities }) => [

@@ -20,6 +20,7 @@ import {
 import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { makeMesh, type TestMeshOptions } from '../support/test-mesh.ts'
+import { until } from '../support/until.ts'
 import { type Backend, type CallEnd, grpcCalls, http, nobody, type Transport } from './transports.ts'
 
 /** What a case sets up beside its backends. */
@@ -115,16 +116,16 @@ async function makeBench(t: TestContext, transport: Transport, { backends: count
 const turns = async (count = 3) => {
   for (let turn = 0; turn < count; turn++) await new Promise(resolve => setImmediate(resolve))
 }
-const until = async (condition: () => boolean) => {
-  while (!condition()) await turns(1)
-}
 /** Waits for a call, with the time that retries back off. */
 async function settle<T>(clock: ManualClock, promise: Promise<T>): Promise<T> {
   let isOver = false
   void promise.then(() => {
     isOver = true
   })
-  while (!isOver) await clock.advanceAsync(1)
+  await until(
+    () => isOver,
+    () => clock.advanceAsync(1),
+  )
   return promise
 }
 const matching = (cluster: string, match: Partial<Route['match']>): Route => {
@@ -153,7 +154,10 @@ async function hedge({ call, backends, clock }: Bench) {
   await until(() => reached().length === 1)
   const [slow = assert.fail()] = reached()
   await clock.advanceAsync(100)
-  while (reached().length < 2) await clock.advanceAsync(1)
+  await until(
+    () => reached().length >= 2,
+    () => clock.advanceAsync(1),
+  )
   return { ended, slow, other: reached().find(backend => backend !== slow) ?? assert.fail() }
 }
 const assertEnd = ({ backends }: Bench, { isOk, backend }: CallEnd, by: Backend) => {

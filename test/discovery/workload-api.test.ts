@@ -5,6 +5,7 @@ import { WorkloadApiProvider } from '../../src/discovery/workload-api.ts'
 import { startWorkloadApi, svidResponse } from '../support/fake-workload-api.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { SvidAuthority } from '../support/svid-fixtures.ts'
+import { until } from '../support/until.ts'
 
 const authority = await SvidAuthority.create('td')
 const other = await SvidAuthority.create('other')
@@ -17,10 +18,6 @@ function open(t: TestContext, socket: string) {
   const provider = new WorkloadApiProvider({ socket, runtime: { clock, random: () => 0.5, logger } })
   t.after(() => provider.close())
   return { provider, clock, told }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await setImmediate()
 }
 
 test('the first SVID is taken, with the bundles of its own and of federated domains; each message is everything', async t => {

@@ -11,6 +11,7 @@ import { silentLogger } from '../../src/runtime.ts'
 import { FakeAdsTransport } from '../support/fake-ads-transport.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { scriptedRandom } from '../support/seeded-random.ts'
+import { until } from '../support/until.ts'
 import { assignmentMessage, clusterMessage, listenerMessage, routeMessage, wireResource } from '../support/xds-resources.ts'
 
 const node = completeNode({ id: 'me', cluster: 'c' }, {}, { hostname: 'h', pid: 1, unique: 'u' })
@@ -261,7 +262,10 @@ test('a stream that ends unanswered is tried again after 1 s, 1.6 s, 2.56 s … 
     const before = transport.streams.length
     transport.stream.end(14, 'connect ECONNREFUSED')
     await settle()
-    while (transport.streams.length === before) await clock.advanceAsync(10)
+    await until(
+      () => transport.streams.length !== before,
+      () => clock.advanceAsync(10),
+    )
     gaps.push(Math.round((clock.now() - begun) / 10) * 10)
   }
   assert.deepEqual(gaps.slice(0, 4), [1_000, 1_600, 2_560, 4_100])
@@ -280,7 +284,10 @@ test('defect 5: a response starts the backoff anew, and its stream may end witho
     transport.stream.connect()
     await transport.stream.respond('cluster', [cluster('a')])
     transport.stream.end(0)
-    while (transport.streams.length === before) await clock.advanceAsync(10)
+    await until(
+      () => transport.streams.length !== before,
+      () => clock.advanceAsync(10),
+    )
     assert.ok(clock.now() - begun <= 1_010, `waited ${clock.now() - begun} ms after flap ${flaps}`)
   }
   assert.deepEqual(a.take(), ['value a'])
@@ -464,10 +471,16 @@ test('A71: another server is asked while the first cannot be reached and somethi
   assert.deepEqual([client.status().server, a.take().at(-1)], ['cp:2', 'value a'])
 
   // The first is tried beside it, and a stream that cannot be opened changes nothing.
-  while (transport.streams.length < 2) await clock.advanceAsync(10)
+  await until(
+    () => transport.streams.length >= 2,
+    () => clock.advanceAsync(10),
+  )
   transport.stream.end(14, 'connect ECONNREFUSED')
   assert.equal(client.status().server, 'cp:2')
-  while (transport.streams.length < 3) await clock.advanceAsync(10)
+  await until(
+    () => transport.streams.length >= 3,
+    () => clock.advanceAsync(10),
+  )
   transport.stream.connect()
   await settle()
   assert.equal(second.stream.isCancelled, true)
@@ -490,9 +503,15 @@ test('A71: what is held is enough to wait for the first', async t => {
   transport.stream.connect()
   await transport.stream.respond('cluster', [cluster('a')])
   transport.stream.end(14, 'gone')
-  while (transport.streams.length < 2) await clock.advanceAsync(10)
+  await until(
+    () => transport.streams.length >= 2,
+    () => clock.advanceAsync(10),
+  )
   transport.stream.end(14, 'connect ECONNREFUSED')
-  while (transport.streams.length < 3) await clock.advanceAsync(10)
+  await until(
+    () => transport.streams.length >= 3,
+    () => clock.advanceAsync(10),
+  )
   assert.equal(second.streams.length, 0)
 })
 
@@ -508,6 +527,9 @@ test('A71: with no server to be reached all are tried in turn, and then again af
     assert.deepEqual([transport.streams.length, second.streams.length], [round, round])
     second.stream.end(14, 'connect ECONNREFUSED')
     await settle()
-    while (transport.streams.length === round) await clock.advanceAsync(10)
+    await until(
+      () => transport.streams.length !== round,
+      () => clock.advanceAsync(10),
+    )
   }
 })

@@ -4,7 +4,8 @@ import { type RequestListener, request as send } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import type { Mesh } from '../../src/index.ts'
-import { eventually, startSecureMesh } from '../support/secure-mesh.ts'
+import { startSecureMesh } from '../support/secure-mesh.ts'
+import { until } from '../support/until.ts'
 
 async function serve(t: TestContext, mesh: Mesh, app: RequestListener): Promise<number> {
   const server = mesh.createServer(app)
@@ -70,7 +71,7 @@ describe('AuthorizationPolicy', () => {
     assert.deepEqual(await get(page, 'http://reviews/admin/x'), denied)
     assert.deepEqual(await get(page, 'http://reviews/x', { method: 'POST' }), denied)
     world.write(allow)
-    await eventually(async () => (await get(page, 'http://reviews/admin/x')).status === 200)
+    await until(async () => (await get(page, 'http://reviews/admin/x')).status === 200)
   })
 
   test('an ALLOW without rules allows nothing; B1', async t => {

@@ -7,7 +7,8 @@ import { Client, Metadata, Server, type ServerUnaryCall, type ServiceError, type
 import type { CheckRequest } from '../../src/discovery/gen/envoy/service/auth/v3/external_auth_pb.ts'
 import type { Mesh } from '../../src/index.ts'
 import { addCheck, type CheckAnswer, startGrpcAuthorizer, startHttpAuthorizer } from '../support/authorizers.ts'
-import { eventually, startSecureMesh } from '../support/secure-mesh.ts'
+import { startSecureMesh } from '../support/secure-mesh.ts'
+import { until } from '../support/until.ts'
 
 /** Of `shop`, every path below `/asked` or of the service `test.Echo` is asked about. */
 const policy = `
@@ -124,7 +125,7 @@ describe('an authorizer over gRPC', () => {
     const seen = addCheck(server, decide)
     await (await world.join('authz')).serveGrpc(server, { host: '127.0.0.1' })
     t.after(() => server.forceShutdown())
-    await eventually(async () => (await get('/asked')).status === 200)
+    await until(async () => (await get('/asked')).status === 200)
 
     const before = seen.length
     assert.deepEqual(JSON.parse((await get('/other', withWord('no'))).body), { url: '/other', secret: 's', body: '' })
@@ -152,9 +153,9 @@ describe('an authorizer over gRPC', () => {
     assert.deepEqual([denied.status, denied.body], [403, ''])
     assert.equal((await get('/other')).status, 200)
     world.write(policy + overGrpc(', statusOnError: "503"') + outside(port, 'grpc'))
-    await eventually(async () => (await get('/asked')).status === 503)
+    await until(async () => (await get('/asked')).status === 503)
     world.write(policy + overGrpc(', failOpen: true') + outside(port, 'grpc'))
-    await eventually(async () => (await get('/asked')).status === 200)
+    await until(async () => (await get('/asked')).status === 200)
   })
 
   test('silent: not waited for longer than its timeout', async t => {
@@ -170,7 +171,7 @@ describe('an authorizer over gRPC', () => {
     assert.deepEqual([(await get('/asked')).status, (await get('/asked')).body], [403, 'RBAC: access denied'])
     assert.equal((await get('/other')).status, 200)
     world.write(policy + overGrpc() + outside(port, 'grpc'))
-    await eventually(async () => (await get('/asked')).status === 200)
+    await until(async () => (await get('/asked')).status === 200)
   })
 
   test('told the body, which the application gets whole', async t => {
@@ -193,7 +194,7 @@ describe('an authorizer over gRPC', () => {
     const partial = ', includeRequestBodyInCheck: { maxRequestBytes: 10, allowPartialMessage: true }'
     world.write(policy + overGrpc(partial) + outside(port, 'grpc'))
     const large = 'y'.repeat(1_000_000)
-    await eventually(async () => (await get('/asked', { method: 'POST', body: large })).status === 200)
+    await until(async () => (await get('/asked', { method: 'POST', body: large })).status === 200)
     assert.equal(JSON.parse((await get('/asked', { method: 'POST', body: large })).body).body, large)
     assert.equal(bodyOf(), 'y'.repeat(10))
     assert.equal(seen.at(-1)?.attributes?.request?.http?.headers['x-envoy-auth-partial-body'], 'true')
@@ -237,7 +238,7 @@ describe('an authorizer over HTTP', () => {
     const { world, get } = await startShop(t, policy + overHttp(config) + outside(port, 'http'))
     assert.equal((await get('/asked')).status, 403)
     world.write(policy + overHttp(`${config}, failOpen: true`) + outside(port, 'http'))
-    await eventually(async () => (await get('/asked')).status === 200)
+    await until(async () => (await get('/asked')).status === 200)
   })
 })
 

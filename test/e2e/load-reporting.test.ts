@@ -21,6 +21,7 @@ import { typeUrls } from '../../src/discovery/resource-type.ts'
 import { createMesh, type Mesh, silentLogger } from '../../src/index.ts'
 import { callUnary, EchoClient, startGrpcBackend } from '../support/grpc-backend.ts'
 import { startUpstream } from '../support/http-upstream.ts'
+import { until } from '../support/until.ts'
 import { assignmentMessage, clusterMessage, listenerMessage, routeMessage } from '../support/xds-resources.ts'
 
 const entry = (protocol: string, ports: readonly number[]) => `
@@ -53,15 +54,13 @@ async function frontendOf(t: TestContext, xdsAddress: string): Promise<Mesh> {
 }
 
 /** The report of the one cluster that is called, once it says so many calls have ended. */
-async function reportOf(controlPlane: Pick<ControlPlane, 'loadReports'>, ended: number): Promise<LoadReport> {
-  for (;;) {
+const reportOf = (controlPlane: Pick<ControlPlane, 'loadReports'>, ended: number): Promise<LoadReport> =>
+  until(() => {
     const [report, ...others] = controlPlane.loadReports()
     const sum = report?.localities.reduce((total, { succeeded, failed }) => total + succeeded.total + failed.total, 0) ?? 0
     assert.equal(others.length, 0)
-    if (report !== undefined && sum + report.dropped.total >= ended) return report
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}
+    return report !== undefined && sum + report.dropped.total >= ended && report
+  })
 
 const rowsOf = ({ localities }: LoadReport) =>
   localities
@@ -158,7 +157,7 @@ spec:
 `
   const { mesh, controlPlane } = await setUp(t, entry('HTTP', [upstream.port]) + rule)
   const first = get(mesh, '/')
-  while (late.length === 0) await new Promise(resolve => setImmediate(resolve))
+  await until(() => late.length > 0)
   for (let call = 0; call < 3; call++) await assert.rejects(get(mesh, '/'))
   let report = await reportOf(controlPlane, 3)
   assert.deepEqual([report.dropped.total, report.droppedByCategory, rowsOf(report)], [3, {}, ['eu/a 1 0 0 1']])

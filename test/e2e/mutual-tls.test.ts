@@ -4,7 +4,8 @@ import { type RequestListener, request as send } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import type { Mesh } from '../../src/index.ts'
-import { eventually, startSecureMesh, trustDomain } from '../support/secure-mesh.ts'
+import { startSecureMesh, trustDomain } from '../support/secure-mesh.ts'
+import { until } from '../support/until.ts'
 
 const peerAuthentication = (mode: string) => `
 apiVersion: security.istio.io/v1
@@ -46,9 +47,7 @@ describe('mutual TLS', () => {
     const { join, plain } = await startSecureMesh(t, '')
     const port = await serve(t, await join('reviews'), whoCalls)
     const page = await join('page')
-    await eventually(
-      async () => (await (await page.fetch('http://reviews/')).text()) === `spiffe://${trustDomain}/ns/default/sa/page`,
-    )
+    await until(async () => (await (await page.fetch('http://reviews/')).text()) === `spiffe://${trustDomain}/ns/default/sa/page`)
     const stranger = await plain('stranger')
     assert.equal(await (await stranger.fetch('http://reviews/')).text(), 'nobody')
     assert.equal(await direct(port), 200)
@@ -59,15 +58,15 @@ describe('mutual TLS', () => {
     const port = await serve(t, await join('reviews'), whoCalls)
     const page = await join('page')
     const ask = async () => (await page.fetch('http://reviews/')).text()
-    await eventually(async () => (await ask()) !== 'nobody')
+    await until(async () => (await ask()) !== 'nobody')
     assert.equal(await direct(port), 200)
     write(peerAuthentication('STRICT'))
-    await eventually(async () => {
+    await until(async () => {
       assert.match(await ask(), /sa\/page$/)
       return (await direct(port)) === 0
     })
     write(peerAuthentication('PERMISSIVE'))
-    await eventually(async () => {
+    await until(async () => {
       assert.match(await ask(), /sa\/page$/)
       return (await direct(port)) === 200
     })
@@ -123,7 +122,7 @@ spec: { host: ledger.test, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }
         response => `answered ${response.status}`,
         (error: Error) => String(error.cause),
       )
-    await eventually(async () => /sa\/impostor/.test(await ask()))
+    await until(async () => /sa\/impostor/.test(await ask()))
     assert.deepEqual(seen, [])
   })
 })

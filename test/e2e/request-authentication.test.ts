@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, request as send } from 'node:http'
+import { createServer, type RequestListener, request as send } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Writable } from 'node:stream'
 import { describe, type TestContext, test } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import type { MeshOptions } from '../../src/index.ts'
+import { systemRuntime } from '../../src/runtime.ts'
+import { AccessLog } from '../../src/telemetry/access-log.ts'
+import { MeshTelemetry } from '../../src/telemetry/create-telemetry.ts'
 import { startSecureMesh } from '../support/secure-mesh.ts'
+import { until } from '../support/until.ts'
 
 const issuer = 'https://issuer.test'
 const { privateKey, publicKey } = await generateKeyPair('ES256')
@@ -32,9 +38,17 @@ metadata: { name: with-token }
 spec: { rules: [${rule}] }
 `
 
-async function start(t: TestContext, yaml: string) {
+/** A plain server. @returns its origin */
+async function serve(t: TestContext, listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+async function start(t: TestContext, yaml: string, options: Partial<MeshOptions> = {}) {
   const world = await startSecureMesh(t, yaml)
-  const server = (await world.join('shop')).createServer((request, response) => {
+  const server = (await world.join('shop', {}, options)).createServer((request, response) => {
     response.end(JSON.stringify({ authorization: request.headers.authorization, payload: request.headers['x-payload'] }))
   })
   server.listen(0, '127.0.0.1')
@@ -91,6 +105,48 @@ describe('RequestAuthentication', () => {
     assert.match((await call('x')).challenge ?? '', /^Bearer realm="http:\/\/127\.0\.0\.1:\d+\/", error="invalid_token"$/)
   })
 
+  test('E2: what a token says of its own key is not listened to', async t => {
+    const asked: string[] = []
+    const jwk = { ...(await exportJWK(other.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }
+    const url = await serve(t, (request, response) => {
+      asked.push(request.url ?? '')
+      response.end(JSON.stringify({ keys: [jwk] }))
+    })
+    const call = await start(t, authentication(local))
+    for (const header of [{ jku: url }, { x5u: url }, { jwk }, { jku: url, kid: undefined }, { jwk, kid: 'k2' }]) {
+      const { status, body } = await call(await sign({}, other.privateKey, header))
+      assert.equal(status, 401, JSON.stringify(header))
+      assert.match(body, /verification fails/)
+    }
+    assert.deepEqual(asked, [])
+  })
+
+  test('E11: no token is logged, wherever it came from', async t => {
+    const [good, foreign] = [await sign(), await sign({}, other.privateKey)]
+    const lines: string[] = []
+    const keep = (message: string, fields?: unknown) => lines.push(`${message} ${JSON.stringify(fields)}`)
+    const out = new Writable({
+      write(chunk, _encoding, done) {
+        lines.push(String(chunk))
+        done()
+      },
+    })
+    const rule = `${local}, fromHeaders: [{ name: x-token }, { name: authorization, prefix: 'Bearer ' }], fromParams: [access_token, t]`
+    const runtime = { ...systemRuntime, logger: { debug: keep, info: keep, warn: keep, error: keep } }
+    const telemetry = new MeshTelemetry({ service: 'shop', runtime, accessLog: new AccessLog(out) })
+    const call = await start(t, authentication(rule), { telemetry, runtime })
+    for (const token of [good, foreign]) {
+      await call(token)
+      await call(undefined, { 'x-token': token })
+      for (const query of [`access_token=${token}`, `t=${token}`, `a=1&t=${token}&b=2`]) await call(undefined, {}, `/?${query}`)
+    }
+    await call(undefined, {}, '/?access_token=opaque')
+    await until(() => lines.join('').split('"direction"').length > 11)
+    const text = lines.join('')
+    assert.match(text, /\/\?a=1&t=REDACTED&b=2/)
+    for (const secret of [...good.split('.'), ...foreign.split('.'), 'opaque']) assert.equal(text.includes(secret), false, text)
+  })
+
   test('E7: two Authorization headers are a bad request; a token in the path is looked for', async t => {
     const call = await start(t, authentication(local) + policy("{ from: [{ source: { requestPrincipals: ['*'] } }] }"))
     assert.equal((await call(undefined, {}, `/?access_token=${await sign()}`)).status, 200)
@@ -118,15 +174,11 @@ describe('RequestAuthentication', () => {
 
   test('E3: keys are fetched; while they cannot be, nobody is let in, and known ones are kept', async t => {
     let isUp = false
-    const keys = createServer((_request, response) => {
+    const keys = await serve(t, (_request, response) => {
       response.statusCode = isUp ? 200 : 500
       response.end(isUp ? JSON.stringify(jwks) : '')
     })
-    keys.listen(0, '127.0.0.1')
-    await once(keys, 'listening')
-    t.after(() => keys.close())
-    const { port } = keys.address() as AddressInfo
-    const call = await start(t, authentication(`jwksUri: 'http://127.0.0.1:${port}/keys'`))
+    const call = await start(t, authentication(`jwksUri: '${keys}/keys'`))
     assert.equal((await call(await sign())).status, 401)
     isUp = true
     assert.equal((await call(await sign())).status, 200)
@@ -135,15 +187,10 @@ describe('RequestAuthentication', () => {
   })
 
   test('keys are found by what an issuer tells of itself', async t => {
-    let origin = ''
-    const keys = createServer((request, response) => {
+    const origin = await serve(t, (request, response) => {
       const isDiscovery = request.url === '/.well-known/openid-configuration'
       response.end(JSON.stringify(isDiscovery ? { issuer: origin, jwks_uri: `${origin}/keys` } : jwks))
     })
-    keys.listen(0, '127.0.0.1')
-    await once(keys, 'listening')
-    t.after(() => keys.close())
-    origin = `http://127.0.0.1:${(keys.address() as AddressInfo).port}`
     const call = await start(t, authentication('audiences: [shop]').replace(issuer, `'${origin}'`))
     assert.equal((await call(await sign({ iss: origin }))).status, 200)
     assert.equal((await call(await sign({ iss: origin }, other.privateKey))).status, 401)

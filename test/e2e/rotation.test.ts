@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { connect } from 'node:tls'
 import { systemClock } from '../../src/runtime.ts'
-import { eventually, startSecureMesh } from '../support/secure-mesh.ts'
+import { startSecureMesh } from '../support/secure-mesh.ts'
+import { until } from '../support/until.ts'
 
 const strict = `
 apiVersion: security.istio.io/v1
@@ -37,7 +38,7 @@ test('A16: certificates and the root are rotated under load without a failed cal
   })
   const { port } = server.address() as AddressInfo
   const page = await world.join('page')
-  await eventually(async () => (await page.fetch('http://reviews/').catch(() => null))?.ok === true)
+  await until(async () => (await page.fetch('http://reviews/').catch(() => null))?.ok === true)
 
   let [calls, isOver] = [0, false]
   const failures: string[] = []
@@ -55,15 +56,15 @@ test('A16: certificates and the root are rotated under load without a failed cal
   })
   const leaves = new Set<string>()
   const first = await shown(port)
-  await eventually(async () => leaves.add((await shown(port)).leaf).size >= 3)
+  await until(async () => leaves.add((await shown(port)).leaf).size >= 3)
   skippedMs = 3_600_000
   await world.secure.rotateRoot()
-  await eventually(async () => {
+  await until(async () => {
     await world.secure.advanceRotation()
     return (await shown(port)).issuer !== first.issuer
   })
   const before = leaves.size
-  await eventually(async () => leaves.add((await shown(port)).leaf).size >= before + 2)
+  await until(async () => leaves.add((await shown(port)).leaf).size >= before + 2)
   isOver = true
   await Promise.all(load)
   t.diagnostic(`${calls} calls, ${leaves.size} certificates, ${failures.length} failed`)

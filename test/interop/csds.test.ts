@@ -8,6 +8,7 @@ import * as grpc from '@grpc/grpc-js'
 import { createMesh, silentLogger } from '../../src/index.ts'
 import { FakeAdsServer } from '../support/fake-ads-server.ts'
 import { goProgram } from '../support/peers.ts'
+import { until } from '../support/until.ts'
 import { clusterMessage, serviceMessages, wireResource } from '../support/xds-resources.ts'
 
 /** What `csds/main.go` writes of a resource. */
@@ -37,12 +38,11 @@ async function dump(address: string): Promise<readonly Row[]> {
     .map(line => JSON.parse(line))
 }
 
-async function dumpUntil(address: string, status: string): Promise<readonly Row[]> {
-  for (;;) {
+const dumpUntil = (address: string, status: string) =>
+  until(async () => {
     const rows = await dump(address).catch(() => [])
-    if (rows.length >= 4 && rows.some(row => row.status === status)) return rows
-  }
-}
+    return rows.length >= 4 && rows.some(row => row.status === status) && rows
+  })
 
 /** Two clients of one control plane, this one and grpc-go; the addresses of their admin services. */
 async function setUp(t: TestContext) {

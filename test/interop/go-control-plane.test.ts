@@ -8,6 +8,7 @@ import type { Readable, Writable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { createMesh, type Mesh } from '../../src/index.ts'
 import { goProgram } from '../support/peers.ts'
+import { until } from '../support/until.ts'
 
 type Resource = Readonly<Record<string, unknown>>
 
@@ -113,9 +114,9 @@ for (const delta of [false, true]) {
 
     const ask = async (host = 'shop.test') => (await mesh.fetch(`http://${host}/`)).text()
 
-    /** Asks until the answer is `want`, since a push arrives when it arrives; the test's own time limit ends it. */
+    /** Asks until the answer is `want`, since a push arrives when it arrives. */
     const eventually = async (want: string) => {
-      while ((await ask().catch(error => String(error.cause?.code))) !== want) await new Promise(setImmediate)
+      await until(async () => (await ask().catch(error => String(error.cause?.code))) === want)
     }
 
     test('an authority is discovered from listener to endpoint', async () => {

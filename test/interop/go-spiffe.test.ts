@@ -3,24 +3,16 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { WorkloadApiProvider } from '../../src/discovery/workload-api.ts'
 import { createMesh } from '../../src/index.ts'
 import { silentLogger, systemClock } from '../../src/runtime.ts'
 import type { WorkloadIdentity } from '../../src/security/certificate-provider.ts'
-import { eventually, startSecureMesh, trustDomain } from '../support/secure-mesh.ts'
+import { startSecureMesh, trustDomain } from '../support/secure-mesh.ts'
+import { until } from '../support/until.ts'
 import { certificateFor } from '../support/workload-certificate.ts'
 import { type GoSpiffe, startGoSpiffe } from './support/go-spiffe.ts'
 
 const spiffeId = (account: string, domain = trustDomain) => `spiffe://${domain}/ns/default/sa/${account}`
-
-async function until<T>(look: () => T | undefined | false): Promise<T> {
-  for (;;) {
-    const found = look()
-    if (found) return found
-    await setImmediate()
-  }
-}
 
 describe('our client of the Workload API, on an agent with the types of go-spiffe', () => {
   async function start(t: TestContext, ids: readonly string[], federated: readonly string[] = []) {
@@ -237,9 +229,9 @@ describe('mutual TLS with go-spiffe, both with identities of one agent', () => {
     assert.deepEqual([await isAnswered('gopher'), await isAnswered('stale')], [true, true])
     await spiffe.run({ do: 'refuse', socket: stale })
     await spiffe.run({ do: 'add-root', trustDomain })
-    await eventually(() => isAnswered('gopher'))
+    await until(() => isAnswered('gopher'))
     await spiffe.run({ do: 'forget-roots', trustDomain })
-    await eventually(async () => !(await isAnswered('stale')))
-    await eventually(() => isAnswered('gopher'))
+    await until(async () => !(await isAnswered('stale')))
+    await until(() => isAnswered('gopher'))
   })
 })

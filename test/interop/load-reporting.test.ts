@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { until } from '../support/until.ts'
 import { bootstrapFile, serveYaml } from './support/control-plane.ts'
 import { goInteropClient, startGoInteropServer } from './support/go-server.ts'
 
@@ -33,7 +34,7 @@ test("grpc-go's client reports the load that it sends to the control plane", { t
     isOver = true
   })
   const succeeded = () => controlPlane.loadReports()[0]?.localities[0]?.succeeded.total ?? 0
-  while (succeeded() < 20 && !isOver) await new Promise(resolve => setImmediate(resolve))
+  await until(() => succeeded() >= 20 || isOver)
   const [report, ...others] = controlPlane.loadReports()
   assert.deepEqual([report?.nodeId, report?.cluster, others.length], ['grpc-go', 'outbound|50051||interop.test', 0])
   const [locality] = report?.localities ?? []
@@ -43,5 +44,5 @@ test("grpc-go's client reports the load that it sends to the control plane", { t
   client.kill()
   await ended
   const rate = () => controlPlane.loadReports()[0]?.localities[0]?.issued.perSecond
-  while (rate() !== 0) await new Promise(resolve => setImmediate(resolve))
+  await until(() => rate() === 0)
 })

@@ -3,22 +3,12 @@ import { once } from 'node:events'
 import { createServer as createHttp2Server } from 'node:http2'
 import type { Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { GrpcRegistration } from '../../src/server/grpc-registration.ts'
-import {
-  clientTls,
-  gateEnvironment,
-  http2On,
-  listen,
-  plain,
-  requestOn,
-  secured,
-  startGated,
-  until,
-} from '../support/gated-server.ts'
+import { clientTls, gateEnvironment, http2On, listen, plain, requestOn, secured, startGated } from '../support/gated-server.ts'
 import { inboundState, makeChain, modes, mutualTls } from '../support/inbound-model.ts'
 import { KeyUsageFlags, SvidAuthority } from '../support/svid-fixtures.ts'
+import { until } from '../support/until.ts'
 
 const authority = await SvidAuthority.create('td')
 const server = await authority.identity('/server')
@@ -129,7 +119,7 @@ describe('STRICT', () => {
       socket.destroy()
     }
     const open = () => new Promise<number>(resolve => listening.getConnections((_error, count) => resolve(count)))
-    while ((await open()) > 0) await setImmediate()
+    await until(async () => (await open()) === 0)
   })
 
   test('A34: a client that speaks something else is refused', async t => {

@@ -17,9 +17,10 @@ import type { RbacFilter } from '../../src/policies/rbac/rbac-rules.ts'
 import type { AuthorizerCalls } from '../../src/server/authorizer-calls.ts'
 import { GrpcRegistration } from '../../src/server/grpc-registration.ts'
 import type { CheckAnswer } from '../support/authorizers.ts'
-import { gateEnvironment, http2On, listen, plain, requestOn, startGated, until } from '../support/gated-server.ts'
+import { gateEnvironment, http2On, listen, plain, requestOn, startGated } from '../support/gated-server.ts'
 import { inboundState, makeChain, servingRoute, servingRoutes } from '../support/inbound-model.ts'
 import { enforce, exact, path, policy, prefix, rules } from '../support/rbac-rules.ts'
+import { until } from '../support/until.ts'
 
 const config: ExtAuthzConfig = {
   authorizer: { kind: 'grpc', cluster: 'authz', authority: 'authz', timeoutMs: 200, metadata: [] },

@@ -10,6 +10,7 @@ import { MeshTelemetry } from '../../src/telemetry/create-telemetry.ts'
 import { callUnary, EchoClient, echoDefinition } from '../support/grpc-backend.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
+import { until } from '../support/until.ts'
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
 const call = { isGrpc: true, method: 'POST', scheme: 'http', authority: 'b', path: '/s/m', startedAtWall: 0 }
@@ -106,7 +107,7 @@ describe('a gRPC server of the mesh', () => {
   test('its calls are counted by method and status', async t => {
     const { echo, telemetry } = await start(t, (_call, callback) => callback({ code: grpc.status.NOT_FOUND, details: 'gone' }))
     await callUnary(echo, 'x')
-    while (telemetry.stats.inbound.active > 0) await setImmediate()
+    await until(() => telemetry.stats.inbound.active === 0)
     const families = new Map(telemetry.stats.collect().map(family => [family.name, family]))
     assert.deepEqual(families.get('rpc.server.call.duration')?.points[0]?.attributes, {
       'rpc.system.name': 'grpc',
@@ -148,7 +149,7 @@ describe('a gRPC server of the mesh', () => {
     })
     const { workload, clock, echo, told } = started
     const held = callUnary(echo, 'x')
-    while (started.telemetry.stats.inbound.active === 0) await setImmediate()
+    await until(() => started.telemetry.stats.inbound.active > 0)
     const drained = workload.drain({ propagationMs: 500, deadlineMs: 1000 })
     assert.equal(told.at(-1), `deregister ${workload.port}`)
     assert.equal(await check(started, ''), 2)
@@ -163,7 +164,7 @@ describe('a gRPC server of the mesh', () => {
   test('drained: what is not answered by the deadline is given up', async t => {
     const started = await start(t, () => {})
     const held = callUnary(started.echo, 'x')
-    while (started.telemetry.stats.inbound.active === 0) await setImmediate()
+    await until(() => started.telemetry.stats.inbound.active > 0)
     const drained = started.workload.drain({ propagationMs: 500, deadlineMs: 1000 })
     started.clock.advance(500)
     await setImmediate()

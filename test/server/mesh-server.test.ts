@@ -11,6 +11,7 @@ import { workloadAddress } from '../../src/server/workload-address.ts'
 import { MeshTelemetry } from '../../src/telemetry/create-telemetry.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
+import { until } from '../support/until.ts'
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
 const call = { isGrpc: false, method: 'GET', scheme: 'http', authority: 'b', path: '/', startedAtWall: 0 }
@@ -43,10 +44,6 @@ async function start(t: TestContext, app: RequestListener | ((...args: Parameter
     return { response, body: await text(response) }
   }
   return { server, clock, telemetry, inbound, told, errors, port, fetch, address: `127.0.0.1:${port}` }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await setImmediate()
 }
 
 describe('requests', () => {

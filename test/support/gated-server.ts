@@ -4,7 +4,6 @@ import { type ClientHttp2Session, connect } from 'node:http2'
 import { type AddressInfo, connect as connectPlain, type Server as NetServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Logger } from '../../src/runtime.ts'
 import type { WorkloadIdentity } from '../../src/security/certificate-provider.ts'
@@ -27,10 +26,16 @@ const noCalls: AuthorizerCalls = {
   http: () => Promise.reject(new Error('nobody is there')),
 }
 
+interface GateOptions {
+  readonly requiresListener?: boolean
+  readonly calls?: AuthorizerCalls
+  readonly maxWaiting?: number
+}
+
 /** What a server of the mesh runs in, with a listener named `server` that the test sets. */
 export function gateEnvironment(
   identity: WorkloadIdentity | undefined,
-  { requiresListener = true, calls = noCalls }: { readonly requiresListener?: boolean; readonly calls?: AuthorizerCalls } = {},
+  { requiresListener = true, calls = noCalls, maxWaiting }: GateOptions = {},
 ) {
   const clock = new ManualClock(Date.now())
   const source = new FakeConfigSource()
@@ -56,7 +61,17 @@ export function gateEnvironment(
     clock,
     registrar: null,
     address: undefined,
-    gate: { clock, logger, source, security, requests, telemetry, requiresListener, factories },
+    gate: {
+      clock,
+      logger,
+      source,
+      security,
+      requests,
+      telemetry,
+      requiresListener,
+      factories,
+      ...(maxWaiting === undefined ? undefined : { maxWaiting }),
+    },
   }
   return { environment, clock, source, provider, told, warned, telemetry }
 }
@@ -77,7 +92,7 @@ export async function startGated(
   t: TestContext,
   app: RequestListener,
   identity: WorkloadIdentity | undefined,
-  options?: Parameters<typeof gateEnvironment>[1],
+  options?: GateOptions,
 ) {
   const world = gateEnvironment(identity, options)
   const server = createMeshServer(app, world.environment)
@@ -136,9 +151,4 @@ export function http2On(t: TestContext, socket: Socket, scheme = 'https'): Clien
   session.on('error', () => {})
   t.after(() => session.destroy())
   return session
-}
-
-/** Waits by the event loop, not by time. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await setImmediate()
 }

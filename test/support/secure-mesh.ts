@@ -3,9 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { type ControlPlaneOptions, startControlPlane } from '@inmesh/control-plane'
-import { createMesh, type Mesh } from '../../src/index.ts'
+import { createMesh, type Mesh, type MeshOptions } from '../../src/index.ts'
 import { type Clock, silentLogger, systemClock } from '../../src/runtime.ts'
 
 export const trustDomain = 'mesh.test'
@@ -30,8 +29,8 @@ export async function startSecureMesh(
   })
   t.after(() => controlPlane.close())
   const secure = controlPlane.secure ?? assert.fail('not secure')
-  const make = async (env: Readonly<Record<string, string>>): Promise<Mesh> => {
-    const mesh = await createMesh({ env: { INMESH_ADDRESS: '127.0.0.1', ...env }, runtime: { logger: silentLogger } })
+  const make = async (env: Readonly<Record<string, string>>, options: Partial<MeshOptions> = {}): Promise<Mesh> => {
+    const mesh = await createMesh({ env: { INMESH_ADDRESS: '127.0.0.1', ...env }, runtime: { logger: silentLogger }, ...options })
     t.after(() => mesh.close())
     return mesh
   }
@@ -40,16 +39,11 @@ export async function startSecureMesh(
     secure,
     write,
     /** A workload with an identity. */
-    async join(service: string, more: Readonly<Record<string, string>> = {}): Promise<Mesh> {
+    async join(service: string, more: Readonly<Record<string, string>> = {}, options: Partial<MeshOptions> = {}): Promise<Mesh> {
       const { bearer } = await secure.tokens.create(`spiffe://${trustDomain}/ns/default/sa/${service}`, secure.authority.pin)
-      return make({ INMESH_CONTROL_PLANE: secure.address, INMESH_JOIN_TOKEN: bearer, INMESH_SERVICE: service, ...more })
+      return make({ INMESH_CONTROL_PLANE: secure.address, INMESH_JOIN_TOKEN: bearer, INMESH_SERVICE: service, ...more }, options)
     },
     /** A workload without one. */
     plain: (service: string): Promise<Mesh> => make({ INMESH_CONTROL_PLANE: controlPlane.xdsAddress, INMESH_SERVICE: service }),
   }
-}
-
-/** Asks until it is so: configuration comes to each process when it comes. */
-export async function eventually(check: () => Promise<boolean>): Promise<void> {
-  while (!(await check())) await setImmediate()
 }

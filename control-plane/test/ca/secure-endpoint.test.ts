@@ -13,6 +13,7 @@ import { DeltaDiscoveryRequestSchema } from 'inmesh/gen/envoy/service/discovery/
 import { parseJoinToken } from 'inmesh/security/join-token'
 import { findPinnedRoot } from '../../../src/security/pinned-root.ts'
 import { ManualClock } from '../../../test/support/manual-clock.ts'
+import { until } from '../../../test/support/until.ts'
 import { SecureEndpoint, type SecureEndpointOptions } from '../../src/ca/secure-endpoint.ts'
 import { SigningRoot } from '../../src/ca/signing-root.ts'
 import { silentLogger } from '../../src/runtime.ts'
@@ -205,8 +206,7 @@ test('the server certificate is renewed at half of its life without dropping a c
   await clock.advanceAsync(12 * hourMs - 1)
   assert.equal((await presentedBy(endpoint.address))[0]?.serialNumber, before?.serialNumber)
   clock.advance(1)
-  const renewed = async () => (await presentedBy(endpoint.address))[0]?.serialNumber !== before?.serialNumber
-  while (!(await renewed()));
+  await until(async () => (await presentedBy(endpoint.address))[0]?.serialNumber !== before?.serialNumber)
   assert.ok(!stream.destroyed && !session.destroyed)
   assert.equal((await createCertificate(session, (await certificateRequest()).csr)).status, '0')
   await open()
@@ -234,9 +234,10 @@ test('A16: through a rotation of the root the old clients go on, the new ones tr
   // Its certificate ends, and with it the stream; all that are left got both roots with theirs.
   await clock.advanceAsync(minuteMs, minuteMs)
   assert.equal((await oldStream.ended)['grpc-status'], '14')
-  let presented = await presentedBy(endpoint.address)
-  while (endpoint.authority.pin === pin || !findPinnedRoot(presented, endpoint.authority.pin))
-    presented = await presentedBy(endpoint.address)
+  await until(async () => {
+    const presented = await presentedBy(endpoint.address)
+    return endpoint.authority.pin !== pin && findPinnedRoot(presented, endpoint.authority.pin)
+  })
   assert.equal((await createCertificate(young.session, (await certificateRequest()).csr)).status, '0')
   assert.ok(!youngStream.stream.destroyed)
   assert.deepEqual(

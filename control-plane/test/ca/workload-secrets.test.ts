@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import type { Message } from '@bufbuild/protobuf'
 import { create } from '@bufbuild/protobuf'
 import { NodeSchema } from 'inmesh/gen/envoy/config/core/v3/base_pb'
 import type { Secret } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb'
 import { ManualClock } from '../../../test/support/manual-clock.ts'
+import { until } from '../../../test/support/until.ts'
 import { CertificateAuthority } from '../../src/ca/certificate-authority.ts'
 import { MemoryCaStore } from '../../src/ca/memory-ca-store.ts'
 import { WorkloadSecrets } from '../../src/ca/workload-secrets.ts'
@@ -26,13 +26,7 @@ async function setUp(t: TestContext) {
   let changes = 0
   const secrets = new WorkloadSecrets({ ...runtime, authority, onChange: () => changes++ })
   t.after(() => secrets.close())
-  const issued = async (spiffeId: string): Promise<Secret> => {
-    for (;;) {
-      const secret = secrets.of(spiffeId).get('default')
-      if (secret !== undefined) return secret
-      await setImmediate()
-    }
-  }
+  const issued = (spiffeId: string): Promise<Secret> => until(() => secrets.of(spiffeId).get('default'))
   return { clock, authority, secrets, issued, changes: () => changes }
 }
 
@@ -53,7 +47,7 @@ test('they are renewed at half of their life, with another key', async t => {
   const first = await issued(reviews)
   const before = changes()
   clock.advance(12 * hourMs)
-  while (changes() === before) await setImmediate()
+  await until(() => changes() !== before)
   const second = secrets.of(reviews).get('default')
   assert.ok(first.type.case === 'tlsCertificate' && second?.type.case === 'tlsCertificate')
   assert.notEqual(textOf(second.type.value.privateKey), textOf(first.type.value.privateKey))

@@ -5,6 +5,9 @@ import type { LocalReply } from '../local-reply.ts'
 import { grpcCode, grpcCodeOf } from './grpc-code.ts'
 import { grpcJs } from './grpc-js.ts'
 
+/** What grpc-js says of a call whose connection is gone. */
+const connectionDropped = 'Connection dropped'
+
 /** A status that is an error on its way through the exchange. */
 export class CallStatusError extends Error {
   readonly status: StatusObject
@@ -42,6 +45,17 @@ export function statusOfReply({ status, headers, body }: LocalReply): StatusObje
   return localStatus(own === undefined ? grpcCodeOf(status) : Number(own), body === '' ? `HTTP status ${status}` : body)
 }
 
+const ownError = /^Received RST_STREAM with code \d+ triggered by internal client error: (?<message>.*)$/s
+
+/**
+ * A status as gRPC's other clients have it: a connection that ends by an error, such as a GOAWAY with a code, is `UNAVAILABLE` for its
+ * calls, where grpc-js speaks of an internal error.
+ */
+export function connectionStatus(status: StatusObject): StatusObject {
+  const message = status.code === grpcCode.internal ? ownError.exec(status.details)?.groups?.message : undefined
+  return message === undefined ? status : { ...status, code: grpcCode.unavailable, details: `${connectionDropped}: ${message}` }
+}
+
 /**
  * How an attempt failed whose status no peer sent, or `null` when one did: an answer has headers at least, and grpc-js adds none to what it
  * makes up.
@@ -55,7 +69,7 @@ export function failureOf({ code, details, metadata }: StatusObject): AttemptFai
     )
   )
     return 'connect-failure'
-  if (details === 'Connection dropped' || /^(?:Received RST_STREAM|Call cancelled|Write error|read |write )/.test(details))
+  if (details.startsWith(connectionDropped) || /^(?:Received RST_STREAM|Call cancelled|Write error|read |write )/.test(details))
     return 'reset'
   return null
 }

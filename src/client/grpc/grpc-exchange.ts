@@ -11,7 +11,7 @@ import type { MirroredRequest } from '../mirror.ts'
 import type { RoutePlan, RouteTimeouts } from '../route-plan.ts'
 import type { Target } from '../target.ts'
 import { type AttemptMetadata, attemptMetadata } from './attempt-metadata.ts'
-import { CallStatusError, failureOf, localStatus, statusOfError, statusOfReply } from './call-status.ts'
+import { CallStatusError, connectionStatus, failureOf, localStatus, statusOfError, statusOfReply } from './call-status.ts'
 import type { ChannelProfile } from './endpoint-channels.ts'
 import { grpcCode, httpStatusOf } from './grpc-code.ts'
 import { type MessageContext, MessageReplay, type OutgoingMessage, settle } from './message-replay.ts'
@@ -185,7 +185,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.#listener?.onReceiveMessage(message)
   }
 
-  onAttemptStatus(attempt: number, status: StatusObject): void {
+  onAttemptStatus(attempt: number, told: StatusObject): void {
+    const status = connectionStatus(told)
     if (attempt !== this.epoch) {
       this.#lateCode = status.code
       if (!this.takesOver(attempt, !this.#isRetriable(status))) return

@@ -7,10 +7,7 @@ import { makeCluster, makeRetryPolicy, makeRoute, makeTarget, makeVirtualHost } 
 import { EchoClient, startGrpcBackend } from '../../support/grpc-backend.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { makeMesh } from '../../support/test-mesh.ts'
-
-const until = async (condition: () => boolean) => {
-  while (!condition()) await new Promise(resolve => setImmediate(resolve))
-}
+import { until } from '../../support/until.ts'
 
 test('the time of a try runs from the last message of the client', async t => {
   const ended: number[] = []

@@ -7,6 +7,7 @@ import { makeCluster, makeRetryPolicy, makeRoute, makeTarget, makeVirtualHost } 
 import { callUnary, EchoClient, startGrpcBackend } from '../../support/grpc-backend.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { makeMesh } from '../../support/test-mesh.ts'
+import { until } from '../../support/until.ts'
 
 /** A client whose server refuses the first call with a pushback, on a clock of its own. */
 async function refusedOnce(t: TestContext, pushback: string) {
@@ -38,7 +39,7 @@ suite('grpc-retry-pushback-ms (gRFC A6)', () => {
   test('is waited, in place of the backoff', async t => {
     const { backend, clock, client } = await refusedOnce(t, '2500')
     const result = callUnary(client, 'x')
-    while (clock.pendingTimers === 0 || backend.seen.length === 0) await new Promise(resolve => setImmediate(resolve))
+    await until(() => clock.pendingTimers > 0 && backend.seen.length > 0)
     await clock.advanceAsync(2499, 100)
     assert.equal(backend.seen.length, 1)
     clock.advance(1)

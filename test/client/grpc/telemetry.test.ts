@@ -26,6 +26,7 @@ import { callUnary, EchoClient, startGrpcBackend, type UnaryAnswer } from '../..
 import { ManualClock } from '../../support/manual-clock.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { makeMesh } from '../../support/test-mesh.ts'
+import { until } from '../../support/until.ts'
 
 afterEach(() => {
   trace.disable()
@@ -72,7 +73,10 @@ async function setUp(t: TestContext, answer?: UnaryAnswer) {
     void ended.then(() => {
       isOver = true
     })
-    while (!isOver) await clock.advanceAsync(1)
+    await until(
+      () => isOver,
+      () => clock.advanceAsync(1),
+    )
     return ended
   }
   const metrics = () =>

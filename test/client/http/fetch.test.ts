@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { Agent, type Dispatcher } from 'undici'
 import { createFetch } from '../../../src/client/http/fetch.ts'
 import { MeshError } from '../../../src/errors.ts'
+import { until } from '../../support/until.ts'
 
 /** A server, and a fetch whose agent is gone when the test is. */
 async function stage(
@@ -153,7 +154,7 @@ test('what Node’s fetch does for us goes to the dispatcher too', async () => {
   const form = new FormData()
   form.append('a', 'b')
   const call = fetch('http://reviews/', { method: 'POST', body: form })
-  while (calls.length === 0) await new Promise(resolve => setImmediate(resolve))
+  await until(() => calls.length > 0)
   last().handler.onRequestStart(controller, {})
   last().handler.onResponseStart(controller, 201, { 'x-a': '1' }, 'Created')
   last().handler.onResponseEnd(controller, {})

@@ -14,6 +14,7 @@ import { type Answer, startUpstream, unusedPort } from '../../support/http-upstr
 import { ManualClock } from '../../support/manual-clock.ts'
 import { RecordingHandler } from '../../support/recording-handler.ts'
 import { makeMesh, type TestMeshOptions } from '../../support/test-mesh.ts'
+import { until } from '../../support/until.ts'
 
 interface Setup extends TestMeshOptions {
   readonly answer?: Answer
@@ -406,7 +407,7 @@ describe('retries', () => {
     telemetry.traced = true
     const handler = new RecordingHandler()
     dispatcher.dispatch({ origin: 'http://reviews', path: '/', method: 'GET' }, handler)
-    while (!telemetry.events.includes('retry 1 503 503')) await new Promise(resolve => setImmediate(resolve))
+    await until(() => telemetry.events.includes('retry 1 503 503'))
     const reason = new Error('enough')
     handler.controller?.abort(reason)
     await handler.done
@@ -511,7 +512,7 @@ describe('timeouts', () => {
       await arrived
       await clock.advanceAsync(1000)
       body.end('b')
-      while (upstream.seen.length === 0) await connectionIsIdle()
+      await until(() => upstream.seen.length > 0, connectionIsIdle)
       await clock.advanceAsync(200)
       assert.equal(await (await answer).body.text(), 'late')
       assert.equal(telemetry.finished[0]?.outcome.attempts, 2)

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { describe, type TestContext, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { request } from 'undici'
 import { makeCluster, makeRoute, makeTarget, makeVirtualHost } from '../../support/fake-config-source.ts'
 import { startUpstream } from '../../support/http-upstream.ts'
 import { makeMesh } from '../../support/test-mesh.ts'
+import { until } from '../../support/until.ts'
 
 async function setUp(t: TestContext) {
   const [own, shadow] = await Promise.all([startUpstream(t), startUpstream(t)])
@@ -32,7 +32,7 @@ describe('a mirrored request', () => {
     test(`has the path and the body: ${name}`, async t => {
       const { own, shadow, send } = await setUp(t)
       await send(body())
-      while (shadow.seen.length === 0) await setImmediate()
+      await until(() => shadow.seen.length > 0)
       for (const { method, url, body: sent } of [...own.seen, ...shadow.seen])
         assert.deepEqual([method, url, sent], ['POST', '/x?y=1', 'hello'])
     })
@@ -43,7 +43,7 @@ describe('a mirrored request', () => {
     await send(Readable.from([Buffer.from('hello '), Buffer.from('world')]))
     assert.equal(own.seen[0]?.body, 'hello world')
     await send('end')
-    while (shadow.seen.length === 0) await setImmediate()
+    await until(() => shadow.seen.length > 0)
     assert.deepEqual(
       shadow.seen.map(({ body }) => body),
       ['end'],
