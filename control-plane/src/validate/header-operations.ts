@@ -1,4 +1,5 @@
 import type { HeaderChanges, HeaderOperations } from '../model/virtual-service.ts'
+import { isHeaderName } from './names.ts'
 import type { Value } from './value.ts'
 
 /** Printable, with every `%` doubled or part of `%NAME%` or `%NAME(argument)%`. */
@@ -51,4 +52,5 @@ export function checkChangedHeader(name: string, value: Value): void {
   if (name === '') value.error('has an empty header name')
   else if (isAuthorityHeader(name)) value.error('cannot be changed here; use rewrite.authority')
   else if (name.startsWith(':')) value.error(`cannot be changed: ${name} is no header`)
+  else if (!isHeaderName(name)) value.error(`${JSON.stringify(name)} is not a header name`)
 }

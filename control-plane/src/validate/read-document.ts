@@ -51,6 +51,9 @@ export interface DecodedDocument {
 
 type Reader = (meta: ObjectMeta, root: Value) => MeshObject
 
+/** By kind. */
+type Readers = Readonly<Record<string, Reader>>
+
 const objectFields = ['apiVersion', 'kind', 'metadata', 'spec', 'status'] as const
 
 /** Reads an object that consists of its spec. */
@@ -61,16 +64,16 @@ const withSpec =
     object: read(meta, root.fields(...objectFields).spec),
   })
 
-const istio: Readonly<Record<string, Reader>> = {
+const istio: Readers = {
   VirtualService: withSpec('virtual-service', readVirtualService),
   DestinationRule: withSpec('destination-rule', readDestinationRule),
   ServiceEntry: withSpec('service-entry', readServiceEntry),
   WorkloadEntry: withSpec('workload-entry', readWorkloadEntry),
 }
 
-const gatewayHttp: Readonly<Record<string, Reader>> = { HTTPRoute: withSpec('gateway-route', readGatewayHttpRoute) }
+const gatewayHttp: Readers = { HTTPRoute: withSpec('gateway-route', readGatewayHttpRoute) }
 
-const security: Readonly<Record<string, Reader>> = {
+const security: Readers = {
   AuthorizationPolicy: (meta, root) => {
     const { spec, metadata } = root.fields(...objectFields)
     return { kind: 'authorization-policy', object: readAuthorizationPolicy(meta, spec, metadata.field('annotations')) }
@@ -79,7 +82,7 @@ const security: Readonly<Record<string, Reader>> = {
   RequestAuthentication: withSpec('request-authentication', readRequestAuthentication),
 }
 
-const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
+const readers: Readonly<Record<string, Readers>> = {
   'networking.istio.io/v1': istio,
   'networking.istio.io/v1beta1': istio,
   'networking.istio.io/v1alpha3': istio,
@@ -90,6 +93,10 @@ const readers: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
   v1: { Service: withSpec('service', readKubernetesService) },
   'discovery.k8s.io/v1': { EndpointSlice: (meta, root) => ({ kind: 'endpoint-slice', object: readEndpointSlice(meta, root) }) },
 }
+
+/** What `table` itself has under `name`: a document may be of kind `constructor`. */
+const own = <Each>(table: Readonly<Record<string, Each>> | undefined, name: string): Each | undefined =>
+  table && Object.hasOwn(table, name) ? table[name] : undefined
 
 /** Decodes one document and finds everything that is wrong with it alone. */
 export function readDocument(document: SourceDocument): DecodedDocument {
@@ -102,7 +109,7 @@ export function readDocument(document: SourceDocument): DecodedDocument {
   if (apiVersion === undefined || kind === undefined) return { decoded: undefined, problems: sink.problems }
   const namespace = root.field('metadata').field('namespace').asString() || 'default'
   sink.object = `${kind} ${namespace}/${root.field('metadata').field('name').asString() ?? ''}`
-  const read = readers[apiVersion]?.[kind]
+  const read = own(own(readers, apiVersion), kind)
   if (!read) {
     const { severity, message } = otherKind(apiVersion, kind)
     sink.add(severity, ['kind'], message)
