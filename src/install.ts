@@ -7,8 +7,7 @@ import { isMeshError } from './errors.ts'
 import { isSdkWanted } from './otel-environment.ts'
 import { systemRuntime } from './runtime.ts'
 import { adoptServers } from './server/adopt-servers.ts'
-import { adoptGrpcServers } from './server/grpc-inbound.ts'
-import type { GrpcRegistration } from './server/grpc-registration.ts'
+import type { Http2Registration } from './server/http2-registration.ts'
 import type { ServerRegistration } from './server/mesh-server.ts'
 import { accessLogFrom } from './telemetry/access-log.ts'
 import { MeshTelemetry } from './telemetry/create-telemetry.ts'
@@ -23,8 +22,8 @@ export interface Installation {
 }
 
 /**
- * Makes a mesh from the environment and puts the process into it: the global dispatcher (and with it the built-in `fetch`), its `node:http`
- * servers, and the OpenTelemetry SDK when `OTEL_*` asks for one. The server that listens on `INMESH_PORT`, or else the first that
+ * Makes a mesh from the environment and puts the process into it: the global dispatcher (and with it the built-in `fetch`), its servers of
+ * HTTP, and the OpenTelemetry SDK when `OTEL_*` asks for one. The server that listens on `INMESH_PORT`, or else the first that
  * listens, is registered as `INMESH_SERVICE`. Does nothing when `INMESH_DISABLED` is set.
  *
  * @throws MeshError as {@link createMesh} does, except that a host without configuration does not keep the application from starting
@@ -37,12 +36,16 @@ export async function install(env: Environment): Promise<Installation | null> {
     accessLog: accessLogFrom(env.INMESH_ACCESS_LOG),
   })
   // Before anything else can load grpc-js, exporters of OpenTelemetry among it.
-  const grpc = adoptGrpc(telemetry, env)
+  const grpc = adoptGrpc(env)
   const loading = isSdkWanted(env) ? import('./otel.ts') : null
   const mesh = await startMesh(env, telemetry)
   const servers = new Servers(mesh, env.INMESH_PORT)
-  const adopted = adoptServers({ inbound: mesh.inbound, onListening: server => servers.add(server) })
-  grpc.begin(mesh, servers)
+  const adopted = adoptServers({
+    inbound: mesh.inbound,
+    onListening: server => servers.add(server),
+    onListeningHttp2: server => servers.addHttp2(server),
+  })
+  grpc.begin(mesh)
   const otel = await loading
   const sdk = otel === null ? null : adopted.except(() => otel.startOtel({ telemetry, env }))
   setDispatcher(mesh.dispatcher)
@@ -62,20 +65,17 @@ export async function install(env: Environment): Promise<Installation | null> {
   return { mesh, end }
 }
 
-/** Puts the clients and servers of grpc-js into the mesh, once the application loads it. */
-function adoptGrpc(telemetry: MeshTelemetry, env: Environment): { begin(mesh: Mesh, servers: Servers): void } {
+/** Puts the clients of grpc-js into the mesh, once there is one. */
+function adoptGrpc(env: Environment): { begin(mesh: Mesh): void } {
   const exporters = exportTargets(env)
-  let running: { readonly mesh: Mesh; readonly servers: Servers } | null = null
-  adoptGrpcClients({
-    channel(target, credentials, options) {
-      if (running === null || exporters.has(target) || !running.mesh.isMeshTarget(target)) return null
-      return running.mesh.channel(target, { credentials, options })
-    },
-    onLoad: () => adoptGrpcServers({ telemetry, onListening: server => running?.servers.addGrpc(server) }),
+  let running: Mesh | null = null
+  adoptGrpcClients((target, credentials, options) => {
+    if (running === null || exporters.has(target) || !running.isMeshTarget(target)) return null
+    return running.channel(target, { credentials, options })
   })
   return {
-    begin(mesh, servers) {
-      running = { mesh, servers }
+    begin(mesh) {
+      running = mesh
     },
   }
 }
@@ -102,7 +102,7 @@ class Servers {
   readonly #mesh: Mesh
   readonly #port: number | undefined
   readonly #registrations = new Map<Server, ServerRegistration>()
-  readonly #grpc = new Map<Http2Server, GrpcRegistration>()
+  readonly #http2 = new Map<Http2Server, Http2Registration>()
 
   /** @param port `INMESH_PORT` */
   constructor(mesh: Mesh, port: string | undefined) {
@@ -116,25 +116,24 @@ class Servers {
     if (this.#isWorkload(bound.port)) this.#registrations.set(server, this.#mesh.adopt(server))
   }
 
-  /** A server of grpc-js. */
-  addGrpc(server: Http2Server): void {
+  addHttp2(server: Http2Server): void {
     const bound = server.address()
-    if (bound === null || typeof bound === 'string' || this.#grpc.has(server)) return
-    if (this.#isWorkload(bound.port)) this.#grpc.set(server, this.#mesh.adoptGrpc(server))
+    if (bound === null || typeof bound === 'string' || this.#http2.has(server)) return
+    if (this.#isWorkload(bound.port)) this.#http2.set(server, this.#mesh.adoptHttp2(server))
   }
 
   async drain(): Promise<void> {
-    const registrations = [...this.#registrations.values(), ...this.#grpc.values()]
+    const registrations = [...this.#registrations.values(), ...this.#http2.values()]
     await Promise.all(registrations.map(registration => registration.drain()))
   }
 
   /** Out of the mesh, and no more. */
   withdraw(): void {
-    for (const registration of [...this.#registrations.values(), ...this.#grpc.values()]) registration.withdraw()
+    for (const registration of [...this.#registrations.values(), ...this.#http2.values()]) registration.withdraw()
   }
 
   #isWorkload(port: number): boolean {
-    return this.#port === undefined ? this.#registrations.size + this.#grpc.size === 0 : port === this.#port
+    return this.#port === undefined ? this.#registrations.size + this.#http2.size === 0 : port === this.#port
   }
 }
 

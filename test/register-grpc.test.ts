@@ -42,15 +42,15 @@ describe('inmesh/register and grpc-js', () => {
         t,
         `${load}
         ${client}
-        console.log(JSON.stringify([await call('xds:///ratings'), await call('ratings'), await call('127.0.0.1:${outside.port}')]))`,
+        console.log(JSON.stringify([await call('xds:///ratings'), await call('ratings'), await call('127.0.0.1:${outside.port}'), await call('ipv4:127.0.0.1:${outside.port}')]))`,
         { INMESH_STATIC_CONFIG: configFile(t, { ratings: backend.port }), INMESH_HOSTS: 'ratings' },
       )
-      assert.equal(await app.firstLine, '["hello","hello","hello"]')
+      assert.equal(await app.firstLine, '["hello","hello","hello","hello"]')
       assert.deepEqual(
         backend.seen.map(({ authority }) => authority),
         ['ratings', 'ratings'],
       )
-      assert.equal(outside.seen.length, 1)
+      assert.equal(outside.seen.length, 2)
       assert.equal(await app.exit, 0)
     })
   }

@@ -13,8 +13,8 @@ import type { Identities } from '../security/identities.ts'
 import { addAdminServices } from '../server/admin-services.ts'
 import { DownstreamSecurity } from '../server/downstream-security.ts'
 import { filterFactories } from '../server/filter-factories.ts'
-import { GrpcRegistration } from '../server/grpc-registration.ts'
 import type { GrpcServer, GrpcWorkload, ServeGrpcOptions } from '../server/grpc-server.ts'
+import { Http2Registration } from '../server/http2-registration.ts'
 import { Inbound } from '../server/inbound.ts'
 import { createMeshServer, type MeshServer, type ServerEnvironment, ServerRegistration } from '../server/mesh-server.ts'
 import { RequestGate } from '../server/request-gate.ts'
@@ -134,8 +134,8 @@ export interface Mesh extends AsyncDisposable {
   isMeshTarget(target: string): boolean
   /** Makes a server that exists already one of the mesh: it registers while it listens. Its requests go through {@link serve}. */
   adopt(server: Server): ServerRegistration
-  /** The same of the HTTP/2 server under a gRPC server, which listens. */
-  adoptGrpc(server: Http2Server): GrpcRegistration
+  /** The same of an HTTP/2 server that listens, also of the one under a gRPC server. */
+  adoptHttp2(server: Http2Server): Http2Registration
   /** Serves requests of adopted servers. */
   readonly inbound: Inbound
   /** Where a call would go, and why. */
@@ -329,7 +329,10 @@ class RunningMesh implements Mesh {
 
   isMeshTarget(target: string): boolean {
     if (target.startsWith('xds:')) return true
-    const { hostname, port } = new URL(`http://${authorityOf(target)}`)
+    const url = `http://${authorityOf(target)}`
+    // An address, a socket, or what grpc-js itself is to refuse.
+    if (/^(ipv4|ipv6|unix|unix-abstract):/.test(target) || !URL.canParse(url)) return false
+    const { hostname, port } = new URL(url)
     return this.#hosts.owner(hostname.replace(/^\[|\]$/g, ''), port === '' ? '80' : port) === 'mesh'
   }
 
@@ -350,8 +353,8 @@ class RunningMesh implements Mesh {
     return new ServerRegistration(server, this.#servers)
   }
 
-  adoptGrpc(server: Http2Server): GrpcRegistration {
-    return new GrpcRegistration(server, this.#servers)
+  adoptHttp2(server: Http2Server): Http2Registration {
+    return new Http2Registration(server, this.#servers)
   }
 
   explain(request: ExplainRequest): Explanation {
@@ -430,8 +433,8 @@ class DisabledMesh implements Mesh {
     return new ServerRegistration(server, this.#servers)
   }
 
-  adoptGrpc(server: Http2Server): GrpcRegistration {
-    return new GrpcRegistration(server, this.#servers)
+  adoptHttp2(server: Http2Server): Http2Registration {
+    return new Http2Registration(server, this.#servers)
   }
 
   explain(request: ExplainRequest): Explanation {

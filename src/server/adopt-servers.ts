@@ -1,25 +1,31 @@
 import type { Server } from 'node:http'
+import type { Http2Server } from 'node:http2'
 import { Server as SecureServer } from 'node:https'
+import { Server as NetServer } from 'node:net'
 import { Server as HttpServer, IncomingMessage, ServerResponse } from '../node-http.ts'
-import { type Inbound, wrappedEmits } from './inbound.ts'
+import { adoptHttp2Servers } from './adopt-http2-servers.ts'
+import { type Inbound, rethrow, wrappedEmits } from './inbound.ts'
 
 /** What {@link adoptServers} is given. */
 export interface Adoption {
   readonly inbound: Inbound
   /** Called when a server of the application begins to listen, each time. */
   onListening(server: Server): void
+  /** The same of a server of HTTP/2, and of gRPC by it. */
+  onListeningHttp2(server: Http2Server): void
 }
 
 type Emit = (this: Server, event: string | symbol, ...args: unknown[]) => boolean
 
 /**
- * Makes every `node:http` and `node:https` server of the process one of the mesh, those that other code has created already included.
+ * Makes every server of `node:http`, `node:https`, `node:http2` and grpc-js that begins to listen one of the mesh, whoever created it and when.
  * Servers that begin to listen inside {@link Adopted.except} are left alone.
  */
 export function adoptServers(adoption: Adoption): Adopted {
   const adopted = new Adopted(adoption)
   adopted.wrap(HttpServer.prototype)
   adopted.wrap(SecureServer.prototype)
+  adopted.awaitOthers(NetServer.prototype)
   return adopted
 }
 
@@ -57,6 +63,17 @@ export class Adopted {
     }
   }
 
+  /** Servers of HTTP/2 inherit `listen`; they are hooked when the first of them, or of whatever else is no HTTP/1, begins to listen. */
+  awaitOthers(prototype: NetServer): void {
+    const { inbound, onListeningHttp2: onListening } = this.#adoption
+    const { listen } = prototype
+    prototype.listen = function (this: NetServer, ...args: unknown[]): NetServer {
+      if (!(this instanceof HttpServer || this instanceof SecureServer))
+        adoptHttp2Servers({ telemetry: inbound.telemetry, onListening })
+      return Reflect.apply(listen, this, args)
+    }
+  }
+
   #emit(server: Server, emit: Server['emit'], event: string | symbol, args: readonly unknown[]): boolean {
     const goOn = () => Reflect.apply(emit, server, [event, ...args])
     if (event === 'listening') {
@@ -74,11 +91,4 @@ export class Adopted {
     this.#adoption.inbound.serve(request, response, handle, rethrow)
     return wasHeard
   }
-}
-
-/** An application that was never changed ends by an error that it does not catch, as it would without the mesh. */
-function rethrow(error: unknown): void {
-  process.nextTick(() => {
-    throw error
-  })
 }

@@ -1,5 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
@@ -94,58 +93,4 @@ function describe(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Inbo
 function timeoutMs(value: string | readonly string[] | undefined): number {
   const [, digits = '', unit = ''] = typeof value === 'string' ? (/^(\d{1,8})([HMSmun])$/.exec(value) ?? []) : []
   return digits === '' ? 0 : Number(digits) * (units[unit] ?? 0)
-}
-
-const bindings = new AsyncLocalStorage<(server: Http2Server) => void>()
-
-/** Runs `bind`, and tells `onListening` of the servers that begin to listen for it, which no other hook is told of. */
-export function claimServers<Result>(onListening: (server: Http2Server) => void, bind: () => Result): Result {
-  return bindings.run(onListening, bind)
-}
-
-const adopted = new WeakSet<object>()
-let current: GrpcServerHooks | null = null
-
-/** Follows an HTTP/2 server whose streams are gRPC calls. */
-export interface GrpcServerHooks {
-  readonly telemetry: MeshTelemetry
-  /** Called when a server begins to listen that serves streams. */
-  onListening?(server: Http2Server): void
-}
-
-/**
- * Makes every gRPC call that this process serves, by whatever server, one of the mesh; the latest one, where there are several.
- */
-export function adoptGrpcServers(hooks: GrpcServerHooks): void {
-  current = hooks
-  for (const prototype of http2Prototypes()) {
-    if (adopted.has(prototype)) continue
-    adopted.add(prototype)
-    const { emit } = prototype
-    prototype.emit = function (this: Http2Server, event: string | symbol, ...args: unknown[]): boolean {
-      const goOn = () => Reflect.apply(emit, this, [event, ...args])
-      if (event === 'listening') {
-        const claim = bindings.getStore()
-        if (claim !== undefined) claim(this)
-        // The compatibility API listens to requests.
-        else if (this.listenerCount('stream') > 0 && this.listenerCount('request') === 0) current?.onListening?.(this)
-        return goOn()
-      }
-      if (event !== 'stream') return goOn()
-      const [stream, headers] = args as [ServerHttp2Stream, IncomingHttpHeaders]
-      if (current === null || !isGrpc(headers)) return goOn()
-      let wasHeard = true
-      serveStream(current.telemetry, stream, headers, () => {
-        wasHeard = goOn()
-      })
-      return wasHeard
-    }
-  }
-}
-
-/** The prototypes of the two classes of server that `node:http2` has and does not name. */
-function http2Prototypes(): readonly Http2Server[] {
-  // Loaded here, since most processes never serve gRPC.
-  const { createServer, createSecureServer } = process.getBuiltinModule('node:http2')
-  return [createServer(), createSecureServer()].map(server => Object.getPrototypeOf(server))
 }

@@ -1,9 +1,10 @@
 import type { Http2Server } from 'node:http2'
 import type { Server, ServerCredentials, ServerMetricRecorder } from '@grpc/grpc-js'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
+import { adoptHttp2Servers, claimServers } from './adopt-http2-servers.ts'
 import { HealthService } from './grpc-health.ts'
-import { adoptGrpcServers, claimServers } from './grpc-inbound.ts'
 import type { DrainOptions, ListeningWorkload, ServerEnvironment } from './mesh-server.ts'
+import { OpenSockets } from './open-sockets.ts'
 import { ServerGate } from './server-gate.ts'
 import { workloadAddress } from './workload-address.ts'
 
@@ -50,7 +51,7 @@ export async function serveGrpc(
   telemetry: MeshTelemetry,
   grpc: Grpc,
 ): Promise<GrpcWorkload> {
-  adoptGrpcServers({ telemetry })
+  adoptHttp2Servers({ telemetry })
   const health = new HealthService()
   health.addTo(server)
   const loadMetrics = reportsLoad ? new grpc.ServerMetricRecorder() : null
@@ -66,10 +67,11 @@ export async function serveGrpc(
   const workload: ListeningWorkload = { address: reachable, port: bound, protocol: 'grpc' }
   environment.registrar?.register(workload)
   const { gate } = environment
+  const sockets = servers.map(each => new OpenSockets(each))
   const gates = gate === null ? [] : servers.map(each => new ServerGate(each, gate))
   let draining: Promise<void> | null = null
   const drain = (options?: DrainOptions) => {
-    draining ??= drainGrpc(server, health, workload, gates, environment, options)
+    draining ??= drainGrpc(server, health, workload, gates, sockets, environment, options)
     return draining
   }
   return {
@@ -86,6 +88,7 @@ async function drainGrpc(
   health: HealthService,
   workload: ListeningWorkload,
   gates: readonly ServerGate[],
+  sockets: readonly OpenSockets[],
   { registrar, clock }: ServerEnvironment,
   { propagationMs = 1000, deadlineMs = 30_000 }: DrainOptions = {},
 ): Promise<void> {
@@ -96,7 +99,10 @@ async function drainGrpc(
   for (const gate of gates) gate.endWaiting()
   // GOAWAY on every connection; calls in flight go on.
   const ended = new Promise<void>(resolve => server.tryShutdown(() => resolve()))
-  const deadline = clock.setTimeout(() => server.forceShutdown(), deadlineMs)
+  const deadline = clock.setTimeout(() => {
+    server.forceShutdown()
+    for (const each of sockets) each.destroyAll()
+  }, deadlineMs)
   await ended
   deadline.cancel()
 }

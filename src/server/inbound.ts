@@ -11,7 +11,7 @@ import type { RequestGate } from './request-gate.ts'
 
 /** Serves requests inside their trace and deadline, and counts them. */
 export class Inbound {
-  readonly #telemetry: MeshTelemetry
+  readonly telemetry: MeshTelemetry
   readonly #gate: RequestGate | null
   readonly #seen = new WeakSet<IncomingMessage>()
   readonly #active = new Set<Ending>()
@@ -19,7 +19,7 @@ export class Inbound {
 
   /** @param gate judges the requests of connections that came by a listener */
   constructor(telemetry: MeshTelemetry, gate: RequestGate | null = null) {
-    this.#telemetry = telemetry
+    this.telemetry = telemetry
     this.#gate = gate
   }
 
@@ -43,7 +43,7 @@ export class Inbound {
     this.#seen.add(request)
     const verdict = this.#gate === null ? null : admit(this.#gate, request, response)
     const connection = connectionOf(request.socket)
-    const exchange = this.#telemetry.receive(describe(request, connection), expectedMs(request), isInstrumented())
+    const exchange = this.telemetry.receive(describe(request, connection), expectedMs(request), isInstrumented())
     const ending = new Ending(exchange, request, response, connection ?? null, () => this.#active.delete(ending))
     this.#active.add(ending)
     // Node reads nothing more from a connection on which an upgrade was asked for and not made.
@@ -219,6 +219,13 @@ function isInstrumented(): boolean {
 
 /** What each `emit` of ours was put in the place of. */
 export const wrappedEmits = new WeakMap<object, unknown>()
+
+/** An application that was never changed ends by an error that it does not catch, as it would without the mesh. */
+export function rethrow(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
+}
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'

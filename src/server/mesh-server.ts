@@ -9,7 +9,7 @@ import { workloadAddress } from './workload-address.ts'
 export interface ListeningWorkload {
   readonly address: string
   readonly port: number
-  readonly protocol: 'http' | 'grpc'
+  readonly protocol: 'http' | 'http2' | 'grpc'
 }
 
 /** Tells the control plane what this process serves. */

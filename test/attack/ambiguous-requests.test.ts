@@ -5,7 +5,7 @@ import { createServer as createHttp2Server } from 'node:http2'
 import { createServer as createNetServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { describe, type TestContext, test } from 'node:test'
-import { GrpcRegistration } from '../../src/server/grpc-registration.ts'
+import { Http2Registration } from '../../src/server/http2-registration.ts'
 import { gateEnvironment, http2On, listen, plain, startGated } from '../support/gated-server.ts'
 import { inboundState, modes } from '../support/inbound-model.ts'
 import { enforce, exact, header, path, policy } from '../support/rbac-rules.ts'
@@ -139,7 +139,7 @@ describe('F15: names that every object has', () => {
     const world = gateEnvironment(undefined)
     const http2 = createHttp2Server((_request, response) => response.end('x'))
     const port = await listen(t, http2)
-    new GrpcRegistration(http2, world.environment)
+    new Http2Registration(http2, world.environment)
     const filters = [rbac('DENY', ...names.map(name => policy(header(name.toLowerCase(), 'x'))))]
     world.source.setInbound('server', inboundState(...modes.DISABLE({ filters })))
     const session = http2On(t, await plain(t, port), 'http')

@@ -8,8 +8,8 @@ import * as grpc from '@grpc/grpc-js'
 import express from 'express'
 import fastify from 'fastify'
 import type { HttpFilter } from '../../src/discovery/model/listener.ts'
-import { GrpcRegistration } from '../../src/server/grpc-registration.ts'
 import { serveGrpc } from '../../src/server/grpc-server.ts'
+import { Http2Registration } from '../../src/server/http2-registration.ts'
 import { createMeshServer } from '../../src/server/mesh-server.ts'
 import { gateEnvironment, http2On, listen, plain } from '../support/gated-server.ts'
 import { inboundState, makeChain } from '../support/inbound-model.ts'
@@ -142,7 +142,7 @@ describe('B7: a DENY on /admin is not got around', () => {
     const { environment } = world()
     const server = createHttp2Server((request, response) => forgiving(request as never, response as never))
     const port = await listen(t, server)
-    new GrpcRegistration(server, environment)
+    new Http2Registration(server, environment)
     await attackHttp2(t, 'node:http2', port, '/admin')
   })
 

@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { describe, type TestContext, test } from 'node:test'
 import { defaultMaxWaiting } from '../../src/server/connection-gate.ts'
-import { GrpcRegistration } from '../../src/server/grpc-registration.ts'
+import { Http2Registration } from '../../src/server/http2-registration.ts'
 import { ServerRegistration } from '../../src/server/mesh-server.ts'
 import { clientTls, gateEnvironment, http2On, listen, plain, requestOn, secured, startGated } from '../support/gated-server.ts'
 import { inboundState, makeChain, modes } from '../support/inbound-model.ts'
@@ -77,7 +77,7 @@ async function startHttp2(t: TestContext, filters: Parameters<typeof modes.DISAB
     response.end('x')
   })
   const port = await listen(t, http2)
-  new GrpcRegistration(http2, world.environment)
+  new Http2Registration(http2, world.environment)
   world.source.setInbound('server', inboundState(...modes.DISABLE(filters)))
   const isServing = async () => {
     const stream = http2On(t, await plain(t, port), 'http').request({ ':path': '/' })

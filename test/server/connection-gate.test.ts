@@ -4,7 +4,7 @@ import { createServer as createHttp2Server } from 'node:http2'
 import type { Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
-import { GrpcRegistration } from '../../src/server/grpc-registration.ts'
+import { Http2Registration } from '../../src/server/http2-registration.ts'
 import { clientTls, gateEnvironment, http2On, listen, plain, requestOn, secured, startGated } from '../support/gated-server.ts'
 import { inboundState, makeChain, modes, mutualTls } from '../support/inbound-model.ts'
 import { KeyUsageFlags, SvidAuthority } from '../support/svid-fixtures.ts'
@@ -318,7 +318,7 @@ describe('HTTP/2', () => {
     world.source.setInbound('server', inboundState(...modes.STRICT()))
     const http2 = createHttp2Server((request, response) => response.end(String(request.headers['x-forwarded-client-cert'])))
     const port = await listen(t, http2)
-    new GrpcRegistration(http2, world.environment)
+    new Http2Registration(http2, world.environment)
     const session = http2On(t, await secured(t, port, { ...clientTls(client, server), ALPNProtocols: ['h2'] }))
     const stream = session.request({ ':path': '/' })
     const [headers] = await once(stream, 'response')
@@ -336,7 +336,7 @@ describe('HTTP/2', () => {
     world.source.setInbound('server', inboundState(...modes.PERMISSIVE()))
     const http2 = createHttp2Server((_request, response) => response.end('x'))
     const port = await listen(t, http2)
-    new GrpcRegistration(http2, world.environment)
+    new Http2Registration(http2, world.environment)
     const session = http2On(t, await plain(t, port), 'http')
     const stream = session.request({ ':path': '/' }).resume()
     await once(stream, 'end')

@@ -15,7 +15,7 @@ import type { FilterOverrides, Route } from '../../src/discovery/model/route.ts'
 import type { CheckSettings, ExtAuthzConfig } from '../../src/policies/ext-authz/ext-authz-config.ts'
 import type { RbacFilter } from '../../src/policies/rbac/rbac-rules.ts'
 import type { AuthorizerCalls } from '../../src/server/authorizer-calls.ts'
-import { GrpcRegistration } from '../../src/server/grpc-registration.ts'
+import { Http2Registration } from '../../src/server/http2-registration.ts'
 import type { CheckAnswer } from '../support/authorizers.ts'
 import { gateEnvironment, http2On, listen, plain, requestOn, startGated } from '../support/gated-server.ts'
 import { inboundState, makeChain, servingRoute, servingRoutes } from '../support/inbound-model.ts'
@@ -465,7 +465,7 @@ async function startHttp2(t: TestContext) {
     response.end(String((await text(request)).length))
   })
   const port = await listen(t, server)
-  new GrpcRegistration(server, world.environment)
+  new Http2Registration(server, world.environment)
   const filters = byName({ authz: extAuthz({ body: { maxBytes: 150_000, allowsPartial: true, isRaw: true } }) })
   world.source.setInbound('server', inboundState(makeChain({ filters })))
   const session = http2On(t, await plain(t, port), 'http')

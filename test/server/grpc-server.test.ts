@@ -10,6 +10,7 @@ import { MeshTelemetry } from '../../src/telemetry/create-telemetry.ts'
 import { callUnary, EchoClient, echoDefinition } from '../support/grpc-backend.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
+import { connectSilentPeer } from '../support/silent-peer.ts'
 import { until } from '../support/until.ts'
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
@@ -171,6 +172,16 @@ describe('a gRPC server of the mesh', () => {
     started.clock.advance(1000)
     await drained
     assert.notEqual((await held).code, 0)
+  })
+
+  test('drained: a peer that never hangs up is cut off at the deadline', async t => {
+    const { workload, clock } = await start(t, () => {})
+    await connectSilentPeer(t, workload.port)
+    const drained = workload.drain({ propagationMs: 500, deadlineMs: 1000 })
+    clock.advance(500)
+    await until(() => clock.pendingTimers > 0)
+    clock.advance(1000)
+    await drained
   })
 
   test('A51: tells of its load out of band, and of the cost of a call in its trailers', async t => {

@@ -27,8 +27,18 @@ export function startRegisteredApp(
   source: string,
   env: Readonly<Record<string, string>>,
   flags: readonly string[] = [],
+  before: readonly string[] = [],
 ): RegisteredApp {
-  const args = ['--conditions=@inmesh/source', '--import', 'inmesh/register', ...flags, '--input-type=module', '--eval', source]
+  const args = [
+    '--conditions=@inmesh/source',
+    ...before,
+    '--import',
+    'inmesh/register',
+    ...flags,
+    '--input-type=module',
+    '--eval',
+    source,
+  ]
   const child = spawn(process.execPath, args, { cwd: root, env: { PATH: process.env.PATH, ...env }, stdio: 'pipe' })
   let output = ''
   const read = (text: string) => {

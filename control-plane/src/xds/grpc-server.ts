@@ -9,7 +9,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { isIP } from 'node:net'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import type { Clock, Logger, Timer } from '../runtime.ts'
@@ -51,6 +51,7 @@ export class GrpcServer {
   readonly #server: Http2Server | Http2SecureServer
   readonly #options: GrpcServerOptions
   readonly #sessions = new Map<ServerHttp2Session, boolean>()
+  readonly #sockets = new Set<Socket>()
   readonly #identities = new WeakMap<Http2Session, PeerIdentity>()
   readonly #calls = new Set<Http2Call>()
   #keepalive: Timer | undefined
@@ -66,6 +67,10 @@ export class GrpcServer {
     const { tls } = options
     this.#server = tls ? this.#createSecure(tls, http2Options) : createServer(http2Options)
     this.#server.maxConnections = options.maxConnections ?? 10_000
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     this.#server.on('session', (session: ServerHttp2Session) => this.#accept(session))
     this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]) =>
       this.#begin(stream, headers, raw),
@@ -121,9 +126,9 @@ export class GrpcServer {
     if (closed) this.#server.close()
     for (const call of this.#calls) call.end(statusCode.unavailable, 'the control plane is shutting down')
     for (const session of this.#sessions.keys()) session.close()
-    // A client that does not hang up must not keep the process up.
+    // A client that does not hang up must not keep the process up. A session that was closed would wait for it also when it is destroyed.
     const cutOff = this.#options.clock.setTimeout(() => {
-      for (const session of this.#sessions.keys()) session.destroy()
+      for (const socket of this.#sockets) socket.destroy()
     }, 2000)
     await closed
     cutOff.cancel()

@@ -4,6 +4,8 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, type Incoming
 import { type TestContext, test } from 'node:test'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from 'inmesh/gen/envoy/service/discovery/v3/discovery_pb'
+import { ManualClock } from '../../../test/support/manual-clock.ts'
+import { connectSilentPeer } from '../../../test/support/silent-peer.ts'
 import { silentLogger, systemClock } from '../../src/runtime.ts'
 import { AdsServer } from '../../src/xds/ads-server.ts'
 import { GrpcServer, type GrpcServerOptions } from '../../src/xds/grpc-server.ts'
@@ -112,6 +114,16 @@ test('rule 30: draining ends every stream with UNAVAILABLE and says GOAWAY', asy
   await Promise.all([server.close(), goaway])
   assert.equal((await status)['grpc-status'], '14')
   assert.equal(ads.clients().length, 0)
+})
+
+test('rule 30: a client that never hangs up is cut off', async t => {
+  const clock = new ManualClock()
+  const { server, session } = await start(t, { clock })
+  await once(session, 'connect')
+  await connectSilentPeer(t, Number(session.socket?.remotePort))
+  const closed = server.close()
+  clock.advance(2000)
+  await closed
 })
 
 test('a client that stops reading costs no queue and gets the latest when it reads again', async t => {

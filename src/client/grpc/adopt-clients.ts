@@ -1,53 +1,55 @@
-import { registerHooks } from 'node:module'
-import type { ChannelInterface, ChannelOptions, ClientOptions } from '@grpc/grpc-js'
-
-/** grpc-js's client credentials, of whatever copy of it. */
-type Credentials = import('@grpc/grpc-js').ChannelCredentials
-type ClientClass = new (address: string, credentials: Credentials, options?: ClientOptions) => object
-
-/** The module of grpc-js that defines `Client`, of which every generated class is a subclass. */
-interface ClientModule {
-  Client: ClientClass
-}
-
-/** What {@link adoptGrpcClients} is given. */
-export interface ClientAdoption {
-  /** The channel of a client that is the mesh's; `null` leaves the client alone. */
-  channel(target: string, credentials: Credentials, options: ChannelOptions): ChannelInterface | null
-  /** Called once, when the application loads grpc-js. */
-  onLoad(): void
-}
-
-const key = Symbol.for('inmesh.adopt-grpc-client')
-const clientFile = '/@grpc/grpc-js/build/src/client.js'
+import { createRequire, registerHooks } from 'node:module'
+import type { ChannelCredentials, ChannelInterface, ChannelOptions } from '@grpc/grpc-js'
+import { type ChannelClass, noteAdopted } from './grpc-js.ts'
 
 /**
- * Makes the clients of grpc-js that the application creates take a channel of the mesh, in every copy of grpc-js that it loads from now on.
- * Nothing is loaded for it: a hook of Node's module loader waits for the module.
+ * The channel of a client that is the mesh's; `null` leaves the client alone.
+ *
+ * @param credentials of whatever copy of grpc-js
  */
-export function adoptGrpcClients(adoption: ClientAdoption): void {
-  const adopt = (module: ClientModule) => {
-    adoption.onLoad()
-    module.Client = adoptedClass(module.Client, adoption)
+export type ChannelChoice = (target: string, credentials: ChannelCredentials, options: ChannelOptions) => ChannelInterface | null
+
+/** The module of grpc-js that defines the class of channels, which every client asks it for. */
+interface ChannelModule {
+  ChannelImplementation: ChannelClass
+}
+
+const key = Symbol.for('inmesh.adopt-grpc-channels')
+const channelFile = '/@grpc/grpc-js/build/src/channel.js'
+
+/**
+ * Makes the clients of grpc-js that the application creates from now on take a channel of the mesh, in every copy of grpc-js that it has loaded
+ * or will load: agents that trace or measure may have come first. Nothing is loaded for it: a hook of Node's module loader waits for the module.
+ */
+export function adoptGrpcClients(choose: ChannelChoice): void {
+  const adopt = (module: ChannelModule) => {
+    module.ChannelImplementation = adoptedClass(module.ChannelImplementation, choose)
   }
+  for (const [file, loaded] of Object.entries(createRequire(import.meta.url).cache))
+    if (loaded?.loaded === true && isChannelFile(file)) adopt(loaded.exports)
   Object.defineProperty(globalThis, key, { value: adopt, configurable: true })
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
       // Imported modules of CommonJS come without their source, and once more with it.
-      if (!url.endsWith(clientFile) || loaded.source === undefined || loaded.source === null) return loaded
+      if (!isChannelFile(url) || loaded.source === undefined || loaded.source === null) return loaded
       const source = typeof loaded.source === 'string' ? loaded.source : Buffer.from(loaded.source as Uint8Array).toString()
       return { ...loaded, source: `${source}\n;globalThis[Symbol.for(${JSON.stringify(key.description)})]?.(module.exports)\n` }
     },
   })
 }
 
-function adoptedClass(base: ClientClass, adoption: ClientAdoption): ClientClass {
-  return class Client extends base {
-    constructor(address: string, credentials: Credentials, options: ClientOptions = {}) {
-      const isChosen = options.channelOverride !== undefined || options.channelFactoryOverride !== undefined
-      const channel = isChosen ? null : adoption.channel(address, credentials, options)
-      super(address, credentials, channel === null ? options : { ...options, channelOverride: channel })
-    }
-  }
+function isChannelFile(path: string): boolean {
+  return path.replaceAll('\\', '/').endsWith(channelFile)
+}
+
+function adoptedClass(base: ChannelClass, choose: ChannelChoice): ChannelClass {
+  const adopted = new Proxy(base, {
+    construct(target, args: ConstructorParameters<ChannelClass>, newTarget) {
+      const [address, credentials, options = {}] = args
+      return choose(address, credentials, options) ?? Reflect.construct(target, args, newTarget)
+    },
+  })
+  noteAdopted(adopted, base)
+  return adopted
 }

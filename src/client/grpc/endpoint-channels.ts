@@ -3,7 +3,7 @@ import type { ChannelCredentials, ChannelInterface, ChannelOptions } from '@grpc
 import type { WorkloadIdentity } from '../../security/certificate-provider.ts'
 import type { Address } from '../endpoint.ts'
 import type { SecureTransport } from '../upstream-tls.ts'
-import { grpcJs } from './grpc-js.ts'
+import { grpcJs, ordinaryChannel } from './grpc-js.ts'
 import { watchedCredentials } from './watched-credentials.ts'
 import { withoutRetries } from './without-retries.ts'
 
@@ -165,7 +165,7 @@ function createChannel(
   authority: string,
   isExtra: boolean,
 ): ChannelInterface {
-  const { Channel } = grpcJs()
+  const Channel = ordinaryChannel()
   const { address, port, alternatives = [], tls } = endpoint
   const target = targetOf(address, port, alternatives)
   const own = isExtra ? { 'grpc.use_local_subchannel_pool': 1 } : {}

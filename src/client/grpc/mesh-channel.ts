@@ -5,7 +5,7 @@ import type { DataPlane } from '../data-plane.ts'
 import type { Target } from '../target.ts'
 import type { ChannelProfile } from './endpoint-channels.ts'
 import { type Call, GrpcExchange } from './grpc-exchange.ts'
-import { grpcJs } from './grpc-js.ts'
+import { grpcJs, ordinaryChannel } from './grpc-js.ts'
 
 /** Options of {@link MeshChannel}. */
 export interface MeshChannelOptions {
@@ -114,8 +114,8 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
 
   /** Of a channel to the same authority that never connects: grpc-js alone can register one. */
   getChannelzRef(): ReturnType<ChannelInterface['getChannelzRef']> {
-    const { Channel, credentials } = grpcJs()
-    this.#channelz ??= new Channel(`dns:${this.authority}`, credentials.createInsecure(), {})
+    const Channel = ordinaryChannel()
+    this.#channelz ??= new Channel(`dns:${this.authority}`, grpcJs().credentials.createInsecure(), {})
     return this.#channelz.getChannelzRef()
   }
 

@@ -1,13 +1,16 @@
 import type { Http2Server, ServerHttp2Session } from 'node:http2'
+import { followServer } from './adopt-http2-servers.ts'
 import type { DrainOptions, ListeningWorkload, ServerEnvironment } from './mesh-server.ts'
+import { OpenSockets } from './open-sockets.ts'
 import { ServerGate } from './server-gate.ts'
 import { workloadAddress } from './workload-address.ts'
 
-/** Follows the HTTP/2 server of a gRPC server that the mesh did not bind: registered while it listens, taken out when it is drained. */
-export class GrpcRegistration {
+/** Follows an HTTP/2 server, also the one under a gRPC server that the mesh did not bind: registered while it listens, taken out when it is drained. */
+export class Http2Registration {
   readonly #server: Http2Server
   readonly #environment: ServerEnvironment
   readonly #sessions = new Set<ServerHttp2Session>()
+  readonly #sockets: OpenSockets
   readonly #gate: ServerGate | null
   #workload: ListeningWorkload | null = null
 
@@ -17,9 +20,11 @@ export class GrpcRegistration {
     this.#environment = environment
     const bound = server.address()
     if (bound !== null && typeof bound !== 'string') {
-      this.#workload = { address: workloadAddress(bound, environment.address), port: bound.port, protocol: 'grpc' }
+      this.#workload = { address: workloadAddress(bound, environment.address), port: bound.port, protocol: protocolOf(server) }
       environment.registrar?.register(this.#workload)
     }
+    followServer(server, environment.inbound)
+    this.#sockets = new OpenSockets(server)
     this.#gate = environment.gate && new ServerGate(server, environment.gate)
     server.on('session', session => {
       this.#sessions.add(session)
@@ -46,10 +51,13 @@ export class GrpcRegistration {
     this.#server.close()
     this.#gate?.endWaiting()
     for (const session of this.#sessions) session.close()
-    const deadline = clock.setTimeout(() => {
-      for (const session of this.#sessions) session.destroy()
-    }, deadlineMs)
+    const deadline = clock.setTimeout(() => this.#sockets.destroyAll(), deadlineMs)
     await closed
     deadline.cancel()
   }
+}
+
+/** grpc-js takes streams; only an application of HTTP takes requests. */
+function protocolOf(server: Http2Server): ListeningWorkload['protocol'] {
+  return server.listenerCount('request') > 0 ? 'http2' : 'grpc'
 }
