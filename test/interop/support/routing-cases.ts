@@ -215,7 +215,20 @@ export const routingCases: readonly XdsClientCase[] = [
     http: `- ${to('v1')}`,
     steps: [
       { times: 5, expect: { version: 'v1' } },
-      { call: { metadata: { 'x-delay-ms': '20' } }, times: 40, parallel: 4, meanwhile: { http: `- ${to('v2')}` }, expect: {} },
+      {
+        call: { metadata: { 'x-delay-ms': '20' } },
+        times: 40,
+        parallel: 4,
+        meanwhile: { http: `- ${to('v2')}` },
+        expect: {},
+        differs: {
+          'grpc-go': {
+            because:
+              'A31: the balancer hears of a new cluster before calls are sent there; grpc-go has it the other way round for an instant',
+            expect: { tolerates: 'UNAVAILABLE' },
+          },
+        },
+      },
       { until: { version: 'v2' }, times: 20, expect: { version: 'v2' } },
     ],
   },

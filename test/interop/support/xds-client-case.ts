@@ -31,6 +31,8 @@ export interface CaseCall {
 export interface Expected {
   /** Of every call; default OK. */
   readonly code?: StatusName
+  /** Beside `code`, a status that some of the calls may have. */
+  readonly tolerates?: StatusName
   /** Shares of the statuses, in place of `code`, within five standard deviations. */
   readonly codes?: Readonly<Partial<Record<StatusName, number>>>
   /** How often each status came, in place of `code`. */
