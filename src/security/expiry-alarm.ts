@@ -17,18 +17,22 @@ export class ExpiryAlarm {
     this.#logger = logger
   }
 
-  /** Watches a new certificate in the place of the last. */
-  watch({ svid }: WorkloadIdentity): void {
+  /**
+   * Watches a new certificate in the place of the last.
+   *
+   * @param issuedAt wall-clock milliseconds, where it is known; default what the certificate says
+   */
+  watch({ svid }: WorkloadIdentity, issuedAt?: number): void {
     this.#timer?.cancel()
     this.#stage = 'fresh'
     const [leaf] = svid.certificateChain
     if (leaf === undefined) return
     const check = () => {
       const now = this.#clock.wallNow()
-      const stage = expiryStage(leaf, now)
+      const stage = expiryStage(leaf, now, issuedAt)
       if (stage !== this.#stage) this.#tell(stage, svid.spiffeId, leaf.validTo)
       this.#stage = stage
-      const delayMs = nextStageDelayMs(leaf, now)
+      const delayMs = nextStageDelayMs(leaf, now, issuedAt)
       this.#timer = delayMs === undefined ? null : this.#clock.setTimeout(check, Math.min(delayMs, longestTimerMs))
     }
     check()

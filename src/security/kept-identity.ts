@@ -29,9 +29,10 @@ export class KeptIdentity implements CertificateProvider {
     return () => void this.#listeners.delete(listener)
   }
 
-  set(identity: WorkloadIdentity): void {
+  /** @param issuedAt wall-clock milliseconds, where it is known */
+  set(identity: WorkloadIdentity, issuedAt?: number): void {
     this.#current = identity
-    this.#alarm.watch(identity)
+    this.#alarm.watch(identity, issuedAt)
     this.#first.resolve()
     for (const listener of [...this.#listeners]) listener(identity)
   }

@@ -23,18 +23,26 @@ export function renewalDelayMs({ validFrom, validTo }: X509Certificate, now: num
 /** How near its end a certificate is. */
 export type ExpiryStage = 'fresh' | 'a quarter left' | 'a tenth left' | 'expired'
 
-/** The stage at `now`, in wall-clock milliseconds. */
-export function expiryStage({ validFrom, validTo }: X509Certificate, now: number): ExpiryStage {
+/**
+ * The stage at `now`, in wall-clock milliseconds.
+ *
+ * @param since when its life begins: when it was issued, where that is known, for authorities date certificates back
+ */
+export function expiryStage({ validFrom, validTo }: X509Certificate, now: number, since = Date.parse(validFrom)): ExpiryStage {
   const end = Date.parse(validTo)
   if (now >= end) return 'expired'
-  const left = (end - now) / (end - Date.parse(validFrom))
+  const left = (end - now) / (end - since)
   return left <= 0.1 ? 'a tenth left' : left <= 0.25 ? 'a quarter left' : 'fresh'
 }
 
 /** How long until the stage changes; `undefined` after the last. */
-export function nextStageDelayMs({ validFrom, validTo }: X509Certificate, now: number): number | undefined {
+export function nextStageDelayMs(
+  { validFrom, validTo }: X509Certificate,
+  now: number,
+  since = Date.parse(validFrom),
+): number | undefined {
   const end = Date.parse(validTo)
-  const lifetime = end - Date.parse(validFrom)
+  const lifetime = end - since
   const next = [0.25, 0.1, 0].map(left => end - lifetime * left).find(at => at > now)
   return next === undefined ? undefined : next - now
 }

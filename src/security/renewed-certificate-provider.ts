@@ -76,9 +76,10 @@ export class RenewedCertificateProvider implements CertificateProvider {
         onFailedAttempt: ({ error, attemptNumber }) =>
           logger.warn(`no certificate: ${error.message}`, { attempt: attemptNumber, renews: this.current?.svid.spiffeId }),
       })
+      const now = clock.wallNow()
       const [leaf] = identity.svid.certificateChain
-      if (leaf !== undefined) this.#schedule(renewalDelayMs(leaf, clock.wallNow(), random))
-      this.#kept.set(identity)
+      if (leaf !== undefined) this.#schedule(renewalDelayMs(leaf, now, random))
+      this.#kept.set(identity, now)
     } catch (error) {
       this.#kept.fail(error)
     }

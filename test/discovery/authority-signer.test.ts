@@ -18,11 +18,11 @@ const nothing: Configuration = {
   close() {},
 }
 
-async function start(t: TestContext, trustDomain = 'mesh.test') {
+async function start(t: TestContext, trustDomain = 'mesh.test', defaultTtlMs = 86_400_000) {
   const service = await DiscoveryService.start(nothing, {
     runtime: { clock: systemClock, logger: silentLogger },
     xdsPort: 0,
-    secure: { trustDomain, port: 0, bundlePort: 0 },
+    secure: { trustDomain, port: 0, bundlePort: 0, defaultTtlMs },
   })
   t.after(() => service.close())
   const secure = service.secure ?? assert.fail('not secure')
@@ -58,6 +58,25 @@ test('a join token makes an identity, which is renewed by itself at half of its 
   assert.equal(await renewed, made.current)
   assert.equal(made.current?.svid.spiffeId, spiffeId)
   assert.notEqual(made.current?.svid.certificateChain[0]?.serialNumber, leaf?.serialNumber)
+})
+
+test('a certificate of a few seconds, dated back by minutes, is told of when it was not renewed, and not before', async t => {
+  const { secure, token } = await start(t, 'mesh.test', 20_000)
+  const { made, clock, told } = await provider(t, secure.address, await token())
+  await made.ready()
+  assert.equal(told.length, 0)
+  await secure.close()
+  // It ends at the second, and so up to one earlier than 20 s from now.
+  clock.advance(14_000)
+  assert.deepEqual(
+    told.filter(line => line.includes('renewed')),
+    [],
+  )
+  clock.advance(3_000)
+  assert.deepEqual(
+    told.filter(line => line.includes('renewed')),
+    ['the certificate of this workload was not renewed: a quarter left'],
+  )
 })
 
 test('H1: the key is in nothing that is printed', async t => {
