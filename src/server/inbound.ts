@@ -1,4 +1,4 @@
-import type { EventEmitter } from 'node:events'
+import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as HttpServer } from '../node-http.ts'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
@@ -13,8 +13,7 @@ import type { RequestGate } from './request-gate.ts'
 export class Inbound {
   readonly telemetry: MeshTelemetry
   readonly #gate: RequestGate | null
-  readonly #seen = new WeakSet<IncomingMessage>()
-  readonly #active = new Set<Ending>()
+  readonly #active = new ActiveRequests()
   #isDraining = false
 
   /** @param gate judges the requests of connections that came by a listener */
@@ -26,7 +25,7 @@ export class Inbound {
   /** From now on every HTTP/1 answer asks for its connection to be closed, those to requests that are in flight included. */
   drain(): void {
     this.#isDraining = true
-    for (const ending of this.#active) ending.closeConnection()
+    for (const ending of this.#active.list) ending.closeConnection()
   }
 
   /**
@@ -36,16 +35,16 @@ export class Inbound {
    * @param onError where an error of `handle` goes beside the caller's answer: default nowhere
    */
   serve(request: IncomingMessage, response: ServerResponse, handle: () => unknown, onError?: (error: unknown) => void): void {
-    if (this.#seen.has(request)) {
+    const marked: IncomingMessage & { [isServed]?: true } = request
+    if (marked[isServed] === true) {
       handle()
       return
     }
-    this.#seen.add(request)
+    marked[isServed] = true
     const verdict = this.#gate === null ? null : admit(this.#gate, request, response)
     const connection = connectionOf(request.socket)
     const exchange = this.telemetry.receive(describe(request, connection), expectedMs(request), isInstrumented())
-    const ending = new Ending(exchange, request, response, connection ?? null, () => this.#active.delete(ending))
-    this.#active.add(ending)
+    const ending = new Ending(exchange, request, response, connection ?? null, this.#active)
     // Node reads nothing more from a connection on which an upgrade was asked for and not made.
     if (this.#isDraining || request.headers.upgrade !== undefined) ending.closeConnection()
     bindEvents(request, exchange)
@@ -72,6 +71,29 @@ export class Inbound {
   }
 }
 
+/** Marks the requests that somebody serves. */
+const isServed = Symbol('inmesh.served')
+
+/**
+ * The requests in flight. Not a `Set`: each table that it has grown out of leads to the next one, and so one that got into the old generation
+ * keeps all requests after it from the collector of the young one.
+ */
+class ActiveRequests {
+  readonly list: Ending[] = []
+
+  add(ending: Ending): void {
+    ending.place = this.list.length
+    this.list.push(ending)
+  }
+
+  delete({ place }: Ending): void {
+    const last = this.list.pop()
+    if (last === undefined || last.place === place) return
+    last.place = place
+    this.list[place] = last
+  }
+}
+
 /** Notes how an answer ends. */
 class Ending {
   readonly #exchange: InboundExchange
@@ -79,7 +101,9 @@ class Ending {
   readonly #response: ServerResponse
   readonly #connection: InboundConnection | null
   readonly #bytesBefore: number
-  readonly #onFinish: () => void
+  readonly #active: ActiveRequests
+  /** In the list of those in flight. */
+  place = 0
   #error: Error | null = null
   #closesConnection = false
 
@@ -88,7 +112,7 @@ class Ending {
     request: IncomingMessage,
     response: ServerResponse,
     connection: InboundConnection | null,
-    onFinish: () => void,
+    active: ActiveRequests,
   ) {
     this.#exchange = exchange
     this.#connection = connection
@@ -96,7 +120,8 @@ class Ending {
     this.#request = request
     this.#response = response
     this.#bytesBefore = request.socket.bytesWritten
-    this.#onFinish = onFinish
+    this.#active = active
+    active.add(this)
     // After the answer is complete, and when its connection is gone: always, and once.
     response.once('close', () => this.#finish())
     if (connection?.isDraining === true) this.closeConnection()
@@ -139,7 +164,7 @@ class Ending {
   #finish(): void {
     const request = this.#request
     const response = this.#response
-    this.#onFinish()
+    this.#active.delete(this)
     this.#connection?.end()
     if (this.#closesConnection || this.#connection?.isDraining === true) request.socket.end()
     this.#exchange.finish({
@@ -190,7 +215,11 @@ function expectedMs({ headers }: IncomingMessage): number {
  */
 export function bindEvents(emitter: EventEmitter, exchange: InboundExchange): void {
   const { emit } = emitter
+  // Who has put an `emit` of their own there hears of every event.
+  const isOwn = emit === EventEmitter.prototype.emit
   emitter.emit = function (this: EventEmitter, event: string | symbol, ...args: unknown[]): boolean {
+    // Most events have nobody to hear them; an error that nobody hears is thrown all the same.
+    if (isOwn && event !== 'error' && this.listenerCount(event) === 0) return false
     return exchange.run(() => Reflect.apply(emit, this, [event, ...args]))
   }
 }

@@ -46,6 +46,7 @@ export class RequestScope {
 
 export const scopeKey = createContextKey('inmesh.request-scope')
 const probeKey = createContextKey('inmesh.probe')
+const probe = ROOT_CONTEXT.setValue(probeKey, true)
 
 // Where no OpenTelemetry context manager is registered. The only one of this package: each costs every `await` on older Nodes.
 const storage = new AsyncLocalStorage<RequestScope>()
@@ -54,7 +55,6 @@ let isContextManaged = false
 /** Whether somebody registered an OpenTelemetry context manager. Once true, it stays true. */
 export function hasContextManager(): boolean {
   if (isContextManaged) return true
-  const probe = ROOT_CONTEXT.setValue(probeKey, true)
   isContextManaged = context.with(probe, isProbeActive)
   return isContextManaged
 }
@@ -77,5 +77,7 @@ export function currentScope(): RequestScope | undefined {
 
 /** Runs `run` in `scope`, through the OpenTelemetry context where one is given, else through this package's own storage. */
 export function runInScope<Result>(scope: RequestScope, otel: Context | null, run: () => Result): Result {
-  return otel === null ? storage.run(scope, run) : context.with(otel, run)
+  if (otel !== null) return context.with(otel, run)
+  // To enter a scope costs a new frame of the context.
+  return storage.getStore() === scope ? run() : storage.run(scope, run)
 }
