@@ -26,6 +26,10 @@ type Controller = Dispatcher.DispatchController
 type Handler = Dispatcher.DispatchHandler
 type Headers = Record<string, string | string[] | undefined>
 
+/** In the place of a caller who has got all there is, and of what it asked for. */
+const nobody: Handler = {}
+const nothing: Dispatcher.DispatchOptions = { path: '/', method: 'GET' }
+
 /** Thrown to undici when an attempt that was given up reaches a connection: nothing is written, and the connection stays. */
 const abandoned = new Error('attempt was given up')
 
@@ -37,8 +41,8 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
   aborted = false
   paused = false
   reason: Error | null = null
-  readonly #handler: Handler
-  readonly #options: Dispatcher.DispatchOptions
+  #handler: Handler
+  #options: Dispatcher.DispatchOptions
   readonly #headers: HeaderSource
   readonly #origin: string
   readonly #outside: Dispatcher | null
@@ -113,10 +117,12 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     if (this.phase === 'committed') this.#controller?.resume()
   }
 
+  /** `null` before the answer has begun and once it is over. */
   get rawHeaders(): Exclude<Controller['rawHeaders'], undefined> {
     return this.#answerHeaders ?? this.#controller?.rawHeaders ?? null
   }
 
+  /** `null` once the answer is over: the handler reads them when it is told so. */
   get rawTrailers(): Exclude<Controller['rawTrailers'], undefined> {
     return this.#controller?.rawTrailers ?? null
   }
@@ -229,6 +235,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     } catch (error) {
       this.#handler.onResponseError?.(this, toError(error))
     }
+    this.#letGo()
   }
 
   onAttemptError(attempt: number, controller: Controller | null, error: Error): void {
@@ -388,6 +395,18 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     if (this.#mirrors !== null) for (const mirrored of this.#mirrors) mirrored.end(0)
     this.#mirrors = null
     this.#body?.close()
+  }
+
+  /**
+   * Leaves no way from what is left of it, such as a body that was read, to what undici and the caller had made for it. Else one such body in
+   * the old generation keeps all that came after it from the collector of the young one.
+   */
+  #letGo(): void {
+    this.#answerHeaders = null
+    this.#controller = null
+    this.#handler = nobody
+    // A server may have answered before it was sent all, and copies are sent then.
+    if (this.#mirrors === null) this.#options = nothing
   }
 
   #reply({ status, headers, body }: LocalReply): void {
