@@ -149,6 +149,25 @@ describe('drain', () => {
     assert.equal((await fetch()).response.headers.connection, 'close')
   })
 
+  test('asks it of all that is in flight, whichever of them was answered before', async t => {
+    const answers = new Map<string, () => void>()
+    const { inbound, fetch } = await start(t, (request, response) => {
+      answers.set(String(request.headers['x-name']), () => void response.end())
+    })
+    const calls = new Map<string, ReturnType<typeof fetch>>()
+    for (const name of ['a', 'b', 'c', 'd', 'e']) {
+      calls.set(name, fetch({ 'x-name': name }))
+      await until(() => answers.has(name))
+    }
+    const answer = async (name: string) => {
+      answers.get(name)?.()
+      return (await calls.get(name))?.response.headers.connection
+    }
+    for (const name of ['c', 'a']) assert.equal(await answer(name), 'keep-alive', name)
+    inbound.drain()
+    for (const name of ['b', 'd', 'e']) assert.equal(await answer(name), 'close', name)
+  })
+
   test('does not wait for ever', async t => {
     const app = await start(t, () => {})
     const never = app.fetch().catch(error => error.code)
