@@ -68,6 +68,11 @@ export class FileConfiguration implements Configuration {
     return view !== undefined && typeUrl === listenerType && this.#state.demandInbound(view, names)
   }
 
+  release(key: string, typeUrl: string, names: readonly string[]): void {
+    const view = this.#views.get(key)
+    if (view !== undefined && typeUrl === listenerType) this.#state.releaseInbound(view, names)
+  }
+
   setWorkloads(workloads: readonly RegisteredWorkload[]): void {
     const isNew = this.#state.setWorkloads(workloads)
     this.#reportOrphans()

@@ -1,5 +1,6 @@
+import { InboundDemand } from './inbound-demand.ts'
 import type { MeshDocuments } from './model/mesh-documents.ts'
-import type { MeshModel } from './model/mesh-model.ts'
+import type { MeshModel, MeshRouting } from './model/mesh-model.ts'
 import { ModelBuilder } from './model/model-builder.ts'
 import type { RegisteredWorkload } from './registry/registered-workload.ts'
 import type { Problem } from './sources/problem.ts'
@@ -23,6 +24,8 @@ interface Translation {
   resources: Resources
   /** When it was last asked for. */
   revision: number
+  /** The demand for listeners of servers that it was told of. */
+  demand: { readonly routing: MeshRouting; readonly version: number } | undefined
 }
 
 /** A view that nobody asked for through this many revisions is forgotten. */
@@ -33,6 +36,7 @@ export class MeshState {
   readonly #builder = new ModelBuilder()
   readonly #translations = new Map<string, Translation>()
   readonly #options: TranslatorOptions
+  readonly #demand = new InboundDemand()
   #documents: MeshDocuments | undefined
   #workloads: readonly RegisteredWorkload[] = []
   #model: MeshModel | undefined
@@ -90,14 +94,14 @@ export class MeshState {
     return { revision: String(this.#revision), resources: translation.resources }
   }
 
-  /** Makes the listeners of servers that a client of the view asks for, from now on. Returns whether there are new ones. */
+  /** A client of the view asks for listeners of servers, which are made from now on. Returns whether nobody did before. */
   demandInbound(view: View, names: readonly string[]): boolean {
-    const model = this.#model
-    if (!model) return false
-    const translation = this.#translationOf(model, view)
-    if (!translation.translator.demandInbound(names)) return false
-    translation.model = undefined
-    return true
+    return this.#demand.add(view, names)
+  }
+
+  /** A client of the view asks for them no more. */
+  releaseInbound(view: View, names: readonly string[]): void {
+    this.#demand.remove(view, names)
   }
 
   #translationOf({ routing }: MeshModel, view: View): Translation {
@@ -106,8 +110,13 @@ export class MeshState {
     let translation = this.#translations.get(key)
     if (!translation) {
       const translator = new Translator(relevant, this.#options)
-      translation = { translator, model: undefined, resources: new Map(), revision: 0 }
+      translation = { translator, model: undefined, resources: new Map(), revision: 0, demand: undefined }
       this.#translations.set(key, translation)
+    }
+    const { version } = this.#demand
+    if (translation.demand?.routing !== routing || translation.demand.version !== version) {
+      translation.demand = { routing, version }
+      if (translation.translator.serveInbound(this.#demand.namesOf(routing, key))) translation.model = undefined
     }
     return translation
   }

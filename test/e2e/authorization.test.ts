@@ -92,6 +92,18 @@ describe('AuthorizationPolicy', () => {
     assert.equal((await get(page, 'http://ratings/')).status, 200)
   })
 
+  test('a policy that comes later is for whom it selects, though no label made a difference before', async t => {
+    const world = await startSecureMesh(t, '')
+    for (const service of ['reviews', 'ratings']) await serve(t, await world.join(service), echo)
+    const page = await world.join('page')
+    for (const service of ['reviews', 'ratings']) assert.equal((await get(page, `http://${service}/`)).status, 200)
+    world.write(policy('selected', '{ selector: { matchLabels: { app: reviews } } }'))
+    await until(async () => (await get(page, 'http://reviews/')).status === 403)
+    assert.equal((await get(page, 'http://ratings/')).status, 200)
+    world.write('')
+    await until(async () => (await get(page, 'http://reviews/')).status === 200)
+  })
+
   test('B12: a repeated header is compared value by value', async t => {
     const deny = "{ action: DENY, rules: [{ when: [{ key: 'request.headers[x-role]', values: [admin] }] }] }"
     const world = await startSecureMesh(t, policy('deny', deny))

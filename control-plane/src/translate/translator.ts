@@ -42,8 +42,12 @@ export class Translator {
   readonly #view: View
   readonly #trustDomain: string
   readonly #loadReporting: LoadReporting | undefined
-  readonly #inbound = new Set<string>()
-  #listeners: { readonly of: Static; readonly size: number; readonly all: ReadonlyMap<string, Message> } | undefined
+  #inbound: ReadonlySet<string> = new Set()
+  /** Listeners of servers, by name; `undefined` where there is none. */
+  #inboundListeners = new Map<string, Message | undefined>()
+  #listeners:
+    | { readonly of: Static; readonly inbound: ReadonlySet<string>; readonly all: ReadonlyMap<string, Message> }
+    | undefined
   #static: Static | undefined
   #services = new Map<string, ServiceResources>()
 
@@ -53,13 +57,13 @@ export class Translator {
     this.#loadReporting = view.reportsLoad ? loadReporting : undefined
   }
 
-  /** Makes listeners of servers by their names, from the next translation on. Returns whether one of them is new. */
-  demandInbound(names: readonly string[]): boolean {
-    const before = this.#inbound.size
-    for (const name of names) {
-      if (this.#view.kind === 'proxyless' && this.#inbound.size < maxInbound && inboundAddress(name)) this.#inbound.add(name)
-    }
-    return this.#inbound.size > before
+  /** Makes these listeners of servers, by their names, from the next translation on. Returns whether they are others than before. */
+  serveInbound(names: ReadonlySet<string>): boolean {
+    if (this.#view.kind !== 'proxyless') return false
+    const made = new Set([...names].filter(name => inboundAddress(name)).slice(0, maxInbound))
+    if (made.size === this.#inbound.size && [...made].every(name => this.#inbound.has(name))) return false
+    this.#inbound = made
+    return true
   }
 
   translate({ routing, endpoints }: MeshModel): Resources {
@@ -84,13 +88,16 @@ export class Translator {
   }
 
   #allListeners(known: Static): ReadonlyMap<string, Message> {
-    if (this.#listeners?.of !== known || this.#listeners.size !== this.#inbound.size) {
+    if (this.#listeners?.of !== known || this.#listeners.inbound !== this.#inbound) {
+      const before = this.#listeners?.of === known ? this.#inboundListeners : new Map<string, Message | undefined>()
       const all = new Map<string, Message>(known.listeners)
+      this.#inboundListeners = new Map()
       for (const name of this.#inbound) {
-        const listener = translateInbound(name, known.routing, this.#view, this.#trustDomain)
+        const listener = before.get(name) ?? translateInbound(name, known.routing, this.#view, this.#trustDomain)
+        this.#inboundListeners.set(name, listener)
         if (listener) all.set(name, listener)
       }
-      this.#listeners = { of: known, size: this.#inbound.size, all }
+      this.#listeners = { of: known, inbound: this.#inbound, all }
     }
     return this.#listeners.all
   }

@@ -22,6 +22,8 @@ export interface ResourceSource {
   viewOf(node: Node | undefined, identity?: string): string | undefined
   /** A client of a view asks for resources by name that may have to be made. Returns whether there are new ones. */
   demand?(view: string, typeUrl: string, names: readonly string[]): boolean
+  /** A client that asked for them does so no more. */
+  release?(view: string, typeUrl: string, names: readonly string[]): void
   /** The resources of a view now; `undefined` while there is no configuration at all. */
   resourcesOf(view: string): ViewResources | undefined
 }
@@ -221,6 +223,10 @@ export class AdsServer implements AdsStreamHost {
   demanded({ key }: View, typeUrl: string, names: readonly string[]): void {
     const view = this.#views.get(key)
     if (view && this.#options.source.demand?.(key, typeUrl, names)) this.#refresh(view)
+  }
+
+  released({ key }: View, typeUrl: string, names: readonly string[]): void {
+    this.#options.source.release?.(key, typeUrl, names)
   }
 
   closed(stream: AdsStream): void {

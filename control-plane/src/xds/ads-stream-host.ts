@@ -30,6 +30,8 @@ export interface AdsStreamHost {
   open(stream: AdsStream, node: Node | undefined): View | undefined
   /** The client asks for more names. */
   demanded(view: View, typeUrl: string, names: readonly string[]): void
+  /** The client asks for them no more. */
+  released(view: View, typeUrl: string, names: readonly string[]): void
   /** Encodes a response; clients that get the same in the same push share the bytes. */
   encode(stream: AdsStream, view: View, typeUrl: string, content: ResponseContent): EncodedResponse
   refused(stream: AdsStream, typeUrl: string, detail: string): void

@@ -106,7 +106,11 @@ export class AdsStream implements GrpcCallListener {
     this.#open = false
     this.#orderTimer?.cancel()
     this.#removalTimer?.cancel()
-    for (const subscriber of this.#subscribers) this.#view?.index(subscriber.subscription.typeUrl).delete(subscriber)
+    for (const subscriber of this.#subscribers) {
+      const { typeUrl, names } = subscriber.subscription
+      this.#view?.index(typeUrl).delete(subscriber)
+      if (this.#view && names.size > 0) this.#host.released(this.#view, typeUrl, [...names])
+    }
     this.#host.closed(this)
   }
 
@@ -147,6 +151,7 @@ export class AdsStream implements GrpcCallListener {
     this.#names += change.added.length - change.removed.length
     this.#view.index(typeUrl).update(subscriber, change.added, change.removed)
     if (change.added.length > 0) this.#host.demanded(this.#view, typeUrl, change.added)
+    if (change.removed.length > 0) this.#host.released(this.#view, typeUrl, change.removed)
     if (this.#names > this.#host.maxNamesPerStream) {
       this.end(statusCode.resourceExhausted, `more than ${this.#host.maxNamesPerStream} names`)
       return

@@ -68,4 +68,8 @@ export class SecretSource implements ResourceSource {
   demand(key: string, typeUrl: string, names: readonly string[]): boolean {
     return this.#inner.demand?.(this.#views.get(key)?.view ?? key, typeUrl, names) ?? false
   }
+
+  release(key: string, typeUrl: string, names: readonly string[]): void {
+    this.#inner.release?.(this.#views.get(key)?.view ?? key, typeUrl, names)
+  }
 }

@@ -61,6 +61,25 @@ describe('protocol', () => {
     assert.deepEqual(client.lines(), ['CDS a', 'LDS l'])
   })
 
+  test('what is asked for by name is told to the source, and so is that it is not any more, by a request or by the end of the stream', () => {
+    const { source, server } = serve(first)
+    const told: string[] = []
+    Object.assign(source, {
+      demand: (_: string, typeUrl: string, names: readonly string[]) => void told.push(`+ ${typeUrl === LDS} ${names}`),
+      release: (_: string, typeUrl: string, names: readonly string[]) => void told.push(`- ${typeUrl === LDS} ${names}`),
+    })
+    const delta = new FakeClient(server, 'delta')
+    delta.askDelta({ typeUrl: LDS, resourceNamesSubscribe: ['a', 'b'] })
+    delta.askDelta({ typeUrl: LDS, resourceNamesSubscribe: ['b'], resourceNamesUnsubscribe: ['a', 'c'] })
+    const sotw = new FakeClient(server, 'sotw')
+    sotw.ask({ typeUrl: LDS, resourceNames: ['a', 'b'] })
+    sotw.ask({ typeUrl: LDS, resourceNames: ['b', 'c'], responseNonce: sotw.take()[0]?.nonce ?? '' })
+    delta.hangUp()
+    sotw.hangUp()
+    sotw.hangUp()
+    assert.deepEqual(told, ['+ true a,b', '- true a', '+ true a,b', '+ true c', '- true a', '- true b', '- true b,c'])
+  })
+
   test('rule 2: a nonce of an earlier stream does not keep the first request from being answered', () => {
     const { server } = serve(first)
     const client = new FakeClient(server, 'sotw')
