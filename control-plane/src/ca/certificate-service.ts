@@ -42,7 +42,8 @@ export class CertificateService {
   async #createCertificate(bytes: Uint8Array, call: GrpcCall): Promise<Uint8Array> {
     const { authority, logger } = this.#options
     const address = call.peer.slice(0, call.peer.lastIndexOf(':'))
-    if (!this.#failures.allows(address)) throw unauthenticated()
+    // Others may share the address, and are to come back: UNAUTHENTICATED would be final for them.
+    if (!this.#failures.allows(address)) throw new GrpcStatusError(statusCode.resourceExhausted, 'too many failed attempts')
     try {
       const request = decode(bytes)
       const caller = await this.#authenticate(call, request)
@@ -50,13 +51,27 @@ export class CertificateService {
       authority.requireReady()
       // Last, so that no request that is refused for another reason uses a token up.
       if (caller.redeem && !(await caller.redeem())) throw new AuthenticationError('the one-time proof was used meanwhile')
-      const { spiffeId, method } = caller
-      const ttlMs = request.validitySeconds * 1000
-      return response(await authority.issue({ spiffeId, publicKey, ttlMs, method, peer: call.peer }))
+      return response(await this.#issue(caller, publicKey, request, call))
     } catch (error) {
       if (error instanceof AuthenticationError) this.#failures.failed(address)
       logger.warn('a certificate request was refused', { peer: call.peer, error: String(error) })
       throw statusOf(error)
+    }
+  }
+
+  /** Who gets nothing for a one-time proof, because many asked at once or the disk is full, can come back with it. */
+  async #issue(
+    caller: Caller,
+    publicKey: Buffer,
+    { validitySeconds }: CertificateRequestMessage,
+    { peer }: GrpcCall,
+  ): Promise<IssuedCertificate> {
+    const { spiffeId, method } = caller
+    try {
+      return await this.#options.authority.issue({ spiffeId, publicKey, ttlMs: validitySeconds * 1000, method, peer })
+    } catch (error) {
+      await caller.giveBack?.()
+      throw error
     }
   }
 

@@ -8,6 +8,7 @@ import { ClientCertificateAuthenticator } from '../../src/ca/authenticators/clie
 import { JoinTokenAuthenticator } from '../../src/ca/authenticators/join-token-authenticator.ts'
 import { CertificateService } from '../../src/ca/certificate-service.ts'
 import { JoinTokens } from '../../src/ca/join-tokens.ts'
+import { MemoryCaStore } from '../../src/ca/memory-ca-store.ts'
 import type { Logger } from '../../src/runtime.ts'
 import type { GrpcCall } from '../../src/xds/grpc-call.ts'
 import { certificateRequest, hourMs, openAuthority, reviews, trustDomain } from '../support/certificates.ts'
@@ -134,6 +135,34 @@ test('a request that is wrong, too early or too much uses no token up', async ()
   assert.equal((await ask(requestBytes(csr), { authorization })).code, 0)
 })
 
+test('a token for which nothing was issued is good again: many at once, and a full disk', async () => {
+  class FillingStore extends MemoryCaStore {
+    full = ''
+    override async writeDocument(name: string, document: unknown): Promise<void> {
+      if (this.full === name) throw new Error('no space left')
+      await super.writeDocument(name, document)
+    }
+    override async appendLine(): Promise<void> {
+      if (this.full === 'issuance') throw new Error('no space left')
+    }
+  }
+  const store = new FillingStore()
+  const { ask, newToken, csr, clock } = await start({ issuancesPerSecond: 4, store })
+  const authorizations = await Promise.all(Array.from({ length: 8 }, () => newToken()))
+  const together = await Promise.all(authorizations.map(authorization => ask(requestBytes(csr), { authorization })))
+  assert.deepEqual(together.map(({ code }) => code).sort(), [0, 0, 0, 0, 8, 8, 8, 8])
+  clock.advance(1000)
+  const late = authorizations.filter((_, index) => together[index]?.code === 8)
+  for (const authorization of late) assert.equal((await ask(requestBytes(csr), { authorization })).code, 0)
+
+  clock.advance(1000)
+  const authorization = await newToken()
+  for (store.full of ['tokens', 'issuance']) assert.equal((await ask(requestBytes(csr), { authorization })).code, 13, store.full)
+  store.full = ''
+  assert.equal((await ask(requestBytes(csr), { authorization })).code, 0)
+  assert.equal((await ask(requestBytes(csr), { authorization })).code, 16)
+})
+
 test('G5: of many callers with one token one gets a certificate', async () => {
   const { ask, newToken, csr } = await start()
   const authorization = await newToken()
@@ -141,12 +170,12 @@ test('G5: of many callers with one token one gets a certificate', async () => {
   assert.deepEqual(answers.map(({ code }) => code).sort(), [0, ...Array(7).fill(16)])
 })
 
-test('G5: an address that failed ten times is refused even with a good token, for a while', async () => {
+test('G5: an address that failed ten times is refused even with a good token, and told to come back', async () => {
   const { ask, newToken, csr, clock } = await start()
   for (let failure = 0; failure < 10; failure++)
     await ask(requestBytes(csr), { authorization: 'Bearer x', peer: `10.0.0.7:${failure}` })
   const authorization = await newToken()
-  assert.equal((await ask(requestBytes(csr), { authorization })).code, 16)
+  assert.equal((await ask(requestBytes(csr), { authorization })).code, 8)
   assert.equal((await ask(requestBytes(csr), { authorization: await newToken(), peer: '10.0.0.8:1' })).code, 0)
   clock.advance(6000)
   assert.equal((await ask(requestBytes(csr), { authorization })).code, 0)

@@ -15,6 +15,8 @@ export interface Caller {
   readonly method: AuthenticationMethod
   /** Uses a one-time proof up, right before it is acted on. False when another caller was faster. */
   redeem?(): Promise<boolean>
+  /** Makes a proof that was used up good again, when nothing came of it. */
+  giveBack?(): Promise<void>
 }
 
 /** The credentials prove nothing. The message is for the log: callers are told nothing. */
