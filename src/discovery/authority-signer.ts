@@ -48,9 +48,9 @@ export class AuthoritySigner implements CertificateSigner {
 
   async sign(csr: string, current: WorkloadIdentity | undefined, signal: AbortSignal): Promise<SignedCertificate> {
     const { credentials, validitySeconds = 0 } = this.#options
-    const tls = await this.#tlsOptions(current)
+    const tls = await this.#tlsOptions(current, signal)
     const bearer = bearerOf(credentials, current)
-    const socket = await this.#connect({ ...tls, ...this.#address(), ALPNProtocols: ['h2'] })
+    const socket = await this.#connect({ ...tls, ...this.#address(), ALPNProtocols: ['h2'] }, signal)
     const { connect: connectHttp2 } = process.getBuiltinModule('node:http2')
     const session: ClientHttp2Session = connectHttp2(`https://${parseGrpcTarget(this.#options.target).authority}`, {
       createConnection: () => socket,
@@ -87,7 +87,7 @@ export class AuthoritySigner implements CertificateSigner {
     return { host, port, ...(isIP(host) === 0 ? { servername: host } : undefined) }
   }
 
-  async #tlsOptions(current: WorkloadIdentity | undefined): Promise<ConnectionOptions> {
+  async #tlsOptions(current: WorkloadIdentity | undefined, signal: AbortSignal): Promise<ConnectionOptions> {
     const { credentials } = this.#options
     if (credentials.kind === 'token-file') return { ca: readFile(credentials.caCertificateFile) }
     if (current !== undefined)
@@ -96,13 +96,13 @@ export class AuthoritySigner implements CertificateSigner {
         ...ownCertificate(current),
         checkServerIdentity: isControlPlaneOf(current.svid.trustDomain),
       }
-    const root = await this.#pinnedRoot(credentials.token)
+    const root = await this.#pinnedRoot(credentials.token, signal)
     return { ca: root.toString(), checkServerIdentity: isControlPlaneOf(undefined) }
   }
 
   /** Nothing is sent on this connection: whom it leads to is not known yet. */
-  async #pinnedRoot(token: JoinToken): Promise<X509Certificate> {
-    const socket = await this.#connect({ ...this.#address(), ALPNProtocols: ['h2'], rejectUnauthorized: false })
+  async #pinnedRoot(token: JoinToken, signal: AbortSignal): Promise<X509Certificate> {
+    const socket = await this.#connect({ ...this.#address(), ALPNProtocols: ['h2'], rejectUnauthorized: false }, signal)
     const leaf = socket.getPeerCertificate(true)
     socket.destroy()
     const root = findPinnedRoot([new X509Certificate(leaf.raw), ...issuersOf(leaf)], token.pin)
@@ -113,15 +113,21 @@ export class AuthoritySigner implements CertificateSigner {
     )
   }
 
-  #connect(options: ConnectionOptions): Promise<TLSSocket> {
+  #connect(options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
     return new Promise((resolve, reject) => {
       const socket = connect({ minVersion: 'TLSv1.3', ...options })
+      const onAbort = () => socket.destroy(signal.reason)
+      const fail = (message: string, cause?: Error) =>
+        reject(new CertificateSignerError(`${this.#options.target}: ${message}`, false, { cause }))
+      signal.addEventListener('abort', onAbort)
       this.#sockets.add(socket)
       socket.setTimeout(connectTimeoutMs, () => socket.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)))
-      socket.once('close', () => this.#sockets.delete(socket))
-      socket.once('error', error =>
-        reject(new CertificateSignerError(`${this.#options.target}: ${error.message}`, false, { cause: error })),
-      )
+      socket.once('close', () => {
+        signal.removeEventListener('abort', onAbort)
+        this.#sockets.delete(socket)
+        fail('the connection was closed')
+      })
+      socket.once('error', error => fail(error.message, error))
       socket.once('secureConnect', () => {
         socket.setTimeout(0)
         resolve(socket)

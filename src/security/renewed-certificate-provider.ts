@@ -2,7 +2,7 @@ import pRetry, { AbortError } from 'p-retry'
 import type { Runtime, Timer } from '../runtime.ts'
 import type { CertificateProvider, WorkloadIdentity } from './certificate-provider.ts'
 import { makeCertificateRequest } from './certificate-request.ts'
-import { type CertificateSigner, CertificateSignerError } from './certificate-signer.ts'
+import { type CertificateSigner, CertificateSignerError, type SignedCertificate } from './certificate-signer.ts'
 import { KeptIdentity } from './kept-identity.ts'
 import { makeIdentity } from './own-svid.ts'
 import { renewalDelayMs } from './renewal-schedule.ts'
@@ -13,6 +13,9 @@ const longestTimerMs = 0x7fffffff
 
 /** How long to wait before an authority is asked again, in the words of p-retry. */
 const defaultBackoff = { minTimeout: 500, maxTimeout: 30_000, factor: 2 }
+
+/** Longest wait for an answer, the connection included: an authority that says nothing is asked again, like one that is not there. */
+const answerTimeoutMs = 30_000
 
 /** Options of {@link RenewedCertificateProvider}. */
 export interface RenewedCertificateOptions {
@@ -85,17 +88,32 @@ export class RenewedCertificateProvider implements CertificateProvider {
   }
 
   async #sign(): Promise<WorkloadIdentity> {
-    const { signer } = this.#options
     const { signal } = this.#abort
     try {
       const { privateKey, csr } = await makeCertificateRequest()
-      const { chain, roots } = await signer.sign(csr, this.current, signal)
+      const { chain, roots } = await this.#answerTo(csr)
       return makeIdentity({ chain, privateKey, roots }, this.#validator, this.current?.svid.spiffeId)
     } catch (error) {
       signal.throwIfAborted()
       // An identity that there is can be renewed again for as long as it lives.
       if (error instanceof CertificateSignerError && error.isFinal && this.current === undefined) throw new AbortError(error)
       throw error instanceof TypeError ? new Error(error.message, { cause: error }) : error
+    }
+  }
+
+  async #answerTo(csr: string): Promise<SignedCertificate> {
+    const { signer, runtime } = this.#options
+    const late = new AbortController()
+    const onLate = () => late.abort(new Error(`no answer within ${answerTimeoutMs} ms`))
+    const timer = runtime.clock.setTimeout(onLate, answerTimeoutMs)
+    const signal = AbortSignal.any([this.#abort.signal, late.signal])
+    const gaveUp = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    try {
+      return await Promise.race([signer.sign(csr, this.current, signal), gaveUp])
+    } finally {
+      timer.cancel()
     }
   }
 
