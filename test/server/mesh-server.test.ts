@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage, type RequestListener, request as send } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { describe, type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
@@ -159,6 +160,25 @@ describe('drain', () => {
     await drained
     assert.equal(await never, 'ECONNRESET')
     await until(() => app.telemetry.stats.inbound.active === 0)
+  })
+
+  test('does not wait for connections that were upgraded', async t => {
+    const app = await start(t, () => {})
+    app.server.on('upgrade', (_request, socket: Duplex) => {
+      socket.on('error', () => {})
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n')
+    })
+    const sent = send({ port: app.port, host: '127.0.0.1', headers: { connection: 'upgrade', upgrade: 'chat' } })
+    sent.end()
+    const [, socket] = (await once(sent, 'upgrade')) as [IncomingMessage, Duplex]
+    socket.on('error', () => {})
+    t.after(() => socket.destroy())
+    const drained = app.server.drain({ propagationMs: 0, deadlineMs: 5000 })
+    await app.clock.advanceAsync(1)
+    await app.clock.advanceAsync(4999)
+    assert.equal(socket.destroyed, false)
+    app.clock.advance(1)
+    await drained
   })
 
   test('may be asked for twice, and after the application closed the server itself', async t => {
