@@ -7,9 +7,7 @@ import { KeptIdentity } from './kept-identity.ts'
 import { makeIdentity } from './own-svid.ts'
 import { renewalDelayMs } from './renewal-schedule.ts'
 import { SvidValidator } from './svid-validator.ts'
-
-/** Beyond it Node's timers fire at once. */
-const longestTimerMs = 0x7fffffff
+import { setWallTimeout } from './wall-timeout.ts'
 
 /** How long to wait before an authority is asked again, in the words of p-retry. */
 const defaultBackoff = { minTimeout: 500, maxTimeout: 30_000, factor: 2 }
@@ -80,7 +78,10 @@ export class RenewedCertificateProvider implements CertificateProvider {
           logger.warn(`no certificate: ${error.message}`, { attempt: attemptNumber, renews: this.current?.svid.spiffeId }),
       })
       const [leaf] = identity.svid.certificateChain
-      if (leaf !== undefined) this.#schedule(renewalDelayMs(leaf, clock.wallNow(), random))
+      if (leaf !== undefined) {
+        const delayMs = renewalDelayMs(leaf, clock.wallNow(), random)
+        this.#timer = setWallTimeout(clock, () => void this.#renew(), delayMs)
+      }
       this.#kept.set(identity)
     } catch (error) {
       this.#kept.fail(error)
@@ -115,14 +116,5 @@ export class RenewedCertificateProvider implements CertificateProvider {
     } finally {
       timer.cancel()
     }
-  }
-
-  #schedule(delayMs: number): void {
-    const left = delayMs - longestTimerMs
-    const due = () => void this.#renew()
-    this.#timer = this.#options.runtime.clock.setTimeout(
-      left > 0 ? () => this.#schedule(left) : due,
-      Math.min(delayMs, longestTimerMs),
-    )
   }
 }

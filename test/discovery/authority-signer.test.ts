@@ -61,6 +61,18 @@ test('a join token makes an identity, which is renewed by itself at half of its 
   assert.notEqual(made.current?.svid.certificateChain[0]?.serialNumber, leaf?.serialNumber)
 })
 
+test('a certificate whose half of life has passed while the machine slept is renewed within a minute, and the alarm knows too', async t => {
+  const { secure, token } = await start(t)
+  const { made, clock, told } = await provider(t, secure.address, await token())
+  await made.ready()
+  const renewed = new Promise(resolve => made.subscribe(resolve))
+  clock.stepWall(19 * 3_600_000)
+  clock.advance(60_000)
+  assert.deepEqual(told, ['the certificate of this workload was not renewed: a quarter left'])
+  // The control plane has not slept, and what it signs is good for less than a day from here.
+  await renewed
+})
+
 test('H1: the key is in nothing that is printed', async t => {
   const { secure, token } = await start(t)
   const { made } = await provider(t, secure.address, await token())
