@@ -4,6 +4,7 @@ import type { Runtime } from '../runtime.ts'
 import type { CertificateProvider, WorkloadIdentity } from '../security/certificate-provider.ts'
 import { KeptIdentity } from '../security/kept-identity.ts'
 import { makeIdentity } from '../security/own-svid.ts'
+import { parseSpiffeId } from '../security/spiffe-id.ts'
 import { SvidValidator } from '../security/svid-validator.ts'
 import type { TrustBundle } from '../security/trust-bundle.ts'
 import { callStreaming, GrpcStatusError } from './grpc-call.ts'
@@ -23,7 +24,8 @@ export interface WorkloadApiOptions {
 
 /**
  * The identity that an agent on this machine gives (SPIFFE Workload API, `FetchX509SVID`): the first SVID of each answer, and the bundles of
- * its domain and of those that it is federated with. The stream stays open, and is opened again when it ends.
+ * its domain and of those that it is federated with. The stream stays open, and is opened again when it ends: at once, unless it was as short
+ * as a second.
  */
 export class WorkloadApiProvider implements CertificateProvider {
   readonly #where: { readonly path: string } | { readonly host: string; readonly port: number }
@@ -87,7 +89,7 @@ export class WorkloadApiProvider implements CertificateProvider {
     } finally {
       session.destroy()
     }
-    return 'reopen'
+    return 'ended'
   }
 
   #connect(): Socket {
@@ -112,15 +114,17 @@ export class WorkloadApiProvider implements CertificateProvider {
     if (svid === undefined) throw new Error('it has no SVID')
     // They are not looked at, and must not seem to be.
     if (crls > 0) throw new Error('it has revocation lists, which are not supported')
-    const bundles = Array.from(federated, ([id, authorities]): TrustBundle => {
-      return { trustDomain: id.replace(/^spiffe:\/\//, '').replace(/\/$/, ''), authorities, sequence: undefined }
+    const bundles = Array.from(federated, ([name, authorities]): TrustBundle => {
+      const id = parseSpiffeId(name.startsWith('spiffe://') ? name : `spiffe://${name}`)
+      if ('problem' in id) throw new Error(`${JSON.stringify(name)} is no trust domain: it ${id.problem}`)
+      return { trustDomain: id.trustDomain, authorities, sequence: undefined }
     })
     return makeIdentity({ ...svid, federated: bundles }, this.#validator, svid.spiffeId)
   }
 }
 
 function parseEndpoint(socket: string): { readonly path: string } | { readonly host: string; readonly port: number } {
-  const unix = /^unix:(?:\/\/)?(\/.*)$/.exec(socket)
+  const unix = /^unix:(?:\/\/)?(\/[^?#]*)$/.exec(socket)
   if (unix?.[1] !== undefined) return { path: unix[1] }
   const tcp = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/]+)):(\d+)$/.exec(socket)
   const host = tcp?.[1] ?? tcp?.[2] ?? ''
