@@ -40,6 +40,12 @@ export interface GrpcServerOptions {
   readonly insecurePlaintext?: boolean
 }
 
+interface Client {
+  /** Known one turn after its session. */
+  socket: Socket | null
+  isAlive: boolean
+}
+
 /** Longest TLS handshake; Node's default is 120 s. */
 const handshakeTimeoutMs = 10_000
 
@@ -50,7 +56,7 @@ const handshakeTimeoutMs = 10_000
 export class GrpcServer {
   readonly #server: Http2Server | Http2SecureServer
   readonly #options: GrpcServerOptions
-  readonly #sessions = new Map<ServerHttp2Session, boolean>()
+  readonly #sessions = new Map<ServerHttp2Session, Client>()
   readonly #sockets = new Set<Socket>()
   readonly #identities = new WeakMap<Http2Session, PeerIdentity>()
   readonly #calls = new Set<Http2Call>()
@@ -135,7 +141,11 @@ export class GrpcServer {
   }
 
   #accept(session: ServerHttp2Session): void {
-    this.#sessions.set(session, true)
+    const client: Client = { socket: null, isAlive: true }
+    this.#sessions.set(session, client)
+    session.once('connect', (_session, socket) => {
+      client.socket = socket
+    })
     session.on('error', error => this.#connectionFailed(error))
     session.on('close', () => this.#sessions.delete(session))
     const { socket } = session
@@ -160,12 +170,13 @@ export class GrpcServer {
     const intervalMs = this.#options.keepaliveIntervalMs ?? 30_000
     if (intervalMs === 0) return
     this.#keepalive = this.#options.clock.setTimeout(() => {
-      for (const [session, answered] of this.#sessions) {
-        if (!answered) session.destroy()
-        else if (!session.destroyed) {
-          this.#sessions.set(session, false)
+      for (const [session, client] of this.#sessions) {
+        // A session that its client has ended is over when the client hangs up, and not before.
+        if (!client.isAlive || session.destroyed) client.socket?.destroy()
+        else {
+          client.isAlive = false
           session.ping(error => {
-            if (!error && this.#sessions.has(session)) this.#sessions.set(session, true)
+            client.isAlive = error === null
           })
         }
       }
