@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { ClientHttp2Session, ClientHttp2Stream, ClientSessionOptions, SecureClientSessionOptions } from 'node:http2'
-import { connect as connectSocket, isIP } from 'node:net'
+import { connect as connectSocket, isIP, type Socket } from 'node:net'
 import type { Clock, Timer } from '../runtime.ts'
 import type { Identities } from '../security/identities.ts'
 import { ownCertificate } from '../security/tls-material.ts'
@@ -43,6 +43,7 @@ export class XdsConnection {
   readonly #clock: Clock
   /** See {@link XdsConnectionOptions.keepaliveTimeMs}. */
   readonly keepaliveTimeMs: number
+  #socket: Socket | null = null
   #connecting: Timer | null
   #keepalive: Timer | null = null
   #error: Error | null = null
@@ -50,6 +51,7 @@ export class XdsConnection {
   /** Something came since the keepalive timer was set. */
   #isActive = false
   #isGoing = false
+  #isOver = false
   /** The server found the pings too many. */
   pingedTooOften = false
 
@@ -66,7 +68,8 @@ export class XdsConnection {
       () => this.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)),
       connectTimeoutMs,
     )
-    this.#session.once('connect', () => {
+    this.#session.once('connect', (_session, socket) => {
+      this.#socket = socket
       if (!this.#session.destroyed) this.#session.setLocalWindowSize(windowBytes)
     })
     this.#session.once('remoteSettings', () => this.#onReady())
@@ -78,6 +81,7 @@ export class XdsConnection {
       this.pingedTooOften = code === enhanceYourCalm
     })
     this.#session.once('close', () => {
+      this.#isOver = true
       this.#connecting?.cancel()
       this.#keepalive?.cancel()
     })
@@ -125,6 +129,8 @@ export class XdsConnection {
   /** Ends it, and every stream on it. */
   destroy(error?: Error): void {
     if (error !== undefined) this.#error ??= error
+    // One that was closed before waits for its peer to hang up, also when it is destroyed.
+    if (this.#session.closed) this.#socket?.destroy()
     this.#session.destroy(error)
   }
 
@@ -136,13 +142,18 @@ export class XdsConnection {
   }
 
   #watch(): void {
-    if (this.#session.destroyed) return
+    if (this.#isOver) return
     this.#isActive = false
     this.#keepalive?.cancel()
     this.#keepalive = this.#clock.setTimeout(() => (this.#isActive ? this.#watch() : this.#ping()), this.keepaliveTimeMs)
   }
 
   #ping(): void {
+    if (this.#session.destroyed) {
+      // It is over but for a peer that does not hang up.
+      this.destroy()
+      return
+    }
     const overdue = () => this.destroy(new Error(`no answer to a ping within ${keepaliveTimeoutMs} ms`))
     this.#keepalive = this.#clock.setTimeout(overdue, keepaliveTimeoutMs)
     this.#session.ping(error => {
