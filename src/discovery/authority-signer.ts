@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { ClientHttp2Session } from 'node:http2'
 import { isIP } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
@@ -10,7 +9,7 @@ import { findPinnedRoot } from '../security/pinned-root.ts'
 import { authoritiesOf, issuersOf, ownCertificate } from '../security/tls-material.ts'
 import { createCertificatePath, decodeCertificateResponse, encodeCertificateRequest } from './certificate-messages.ts'
 import { isControlPlaneOf } from './control-plane-identity.ts'
-import { callUnary, GrpcStatusError } from './grpc-call.ts'
+import { callUnary, connectOver, GrpcStatusError } from './grpc-call.ts'
 import { parseGrpcTarget } from './grpc-target.ts'
 
 /** How the first certificate is asked for. */
@@ -51,11 +50,7 @@ export class AuthoritySigner implements CertificateSigner {
     const tls = await this.#tlsOptions(current, signal)
     const bearer = bearerOf(credentials, current)
     const socket = await this.#connect({ ...tls, ...this.#address(), ALPNProtocols: ['h2'] }, signal)
-    const { connect: connectHttp2 } = process.getBuiltinModule('node:http2')
-    const session: ClientHttp2Session = connectHttp2(`https://${parseGrpcTarget(this.#options.target).authority}`, {
-      createConnection: () => socket,
-    })
-    session.on('error', () => {})
+    const { session, end } = connectOver(socket, `https://${parseGrpcTarget(this.#options.target).authority}`)
     try {
       const answer = await callUnary(session, {
         path: createCertificatePath,
@@ -72,7 +67,7 @@ export class AuthoritySigner implements CertificateSigner {
         cause: error,
       })
     } finally {
-      session.destroy()
+      end()
     }
   }
 

@@ -1,5 +1,4 @@
-import type { ClientHttp2Session } from 'node:http2'
-import { connect as connectSocket, isIP, type Socket } from 'node:net'
+import { connect as connectSocket, isIP } from 'node:net'
 import type { Runtime } from '../runtime.ts'
 import type { CertificateProvider, WorkloadIdentity } from '../security/certificate-provider.ts'
 import { KeptIdentity } from '../security/kept-identity.ts'
@@ -7,7 +6,7 @@ import { makeIdentity } from '../security/own-svid.ts'
 import { parseSpiffeId } from '../security/spiffe-id.ts'
 import { SvidValidator } from '../security/svid-validator.ts'
 import type { TrustBundle } from '../security/trust-bundle.ts'
-import { callStreaming, GrpcStatusError } from './grpc-call.ts'
+import { callStreaming, connectOver, type GrpcConnection, GrpcStatusError } from './grpc-call.ts'
 import { type ConversationEnd, ReconnectLoop } from './reconnect-loop.ts'
 import { decodeSvidResponse } from './workload-api-messages.ts'
 
@@ -33,7 +32,7 @@ export class WorkloadApiProvider implements CertificateProvider {
   readonly #validator: SvidValidator
   readonly #kept: KeptIdentity
   readonly #loop: ReconnectLoop
-  #session: ClientHttp2Session | null = null
+  #connection: GrpcConnection | null = null
 
   /** @throws Error when the address is none */
   constructor({ socket, runtime }: WorkloadApiOptions) {
@@ -60,16 +59,15 @@ export class WorkloadApiProvider implements CertificateProvider {
 
   close(): void {
     this.#loop.close()
-    this.#session?.destroy()
+    this.#connection?.end()
     this.#kept.close()
   }
 
   /** One stream. It failed when it ended before it brought anything. */
   async #converse(): Promise<ConversationEnd> {
-    const { connect } = process.getBuiltinModule('node:http2')
-    const session = connect('http://localhost', { createConnection: () => this.#connect() })
-    this.#session = session
-    session.on('error', () => {})
+    const connection = connectOver(connectSocket(this.#where), 'http://localhost')
+    const { session } = connection
+    this.#connection = connection
     let hasAnswered = false
     try {
       const call = { path, message: new Uint8Array(), metadata: { 'workload.spiffe.io': 'true' } }
@@ -87,13 +85,9 @@ export class WorkloadApiProvider implements CertificateProvider {
       }
       if (!hasAnswered) throw error
     } finally {
-      session.destroy()
+      connection.end()
     }
     return 'ended'
-  }
-
-  #connect(): Socket {
-    return connectSocket(this.#where)
   }
 
   /** Whether it was good. What is not, leaves everything as it was. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { WorkloadApiProvider } from '../../src/discovery/workload-api.ts'
@@ -125,6 +127,28 @@ test('an agent that is not there yet, goes and comes back is found, and the last
     await until(() => told.length > before + 3, passing)
     assert.equal(provider.current?.svid.spiffeId, `spiffe://td/${round}`)
   }
+})
+
+test('a connection that the agent has said goodbye on does not wait for it to hang up', async t => {
+  const path = agentPath(t)
+  const accepted: Socket[] = []
+  const server = createServer({ allowHalfOpen: true }, socket => {
+    accepted.push(socket)
+    socket.on('error', () => {})
+    socket.resume().write(Buffer.from([...[0, 0, 0, 4, 0, 0, 0, 0, 0], ...[0, 0, 0, 4, 1, 0, 0, 0, 0]]))
+    // GOAWAY, before the first stream.
+    socket.write(Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
+  })
+  server.listen(path)
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const { told } = open(t, `unix:${path}`)
+  await until(() => told.length > 0)
+  const [agent = assert.fail()] = accepted
+  await until(() => {
+    agent.write('x')
+    return agent.destroyed
+  })
 })
 
 test('of several SVIDs the first is taken, whatever the hints of the others', async t => {
