@@ -6,10 +6,12 @@ import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { describe, type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { withinDeadlineMs } from '../../src/policies/timeout.ts'
 import { Inbound } from '../../src/server/inbound.ts'
 import { createMeshServer, type ListeningWorkload } from '../../src/server/mesh-server.ts'
 import { workloadAddress } from '../../src/server/workload-address.ts'
 import { MeshTelemetry } from '../../src/telemetry/create-telemetry.ts'
+import { currentScope } from '../../src/telemetry/request-scope.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { until } from '../support/until.ts'
@@ -60,6 +62,25 @@ describe('requests', () => {
     sent.end('x')
     const [response] = await once(sent, 'response')
     assert.equal(await text(response), `x ${traceparent} ${traceparent}`)
+  })
+
+  test('C4: have the deadline that their caller tells, which only ever shortens what is done for them', async t => {
+    const seen: number[] = []
+    const { fetch, clock } = await start(t, (_, response) => {
+      seen.push(currentScope()?.deadlineAt ?? -1)
+      response.end()
+    })
+    clock.advance(1_000)
+    const longest = '9'.repeat(15)
+    const malformed = ['', '0', '-1', '1.5', '0x10', '1e3', ' 7 x', 'Infinity', 'NaN', '1, 2', '9'.repeat(400)]
+    for (const value of ['250', longest, ...malformed]) await fetch({ 'x-envoy-expected-rq-timeout-ms': value })
+    await fetch()
+    assert.deepEqual(seen, [1_250, 1_000 + Number(longest), ...malformed.map(() => 0), 0])
+    const routeMs = 15_000
+    for (const deadlineAt of seen) {
+      const remainingMs = deadlineAt === 0 ? undefined : deadlineAt - clock.now()
+      assert.ok(withinDeadlineMs(routeMs, remainingMs) <= routeMs)
+    }
   })
 
   test('are counted when they end', async t => {
