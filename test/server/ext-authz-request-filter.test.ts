@@ -274,6 +274,21 @@ describe('what an authorizer cannot do', () => {
   })
 })
 
+test('B24: a caller may reset its connection while an upgrade is asked about', async t => {
+  const { server, port, authorizer, ask } = await start(t)
+  server.on('upgrade', (_request, socket) => socket.destroy())
+  for (const answer of ['waits', 'waits', no] as const) {
+    authorizer.answer = () => answer
+    const asked = authorizer.seen.length
+    const socket = await plain(t, port)
+    socket.write('GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n')
+    await until(() => authorizer.seen.length > asked)
+    socket.resetAndDestroy()
+  }
+  authorizer.answer = () => ({})
+  assert.equal((await ask()).status, 200)
+})
+
 test('B24: an upgrade is asked about too, and its denial has headers', async t => {
   const { server, port, authorizer } = await start(t)
   const upgraded: (string | undefined)[] = []

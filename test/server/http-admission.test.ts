@@ -35,7 +35,8 @@ describe('a connection on which an upgrade is denied', () => {
   for (const tls of [false, true]) {
     const over = tls ? 'over TLS' : 'in plaintext'
     const open = async (t: TestContext, port: number): Promise<Socket> => {
-      if (tls) return secured(t, port, { ...clientTls(await authority.identity('/client'), identity), allowHalfOpen: true })
+      const half = { allowHalfOpen: true }
+      if (tls) return secured(t, port, { ...clientTls(await authority.identity('/client'), identity), ...half })
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
       t.after(() => socket.destroy())
       await once(socket, 'connect')
