@@ -31,6 +31,11 @@ export interface AuthoritySignerOptions {
 /** UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNKNOWN: another try may do. */
 const passing: ReadonlySet<number> = new Set([14, 4, 8, 10, 13, 2, 1])
 const unauthenticated = 16
+/** What may be done of it: while there is no certificate, and with one. */
+const hints = [
+  '; a join token is good once, for the time that `inmesh token create` gave it',
+  '; the certificate has ended or was revoked, and nothing but a start with a new join token makes another',
+] as const
 const connectTimeoutMs = 10_000
 
 /**
@@ -61,8 +66,7 @@ export class AuthoritySigner implements CertificateSigner {
       return split(decodeCertificateResponse(answer))
     } catch (error) {
       if (!(error instanceof GrpcStatusError)) throw error
-      const isTokenRefused = error.code === unauthenticated && credentials.kind !== 'token-file' && bearer !== undefined
-      const hint = isTokenRefused ? '; a join token is good once, for the time that `inmesh token create` gave it' : ''
+      const hint = error.code === unauthenticated && credentials.kind === 'join-token' ? hints[current === undefined ? 0 : 1] : ''
       throw new CertificateSignerError(`the certificate authority: ${error.message}${hint}`, !passing.has(error.code), {
         cause: error,
       })

@@ -9,6 +9,7 @@ import { silentLogger, systemClock } from '../../src/runtime.ts'
 import { parseJoinToken } from '../../src/security/join-token.ts'
 import { RenewedCertificateProvider } from '../../src/security/renewed-certificate-provider.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { until } from '../support/until.ts'
 
 const spiffeId = 'spiffe://mesh.test/ns/default/sa/reviews'
 
@@ -95,7 +96,19 @@ test('a used token gives nothing more, and that is final', async t => {
   const first = await provider(t, secure.address, once)
   await first.made.ready()
   const second = await provider(t, secure.address, once)
-  await assert.rejects(second.made.ready(), /request authentication failure/)
+  await assert.rejects(second.made.ready(), /request authentication failure.*a join token is good once/)
+})
+
+test('who cannot renew, because its certificate was revoked or has ended, is told that a new token is needed', async t => {
+  const { secure, token } = await start(t)
+  const { made, clock, told } = await provider(t, secure.address, await token())
+  await made.ready()
+  const before = made.current
+  const [leaf] = before?.svid.certificateChain ?? []
+  await secure.authority.revoke(leaf?.serialNumber ?? '')
+  clock.advance((Date.parse(leaf?.validTo ?? '') - clock.wallNow()) / 2)
+  await until(() => told.some(message => /was revoked, and nothing but a start with a new join token/.test(message)))
+  assert.equal(made.current, before)
 })
 
 test('an authority that cannot be reached is asked again until it is there', async t => {
