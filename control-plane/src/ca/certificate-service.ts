@@ -2,7 +2,12 @@ import type { Clock, Logger } from '../runtime.ts'
 import type { GrpcCall, GrpcHandler } from '../xds/grpc-call.ts'
 import { statusCode } from '../xds/status-code.ts'
 import { GrpcStatusError, unaryMethod } from '../xds/unary-method.ts'
-import { AuthenticationError, type Authenticator, type Caller } from './authenticators/authenticator.ts'
+import {
+  AuthenticationError,
+  type Authenticator,
+  AuthenticatorUnavailableError,
+  type Caller,
+} from './authenticators/authenticator.ts'
 import { type CertificateAuthority, ClockError, IssuanceLimitError, type IssuedCertificate } from './certificate-authority.ts'
 import { type CertificateRequestMessage, decodeCertificateRequest, encodeCertificateResponse } from './certificate-messages.ts'
 import { BadCertificateRequestError, requestedPublicKey } from './certificate-request.ts'
@@ -115,6 +120,7 @@ function statusOf(error: unknown): unknown {
   if (error instanceof AuthenticationError) return unauthenticated()
   if (error instanceof BadCertificateRequestError) return new GrpcStatusError(statusCode.invalidArgument, error.message)
   if (error instanceof IssuanceLimitError) return new GrpcStatusError(statusCode.resourceExhausted, error.message)
-  if (error instanceof ClockError) return new GrpcStatusError(statusCode.unavailable, 'no certificates are issued at present')
+  if (error instanceof ClockError || error instanceof AuthenticatorUnavailableError)
+    return new GrpcStatusError(statusCode.unavailable, 'no certificates are issued at present')
   return error
 }
