@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import type { ClientHttp2Session, ClientHttp2Stream, ClientSessionOptions, SecureClientSessionOptions } from 'node:http2'
 import { connect as connectSocket, isIP, type Socket } from 'node:net'
 import type { Clock, Timer } from '../runtime.ts'
+import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import type { Identities } from '../security/identities.ts'
-import { ownCertificate } from '../security/tls-material.ts'
+import { containsAll, ownCertificate } from '../security/tls-material.ts'
+import type { TrustBundles } from '../security/trust-bundle.ts'
 import { version } from '../version.ts'
 import { isControlPlaneOf } from './control-plane-identity.ts'
 import { type GrpcAddress, parseGrpcTarget } from './grpc-target.ts'
@@ -20,6 +22,8 @@ const connectTimeoutMs = 20_000
 const keepaliveTimeMs = 15_000
 /** How long that sign may take. */
 const keepaliveTimeoutMs = 5_000
+/** Less than the 30 s after which no connection is left under a root that was taken away. */
+const untrustedGraceMs = 20_000
 /** `ENHANCE_YOUR_CALM` (RFC 9113, section 7): too many pings. */
 const enhanceYourCalm = 11
 
@@ -46,6 +50,7 @@ export class XdsConnection {
   #socket: Socket | null = null
   #connecting: Timer | null
   #keepalive: Timer | null = null
+  #untrusted: Timer | null = null
   #error: Error | null = null
   #isReady = false
   /** Something came since the keepalive timer was set. */
@@ -63,6 +68,7 @@ export class XdsConnection {
     this.keepaliveTimeMs = options.keepaliveTimeMs ?? keepaliveTimeMs
     const scheme = credentials.kind === 'insecure' ? 'http' : 'https'
     this.#session = http2.connect(`${scheme}://${address.authority}`, sessionOptions(address, credentials, identities))
+    const unsubscribe = credentials.kind === 'identity' ? this.#followRoots(identities) : undefined
     this.#session.unref()
     this.#connecting = clock.setTimeout(
       () => this.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)),
@@ -84,6 +90,8 @@ export class XdsConnection {
       this.#isOver = true
       this.#connecting?.cancel()
       this.#keepalive?.cancel()
+      this.#untrusted?.cancel()
+      unsubscribe?.()
     })
   }
 
@@ -132,6 +140,16 @@ export class XdsConnection {
     // One that was closed before waits for its peer to hang up, also when it is destroyed.
     if (this.#session.closed) this.#socket?.destroy()
     this.#session.destroy(error)
+  }
+
+  /** It does not outlive the roots that it was made with. */
+  #followRoots(identities: Identities): () => void {
+    const before = ownRoots(identities.current(workloadIdentity))
+    return identities.subscribe((instance, identity) => {
+      if (instance !== workloadIdentity || containsAll(ownRoots(identity), before)) return
+      const gone = new Error('a root that it was verified with is not trusted any more')
+      this.#untrusted ??= this.#clock.setTimeout(() => this.destroy(gone), untrustedGraceMs)
+    })
   }
 
   #onReady(): void {
@@ -202,6 +220,12 @@ function ownTls(address: GrpcAddress, identities: Identities): SecureClientSessi
     // An IP address is no server name.
     ...(address.kind === 'tcp' && isIP(address.host) !== 0 ? { servername: '' } : {}),
   }
+}
+
+/** Of the trust domain that the control plane is of. */
+function ownRoots(identity: WorkloadIdentity | undefined): TrustBundles {
+  const own = identity?.bundles.get(identity.svid.trustDomain)
+  return new Map(own === undefined ? [] : [[own.trustDomain, own]])
 }
 
 /** @param field of the bootstrap's `channel_creds` */

@@ -5,7 +5,10 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { XdsConnection } from '../../src/discovery/xds-connection.ts'
 import { Identities } from '../../src/security/identities.ts'
+import { ownCertificate } from '../../src/security/tls-material.ts'
+import { FakeCertificateProvider } from '../support/fake-certificate-provider.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { SvidAuthority } from '../support/svid-fixtures.ts'
 
 const emptySettings = [0, 0, 0, 4, 0, 0, 0, 0, 0]
 const settingsAck = [0, 0, 0, 4, 1, 0, 0, 0, 0]
@@ -73,3 +76,37 @@ for (const [how, end] of [
     await opened.gone()
   })
 }
+
+test('A17: a connection under a root that was removed is ended within 30 s, and one under a root that stays goes on', async t => {
+  const authority = await SvidAuthority.create('td')
+  const other = await SvidAuthority.create('td')
+  const controlPlane = await authority.identity('/ns/inmesh-system/sa/control-plane')
+  const server = http2.createSecureServer(ownCertificate(controlPlane))
+  server.on('session', session => session.on('error', () => {}))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const me = await authority.identity('/me')
+  const trusting = (...authorities: readonly SvidAuthority[]) => {
+    const bundle = { trustDomain: 'td', authorities: authorities.map(({ root }) => root), sequence: undefined }
+    return { ...me, bundles: new Map([['td', bundle]]) }
+  }
+  const provider = new FakeCertificateProvider(trusting(authority))
+  const identities = new Identities(new Map([['default', provider]]))
+  const clock = new ManualClock(Date.now())
+  const uri = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const connection = new XdsConnection(http2, { uri, credentials: { kind: 'identity' }, identities, clock, keepaliveTimeMs: 1e9 })
+  t.after(() => {
+    connection.destroy()
+    server.close()
+  })
+  await new Promise<void>(resolve => connection.onReady(resolve))
+  provider.set(trusting(authority, other))
+  clock.advance(30_000)
+  assert.equal(connection.isUsable, true)
+  provider.set(trusting(other))
+  clock.advance(19_999)
+  assert.equal(connection.isUsable, true, 'what is on it may finish')
+  clock.advance(1)
+  assert.equal(connection.isUsable, false)
+  assert.match(String(connection.error), /a root that it was verified with is not trusted any more/)
+})
