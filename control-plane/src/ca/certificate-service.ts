@@ -36,11 +36,9 @@ export class CertificateService {
 
   /** Its one method by path. */
   handlers(): ReadonlyMap<string, GrpcHandler> {
-    const { logger } = this.#options
-    const method = unaryMethod(
-      (request, call) => this.#createCertificate(request, call),
-      error => logger.error('a certificate could not be issued', { error: String(error) }),
-    )
+    const { logger, clock } = this.#options
+    const failed = (error: unknown) => logger.error('a certificate could not be issued', { error: String(error) })
+    const method = unaryMethod((request, call) => this.#createCertificate(request, call), { clock, failed })
     return new Map([['/istio.v1.auth.IstioCertificateService/CreateCertificate', method]])
   }
 
