@@ -14,6 +14,9 @@ import { MeshTelemetry } from './telemetry/create-telemetry.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** Longest wait for calls that are still in flight when the servers are gone: those of a background task may have no end. */
+const closeTimeoutMs = 2_000
+
 /** What {@link install} has put in place. */
 export interface Installation {
   readonly mesh: Mesh
@@ -56,7 +59,8 @@ export async function install(env: Environment): Promise<Installation | null> {
   const end = async () => {
     await servers.drain()
     await flush()
-    await mesh.close()
+    const late = new Promise<void>(resolve => void systemRuntime.clock.setTimeout(resolve, closeTimeoutMs, true))
+    await Promise.race([mesh.close(), late])
   }
   // A program that runs to its end exports what it did.
   process.once('beforeExit', () => void flush())

@@ -78,6 +78,20 @@ describe('node --import inmesh/register', () => {
     assert.equal(await app.exit, 'SIGTERM')
   })
 
+  test('ends on SIGTERM also while a call of its own has no end', async t => {
+    const upstream = await startUpstream(t, (_request, response) => void response.write('more'))
+    const config = configFile(t, { b: upstream.port })
+    writeFileSync(config, staticConfig({ b: upstream.port }).replace('"retry_policy"', '"timeout":"0s","retry_policy"'))
+    const endless = `
+      const { body } = await fetch('http://b/')
+      for await (const chunk of body) console.log(chunk.length)
+    `
+    const app = startRegisteredApp(t, endless, { INMESH_STATIC_CONFIG: config })
+    assert.equal(await app.firstLine, '4')
+    app.child.kill('SIGTERM')
+    assert.equal(await app.exit, 'SIGTERM')
+  })
+
   test('leaves the signal to an application that handles it', async t => {
     const upstream = await startUpstream(t)
     const handler = `process.on('SIGTERM', () => process.exit(7))`

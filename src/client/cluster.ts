@@ -179,11 +179,8 @@ export class Cluster {
       const endpoint = new Endpoint(endpointConfig, locality, priority, this.#updatedAt, connections)
       if (this.weighing !== null) endpoint.reportedWeight = new HostWeight()
       const used = kept?.get(endpoint.name)
-      if (used !== undefined) {
-        endpoint.adopt(used)
-        // What is left in the end belongs to endpoints that are no more.
-        kept?.delete(endpoint.name)
-      }
+      // What is left in the end belongs to endpoints that are no more, or are spoken to in another way.
+      if (used !== undefined && endpoint.adopt(used)) kept?.delete(endpoint.name)
       return endpoint
     })
     const mayWait = isDns || this.isHashing || this.#checker !== null

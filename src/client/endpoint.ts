@@ -15,10 +15,15 @@ export interface EndpointConnections {
   grpc(endpoint: Endpoint): EndpointChannels
 }
 
+/** What chooses how an endpoint is spoken to, of its metadata. */
+type TransportSocketCriteria = LbEndpoint['transportSocketMatch']
+
 /** The connections of an endpoint, those that were ever made. */
 export interface UsedConnections {
   readonly http: ConnectionPools | null
   readonly grpc: EndpointChannels | null
+  /** That they were made for. */
+  readonly transportSocketMatch: TransportSocketCriteria
 }
 
 /**
@@ -112,18 +117,22 @@ export class Endpoint implements Host {
 
   /** Its connections, if it was ever called; for whoever takes over. */
   get used(): UsedConnections | null {
-    return this.#http === null && this.#grpc === null ? null : { http: this.#http, grpc: this.#grpc }
+    if (this.#http === null && this.#grpc === null) return null
+    return { http: this.#http, grpc: this.#grpc, transportSocketMatch: this.config.transportSocketMatch }
   }
 
-  /** Takes over the connections that the same address had in an earlier cluster. */
-  adopt({ http, grpc }: UsedConnections): void {
+  /** Takes over the connections that the same address had in an earlier cluster, unless it is spoken to in another way now. */
+  adopt({ http, grpc, transportSocketMatch }: UsedConnections): boolean {
+    if (!sameCriteria(transportSocketMatch, this.config.transportSocketMatch)) return false
     this.#http = http
     this.#grpc = grpc
+    return true
   }
 
   /** Ends its connections once what is in flight on them is done. */
-  drain(): Promise<void> {
-    return drainConnections({ http: this.#http, grpc: this.#grpc })
+  async drain(): Promise<void> {
+    const { used } = this
+    if (used !== null) await drainConnections(used)
   }
 
   /** Takes over what an update says about the same address. Returns whether anything that balancing looks at changed. */
@@ -135,6 +144,7 @@ export class Endpoint implements Host {
       priority !== this.priority ||
       config.hostname !== this.hostname ||
       !sameLocality(locality, this.locality)
+    if (!sameCriteria(config.transportSocketMatch, this.config.transportSocketMatch)) this.#reconnect()
     this.hostname = config.hostname
     this.weight = config.weight
     this.health = config.health
@@ -144,6 +154,18 @@ export class Endpoint implements Host {
     this.config = config
     return changed
   }
+
+  /** It is another that has the address now, or the same one speaks TLS now, or no more: what is called next is called anew. */
+  #reconnect(): void {
+    const { used } = this
+    this.#http = null
+    this.#grpc = null
+    if (used !== null) void drainConnections(used)
+  }
+}
+
+function sameCriteria(one: TransportSocketCriteria, other: TransportSocketCriteria): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other)
 }
 
 /** Ends connections once what is in flight on them is done. */

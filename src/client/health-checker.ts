@@ -221,7 +221,7 @@ class Session implements PacedCheck {
     const name = endpoint.healthCheck?.hostname || (check.kind === 'tcp' ? '' : check.host) || own || cluster
     const target = targetOf(endpoint)
     const tls = tlsOf(endpoint)
-    const to = `${target.address} ${target.port}`
+    const to = JSON.stringify([target.address, target.port, endpoint.transportSocketMatch])
     if (to !== this.#connectedTo) this.#disconnect()
     this.#connectedTo = to
     switch (check.kind) {

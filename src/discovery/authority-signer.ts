@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { ClientHttp2Session } from 'node:http2'
 import { isIP } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
@@ -10,7 +9,7 @@ import { findPinnedRoot } from '../security/pinned-root.ts'
 import { authoritiesOf, issuersOf, ownCertificate } from '../security/tls-material.ts'
 import { createCertificatePath, decodeCertificateResponse, encodeCertificateRequest } from './certificate-messages.ts'
 import { isControlPlaneOf } from './control-plane-identity.ts'
-import { callUnary, GrpcStatusError } from './grpc-call.ts'
+import { callUnary, connectOver, GrpcStatusError } from './grpc-call.ts'
 import { parseGrpcTarget } from './grpc-target.ts'
 
 /** How the first certificate is asked for. */
@@ -32,6 +31,11 @@ export interface AuthoritySignerOptions {
 /** UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNKNOWN: another try may do. */
 const passing: ReadonlySet<number> = new Set([14, 4, 8, 10, 13, 2, 1])
 const unauthenticated = 16
+/** What may be done of it: while there is no certificate, and with one. */
+const hints = [
+  '; a join token is good once, for the time that `inmesh token create` gave it',
+  '; the certificate has ended or was revoked, and nothing but a start with a new join token makes another',
+] as const
 const connectTimeoutMs = 10_000
 
 /**
@@ -48,14 +52,10 @@ export class AuthoritySigner implements CertificateSigner {
 
   async sign(csr: string, current: WorkloadIdentity | undefined, signal: AbortSignal): Promise<SignedCertificate> {
     const { credentials, validitySeconds = 0 } = this.#options
-    const tls = await this.#tlsOptions(current)
+    const tls = await this.#tlsOptions(current, signal)
     const bearer = bearerOf(credentials, current)
-    const socket = await this.#connect({ ...tls, ...this.#address(), ALPNProtocols: ['h2'] })
-    const { connect: connectHttp2 } = process.getBuiltinModule('node:http2')
-    const session: ClientHttp2Session = connectHttp2(`https://${parseGrpcTarget(this.#options.target).authority}`, {
-      createConnection: () => socket,
-    })
-    session.on('error', () => {})
+    const socket = await this.#connect({ ...tls, ...this.#address(), ALPNProtocols: ['h2'] }, signal)
+    const { session, end } = connectOver(socket, `https://${parseGrpcTarget(this.#options.target).authority}`)
     try {
       const answer = await callUnary(session, {
         path: createCertificatePath,
@@ -66,13 +66,12 @@ export class AuthoritySigner implements CertificateSigner {
       return split(decodeCertificateResponse(answer))
     } catch (error) {
       if (!(error instanceof GrpcStatusError)) throw error
-      const isTokenRefused = error.code === unauthenticated && credentials.kind !== 'token-file' && bearer !== undefined
-      const hint = isTokenRefused ? '; a join token is good once, for the time that `inmesh token create` gave it' : ''
+      const hint = error.code === unauthenticated && credentials.kind === 'join-token' ? hints[current === undefined ? 0 : 1] : ''
       throw new CertificateSignerError(`the certificate authority: ${error.message}${hint}`, !passing.has(error.code), {
         cause: error,
       })
     } finally {
-      session.destroy()
+      end()
     }
   }
 
@@ -87,7 +86,7 @@ export class AuthoritySigner implements CertificateSigner {
     return { host, port, ...(isIP(host) === 0 ? { servername: host } : undefined) }
   }
 
-  async #tlsOptions(current: WorkloadIdentity | undefined): Promise<ConnectionOptions> {
+  async #tlsOptions(current: WorkloadIdentity | undefined, signal: AbortSignal): Promise<ConnectionOptions> {
     const { credentials } = this.#options
     if (credentials.kind === 'token-file') return { ca: readFile(credentials.caCertificateFile) }
     if (current !== undefined)
@@ -96,13 +95,13 @@ export class AuthoritySigner implements CertificateSigner {
         ...ownCertificate(current),
         checkServerIdentity: isControlPlaneOf(current.svid.trustDomain),
       }
-    const root = await this.#pinnedRoot(credentials.token)
+    const root = await this.#pinnedRoot(credentials.token, signal)
     return { ca: root.toString(), checkServerIdentity: isControlPlaneOf(undefined) }
   }
 
   /** Nothing is sent on this connection: whom it leads to is not known yet. */
-  async #pinnedRoot(token: JoinToken): Promise<X509Certificate> {
-    const socket = await this.#connect({ ...this.#address(), ALPNProtocols: ['h2'], rejectUnauthorized: false })
+  async #pinnedRoot(token: JoinToken, signal: AbortSignal): Promise<X509Certificate> {
+    const socket = await this.#connect({ ...this.#address(), ALPNProtocols: ['h2'], rejectUnauthorized: false }, signal)
     const leaf = socket.getPeerCertificate(true)
     socket.destroy()
     const root = findPinnedRoot([new X509Certificate(leaf.raw), ...issuersOf(leaf)], token.pin)
@@ -113,15 +112,21 @@ export class AuthoritySigner implements CertificateSigner {
     )
   }
 
-  #connect(options: ConnectionOptions): Promise<TLSSocket> {
+  #connect(options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
     return new Promise((resolve, reject) => {
       const socket = connect({ minVersion: 'TLSv1.3', ...options })
+      const onAbort = () => socket.destroy(signal.reason)
+      const fail = (message: string, cause?: Error) =>
+        reject(new CertificateSignerError(`${this.#options.target}: ${message}`, false, { cause }))
+      signal.addEventListener('abort', onAbort)
       this.#sockets.add(socket)
       socket.setTimeout(connectTimeoutMs, () => socket.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)))
-      socket.once('close', () => this.#sockets.delete(socket))
-      socket.once('error', error =>
-        reject(new CertificateSignerError(`${this.#options.target}: ${error.message}`, false, { cause: error })),
-      )
+      socket.once('close', () => {
+        signal.removeEventListener('abort', onAbort)
+        this.#sockets.delete(socket)
+        fail('the connection was closed')
+      })
+      socket.once('error', error => fail(error.message, error))
       socket.once('secureConnect', () => {
         socket.setTimeout(0)
         resolve(socket)

@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync, statSync, watch } from 'node:fs'
+import { readFileSync, realpathSync, statSync, watch } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { JsonValue } from '@bufbuild/protobuf'
 import { MeshError } from '../errors.ts'
@@ -37,6 +37,8 @@ interface IdentityTexts {
 const defaultRefreshMs = 600_000
 /** Several files change at once, and a reader in between sees half of it. */
 const settleMs = 100
+/** How soon they are read again while there is no identity, or what is there is not good. */
+const retryMs = { atStart: 1_000, later: 10_000 }
 
 /**
  * The provider of a `file_watcher` entry of `certificate_providers` (gRFC A29, A87): `certificate_file`, `private_key_file`,
@@ -73,27 +75,29 @@ export function fileProvider(instance: string, config: JsonValue, runtime: Runti
 
 /**
  * An identity in files, as cert-manager, its CSI driver and spiffe-helper write them. They are read again when their folders change, since a
- * swap of links changes no file. What is torn, does not fit together or is no SVID leaves the last good one in use.
+ * swap of links changes no file, or those that their links lead to; folders may come later, and be replaced. What is torn, does not fit
+ * together or is no SVID leaves the last good one in use.
  */
 export class FileCertificateProvider implements CertificateProvider {
   readonly #files: IdentityFiles
   readonly #runtime: Runtime
   readonly #validator: SvidValidator
   readonly #kept: KeptIdentity
-  readonly #watchers: { close(): void }[] = []
+  /** By folder. */
+  readonly #watchers = new Map<string, { readonly inode: string; close(): void }>()
   #refresh: Timer | null = null
   #settling: Timer | null = null
   #seen = ''
+  /** Why they were not good when they were read last; empty: they were. */
+  #problem = ''
+  #isClosed = false
 
   constructor(files: IdentityFiles, runtime: Runtime) {
     this.#files = files
     this.#runtime = runtime
     this.#validator = new SvidValidator(runtime.clock)
     this.#kept = new KeptIdentity(runtime)
-    this.#warnOfOpenKey()
     this.#read()
-    this.#watch()
-    this.#schedule()
   }
 
   get current(): WorkloadIdentity | undefined {
@@ -110,51 +114,90 @@ export class FileCertificateProvider implements CertificateProvider {
   }
 
   close(): void {
-    for (const watcher of this.#watchers) watcher.close()
+    this.#isClosed = true
+    for (const watcher of this.#watchers.values()) watcher.close()
     this.#refresh?.cancel()
     this.#settling?.cancel()
     this.#kept.close()
   }
 
   #schedule(): void {
-    this.#refresh = this.#runtime.clock.setTimeout(() => {
-      this.#read()
-      this.#schedule()
-    }, this.#files.refreshIntervalMs)
+    const { refreshIntervalMs } = this.#files
+    const soonMs = this.current === undefined ? retryMs.atStart : retryMs.later
+    this.#refresh?.cancel()
+    this.#refresh = this.#runtime.clock.setTimeout(
+      () => this.#read(),
+      this.#problem === '' ? refreshIntervalMs : Math.min(refreshIntervalMs, soonMs),
+    )
   }
 
+  /** Folders are watched by what they are and not by their name: one that was replaced is another. */
   #watch(): void {
-    const { certificateFile, privateKeyFile, caCertificateFile, spiffeTrustBundleMapFile } = this.#files
-    const files = [certificateFile, privateKeyFile, caCertificateFile, spiffeTrustBundleMapFile]
-    const folders = new Set(files.flatMap(file => (file === undefined ? [] : [dirname(file)])))
-    for (const folder of folders) {
+    const wanted = this.#folders()
+    for (const [folder, watcher] of this.#watchers) {
+      if (wanted.get(folder) === watcher.inode) continue
+      watcher.close()
+      this.#watchers.delete(folder)
+    }
+    for (const [folder, inode] of wanted) {
+      if (this.#watchers.has(folder)) continue
       try {
-        const watcher = watch(folder, { persistent: false }, () => {
-          this.#settling ??= this.#runtime.clock.setTimeout(() => {
-            this.#settling = null
-            this.#read()
-          }, settleMs)
-        })
+        const watcher = watch(folder, { persistent: false }, () => this.#settle())
         watcher.on('error', () => watcher.close())
-        this.#watchers.push(watcher)
+        this.#watchers.set(folder, { inode, close: () => watcher.close() })
       } catch {
         // Where folders cannot be watched the interval has to do.
       }
     }
   }
 
+  /** The folders of the files, and those of what they are links to; each with what it is. */
+  #folders(): ReadonlyMap<string, string> {
+    const { certificateFile, privateKeyFile, caCertificateFile, spiffeTrustBundleMapFile } = this.#files
+    const folders = new Map<string, string>()
+    for (const file of [certificateFile, privateKeyFile, caCertificateFile, spiffeTrustBundleMapFile]) {
+      for (const find of [() => dirname(file ?? ''), () => dirname(realpathSync(file ?? ''))]) {
+        try {
+          if (file === undefined) continue
+          const folder = find()
+          // The number of a folder that was removed may be that of the next.
+          const { dev, ino, birthtimeMs } = statSync(folder)
+          folders.set(folder, `${dev}:${ino}:${birthtimeMs}`)
+        } catch {
+          // Not there yet.
+        }
+      }
+    }
+    return folders
+  }
+
+  #settle(): void {
+    this.#settling ??= this.#runtime.clock.setTimeout(() => {
+      this.#settling = null
+      this.#read()
+    }, settleMs)
+  }
+
   #read(): void {
+    if (this.#isClosed) return
+    // First, so that what changes meanwhile is noticed.
+    this.#watch()
     try {
       const texts = this.#texts()
       const seen = createHash('sha256').update(JSON.stringify(texts)).digest('hex')
-      if (seen === this.#seen) return
-      this.#kept.set(this.#identityOf(texts))
-      this.#seen = seen
+      if (seen !== this.#seen) {
+        this.#warnOfOpenKey()
+        this.#kept.set(this.#identityOf(texts))
+        this.#seen = seen
+      }
+      this.#problem = ''
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       const kept = this.current === undefined ? '' : ' (the last good one stays in use)'
-      this.#runtime.logger.error(`certificate ${this.#files.certificateFile}: ${reason}${kept}`)
+      if (reason !== this.#problem) this.#runtime.logger.error(`certificate ${this.#files.certificateFile}: ${reason}${kept}`)
+      this.#problem = reason
     }
+    this.#schedule()
   }
 
   #texts(): IdentityTexts {
@@ -169,16 +212,12 @@ export class FileCertificateProvider implements CertificateProvider {
   }
 
   #identityOf({ certificate, privateKey, roots, bundles }: IdentityTexts): WorkloadIdentity {
-    const chain = certificatesIn(certificate)
-    const federated = bundles === undefined ? [] : parseSpiffeBundleMap(bundles)
-    const domain = /URI:spiffe:\/\/([^/,]+)/.exec(chain[0]?.subjectAltName ?? '')?.[1]
-    const own = federated.find(({ trustDomain }) => trustDomain === domain)
     return makeIdentity(
       {
-        chain,
+        chain: certificatesIn(certificate),
         privateKey: createPrivateKey(privateKey),
-        roots: bundles === undefined ? certificatesIn(roots ?? '') : (own?.authorities ?? []),
-        federated: federated.filter(bundle => bundle !== own),
+        roots: bundles === undefined ? certificatesIn(roots ?? '') : undefined,
+        federated: bundles === undefined ? [] : parseSpiffeBundleMap(bundles),
       },
       this.#validator,
       undefined,
@@ -187,12 +226,16 @@ export class FileCertificateProvider implements CertificateProvider {
 
   #warnOfOpenKey(): void {
     const { privateKeyFile } = this.#files
-    const mode = statSync(privateKeyFile, { throwIfNoEntry: false })?.mode ?? 0
-    if ((mode & 0o007) !== 0) this.#runtime.logger.warn(`${privateKeyFile} can be read by everybody on this machine`)
+    if ((statSync(privateKeyFile).mode & 0o007) !== 0)
+      this.#runtime.logger.warn(`${privateKeyFile} can be read by everybody on this machine`)
   }
 }
 
+const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----BEGIN)[\s\S])*?-----END \1-----/g
+
+/** @throws Error when one is cut short: a bundle that is being written must not look like one that lost a root */
 function certificatesIn(pem: string): X509Certificate[] {
-  const found = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
-  return found.map(each => new X509Certificate(each))
+  if (pem.replaceAll(pemBlock, '').includes('-----')) throw new Error('what should be PEM is cut short')
+  const found = pem.match(pemBlock) ?? []
+  return found.filter(block => block.startsWith('-----BEGIN CERTIFICATE-----')).map(block => new X509Certificate(block))
 }

@@ -1,4 +1,5 @@
 import type { ClientHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
 import { version } from '../version.ts'
 import { frameMessage, MessageReader } from './grpc-message.ts'
 import { statusOfConnection, statusOfHeaders, statusOfHttp, statusOfReset, type XdsStreamStatus } from './grpc-status.ts'
@@ -22,6 +23,30 @@ export interface GrpcCall {
   /** Names in lower case. */
   readonly metadata?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
+}
+
+/** A connection for calls. */
+export interface GrpcConnection {
+  readonly session: ClientHttp2Session
+  /** Ends it at once, and what is called on it. */
+  end(): void
+}
+
+/**
+ * Speaks HTTP/2 on a socket.
+ *
+ * @param origin of the calls: `http://…`, `https://…`
+ */
+export function connectOver(socket: Socket, origin: string): GrpcConnection {
+  const { connect } = process.getBuiltinModule('node:http2')
+  const session = connect(origin, { createConnection: () => socket })
+  session.on('error', () => {})
+  const end = () => {
+    session.destroy()
+    // A session whose server has said GOAWAY waits for it to hang up, also when it is destroyed.
+    socket.destroy()
+  }
+  return { session, end }
 }
 
 const maxAnswerBytes = 4 * 1024 * 1024

@@ -81,7 +81,7 @@ export class ReconnectLoop {
     while (!this.isClosed) {
       const begun = runtime.clock.now()
       this.#isAskedAgain = false
-      const end = await pRetry(converse, {
+      const end = await pRetry(async () => converse().catch(retried), {
         retries: Number.POSITIVE_INFINITY,
         minTimeout: 0,
         unref: true,
@@ -94,4 +94,9 @@ export class ReconnectLoop {
       if (end === 'ended' && restMs > 0) await this.pause(restMs)
     }
   }
+}
+
+/** p-retry takes most errors of type for mistakes that no other try can mend, and Node throws them for what a peer or a file has given. */
+function retried(error: unknown): never {
+  throw error instanceof TypeError ? new Error(error.message, { cause: error }) : error
 }

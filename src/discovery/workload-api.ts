@@ -1,12 +1,12 @@
-import type { ClientHttp2Session } from 'node:http2'
-import { connect as connectSocket, isIP, type Socket } from 'node:net'
+import { connect as connectSocket, isIP } from 'node:net'
 import type { Runtime } from '../runtime.ts'
 import type { CertificateProvider, WorkloadIdentity } from '../security/certificate-provider.ts'
 import { KeptIdentity } from '../security/kept-identity.ts'
 import { makeIdentity } from '../security/own-svid.ts'
+import { parseSpiffeId } from '../security/spiffe-id.ts'
 import { SvidValidator } from '../security/svid-validator.ts'
 import type { TrustBundle } from '../security/trust-bundle.ts'
-import { callStreaming, GrpcStatusError } from './grpc-call.ts'
+import { callStreaming, connectOver, type GrpcConnection, GrpcStatusError } from './grpc-call.ts'
 import { type ConversationEnd, ReconnectLoop } from './reconnect-loop.ts'
 import { decodeSvidResponse } from './workload-api-messages.ts'
 
@@ -23,7 +23,8 @@ export interface WorkloadApiOptions {
 
 /**
  * The identity that an agent on this machine gives (SPIFFE Workload API, `FetchX509SVID`): the first SVID of each answer, and the bundles of
- * its domain and of those that it is federated with. The stream stays open, and is opened again when it ends.
+ * its domain and of those that it is federated with. The stream stays open, and is opened again when it ends: at once, unless it was as short
+ * as a second.
  */
 export class WorkloadApiProvider implements CertificateProvider {
   readonly #where: { readonly path: string } | { readonly host: string; readonly port: number }
@@ -31,7 +32,7 @@ export class WorkloadApiProvider implements CertificateProvider {
   readonly #validator: SvidValidator
   readonly #kept: KeptIdentity
   readonly #loop: ReconnectLoop
-  #session: ClientHttp2Session | null = null
+  #connection: GrpcConnection | null = null
 
   /** @throws Error when the address is none */
   constructor({ socket, runtime }: WorkloadApiOptions) {
@@ -58,16 +59,15 @@ export class WorkloadApiProvider implements CertificateProvider {
 
   close(): void {
     this.#loop.close()
-    this.#session?.destroy()
+    this.#connection?.end()
     this.#kept.close()
   }
 
   /** One stream. It failed when it ended before it brought anything. */
   async #converse(): Promise<ConversationEnd> {
-    const { connect } = process.getBuiltinModule('node:http2')
-    const session = connect('http://localhost', { createConnection: () => this.#connect() })
-    this.#session = session
-    session.on('error', () => {})
+    const connection = connectOver(connectSocket(this.#where), 'http://localhost')
+    const { session } = connection
+    this.#connection = connection
     let hasAnswered = false
     try {
       const call = { path, message: new Uint8Array(), metadata: { 'workload.spiffe.io': 'true' } }
@@ -85,13 +85,9 @@ export class WorkloadApiProvider implements CertificateProvider {
       }
       if (!hasAnswered) throw error
     } finally {
-      session.destroy()
+      connection.end()
     }
-    return 'reopen'
-  }
-
-  #connect(): Socket {
-    return connectSocket(this.#where)
+    return 'ended'
   }
 
   /** Whether it was good. What is not, leaves everything as it was. */
@@ -112,15 +108,17 @@ export class WorkloadApiProvider implements CertificateProvider {
     if (svid === undefined) throw new Error('it has no SVID')
     // They are not looked at, and must not seem to be.
     if (crls > 0) throw new Error('it has revocation lists, which are not supported')
-    const bundles = Array.from(federated, ([id, authorities]): TrustBundle => {
-      return { trustDomain: id.replace(/^spiffe:\/\//, '').replace(/\/$/, ''), authorities, sequence: undefined }
+    const bundles = Array.from(federated, ([name, authorities]): TrustBundle => {
+      const id = parseSpiffeId(name.startsWith('spiffe://') ? name : `spiffe://${name}`)
+      if ('problem' in id) throw new Error(`${JSON.stringify(name)} is no trust domain: it ${id.problem}`)
+      return { trustDomain: id.trustDomain, authorities, sequence: undefined }
     })
     return makeIdentity({ ...svid, federated: bundles }, this.#validator, svid.spiffeId)
   }
 }
 
 function parseEndpoint(socket: string): { readonly path: string } | { readonly host: string; readonly port: number } {
-  const unix = /^unix:(?:\/\/)?(\/.*)$/.exec(socket)
+  const unix = /^unix:(?:\/\/)?(\/[^?#]*)$/.exec(socket)
   if (unix?.[1] !== undefined) return { path: unix[1] }
   const tcp = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/]+)):(\d+)$/.exec(socket)
   const host = tcp?.[1] ?? tcp?.[2] ?? ''

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import type { ClientHttp2Session, ClientHttp2Stream, ClientSessionOptions, SecureClientSessionOptions } from 'node:http2'
-import { connect as connectSocket, isIP } from 'node:net'
+import { connect as connectSocket, isIP, type Socket } from 'node:net'
 import type { Clock, Timer } from '../runtime.ts'
+import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import type { Identities } from '../security/identities.ts'
-import { ownCertificate } from '../security/tls-material.ts'
+import { containsAll, ownCertificate } from '../security/tls-material.ts'
+import type { TrustBundles } from '../security/trust-bundle.ts'
 import { version } from '../version.ts'
 import { isControlPlaneOf } from './control-plane-identity.ts'
 import { type GrpcAddress, parseGrpcTarget } from './grpc-target.ts'
@@ -20,6 +22,8 @@ const connectTimeoutMs = 20_000
 const keepaliveTimeMs = 15_000
 /** How long that sign may take. */
 const keepaliveTimeoutMs = 5_000
+/** Less than the 30 s after which no connection is left under a root that was taken away. */
+const untrustedGraceMs = 20_000
 /** `ENHANCE_YOUR_CALM` (RFC 9113, section 7): too many pings. */
 const enhanceYourCalm = 11
 
@@ -43,13 +47,16 @@ export class XdsConnection {
   readonly #clock: Clock
   /** See {@link XdsConnectionOptions.keepaliveTimeMs}. */
   readonly keepaliveTimeMs: number
+  #socket: Socket | null = null
   #connecting: Timer | null
   #keepalive: Timer | null = null
+  #untrusted: Timer | null = null
   #error: Error | null = null
   #isReady = false
   /** Something came since the keepalive timer was set. */
   #isActive = false
   #isGoing = false
+  #isOver = false
   /** The server found the pings too many. */
   pingedTooOften = false
 
@@ -61,12 +68,14 @@ export class XdsConnection {
     this.keepaliveTimeMs = options.keepaliveTimeMs ?? keepaliveTimeMs
     const scheme = credentials.kind === 'insecure' ? 'http' : 'https'
     this.#session = http2.connect(`${scheme}://${address.authority}`, sessionOptions(address, credentials, identities))
+    const unsubscribe = credentials.kind === 'identity' ? this.#followRoots(identities) : undefined
     this.#session.unref()
     this.#connecting = clock.setTimeout(
       () => this.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)),
       connectTimeoutMs,
     )
-    this.#session.once('connect', () => {
+    this.#session.once('connect', (_session, socket) => {
+      this.#socket = socket
       if (!this.#session.destroyed) this.#session.setLocalWindowSize(windowBytes)
     })
     this.#session.once('remoteSettings', () => this.#onReady())
@@ -78,8 +87,11 @@ export class XdsConnection {
       this.pingedTooOften = code === enhanceYourCalm
     })
     this.#session.once('close', () => {
+      this.#isOver = true
       this.#connecting?.cancel()
       this.#keepalive?.cancel()
+      this.#untrusted?.cancel()
+      unsubscribe?.()
     })
   }
 
@@ -125,7 +137,19 @@ export class XdsConnection {
   /** Ends it, and every stream on it. */
   destroy(error?: Error): void {
     if (error !== undefined) this.#error ??= error
+    // One that was closed before waits for its peer to hang up, also when it is destroyed.
+    if (this.#session.closed) this.#socket?.destroy()
     this.#session.destroy(error)
+  }
+
+  /** It does not outlive the roots that it was made with. */
+  #followRoots(identities: Identities): () => void {
+    const before = ownRoots(identities.current(workloadIdentity))
+    return identities.subscribe((instance, identity) => {
+      if (instance !== workloadIdentity || containsAll(ownRoots(identity), before)) return
+      const gone = new Error('a root that it was verified with is not trusted any more')
+      this.#untrusted ??= this.#clock.setTimeout(() => this.destroy(gone), untrustedGraceMs)
+    })
   }
 
   #onReady(): void {
@@ -136,13 +160,18 @@ export class XdsConnection {
   }
 
   #watch(): void {
-    if (this.#session.destroyed) return
+    if (this.#isOver) return
     this.#isActive = false
     this.#keepalive?.cancel()
     this.#keepalive = this.#clock.setTimeout(() => (this.#isActive ? this.#watch() : this.#ping()), this.keepaliveTimeMs)
   }
 
   #ping(): void {
+    if (this.#session.destroyed) {
+      // It is over but for a peer that does not hang up.
+      this.destroy()
+      return
+    }
     const overdue = () => this.destroy(new Error(`no answer to a ping within ${keepaliveTimeoutMs} ms`))
     this.#keepalive = this.#clock.setTimeout(overdue, keepaliveTimeoutMs)
     this.#session.ping(error => {
@@ -191,6 +220,12 @@ function ownTls(address: GrpcAddress, identities: Identities): SecureClientSessi
     // An IP address is no server name.
     ...(address.kind === 'tcp' && isIP(address.host) !== 0 ? { servername: '' } : {}),
   }
+}
+
+/** Of the trust domain that the control plane is of. */
+function ownRoots(identity: WorkloadIdentity | undefined): TrustBundles {
+  const own = identity?.bundles.get(identity.svid.trustDomain)
+  return new Map(own === undefined ? [] : [[own.trustDomain, own]])
 }
 
 /** @param field of the bootstrap's `channel_creds` */

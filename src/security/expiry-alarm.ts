@@ -1,9 +1,7 @@
 import type { Clock, Logger, Timer } from '../runtime.ts'
 import type { WorkloadIdentity } from './certificate-provider.ts'
 import { type ExpiryStage, expiryStage, nextStageDelayMs } from './renewal-schedule.ts'
-
-/** Beyond it Node's timers fire at once. */
-const longestTimerMs = 0x7fffffff
+import { setWallTimeout } from './wall-timeout.ts'
 
 /** Tells when a certificate that should long have been renewed comes to its end: at a quarter and a tenth of its life, and when it is over. */
 export class ExpiryAlarm {
@@ -33,7 +31,7 @@ export class ExpiryAlarm {
       if (stage !== this.#stage) this.#tell(stage, svid.spiffeId, leaf.validTo)
       this.#stage = stage
       const delayMs = nextStageDelayMs(leaf, now, issuedAt)
-      this.#timer = delayMs === undefined ? null : this.#clock.setTimeout(check, Math.min(delayMs, longestTimerMs))
+      this.#timer = delayMs === undefined ? null : setWallTimeout(this.#clock, check, delayMs)
     }
     check()
   }

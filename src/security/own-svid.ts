@@ -10,8 +10,8 @@ export interface IdentityMaterial {
   /** Leaf first. */
   readonly chain: readonly X509Certificate[]
   readonly privateKey: KeyObject
-  /** Of the own trust domain. */
-  readonly roots: readonly X509Certificate[]
+  /** Of the own trust domain. `undefined`: they are among those of {@link federated}. */
+  readonly roots: readonly X509Certificate[] | undefined
   /** Of other trust domains. */
   readonly federated?: readonly TrustBundle[]
 }
@@ -33,8 +33,8 @@ export function makeIdentity(
   if (!leaf.checkPrivateKey(privateKey)) throw new Error('the private key is not that of the certificate')
   const id = idOf(readExtensions(leaf.raw))
   if (expectedId !== undefined && id.text !== expectedId) throw new Error(`it is for ${id.text}, and this is ${expectedId}`)
-  const own: TrustBundle = { trustDomain: id.trustDomain, authorities: roots, sequence: undefined }
-  const bundles = new Map([...federated, own].map(bundle => [bundle.trustDomain, bundle]))
+  const bundles = new Map(federated.map(bundle => [bundle.trustDomain, bundle]))
+  if (roots !== undefined) bundles.set(id.trustDomain, { trustDomain: id.trustDomain, authorities: roots, sequence: undefined })
   for (const role of ['client', 'server'] as const) {
     const verdict = validator.validate(leaf, intermediates, bundles, role)
     if (!verdict.ok) throw new Error(`${verdict.problem}: ${verdict.detail}`)

@@ -2,17 +2,18 @@ import pRetry, { AbortError } from 'p-retry'
 import type { Runtime, Timer } from '../runtime.ts'
 import type { CertificateProvider, WorkloadIdentity } from './certificate-provider.ts'
 import { makeCertificateRequest } from './certificate-request.ts'
-import { type CertificateSigner, CertificateSignerError } from './certificate-signer.ts'
+import { type CertificateSigner, CertificateSignerError, type SignedCertificate } from './certificate-signer.ts'
 import { KeptIdentity } from './kept-identity.ts'
 import { makeIdentity } from './own-svid.ts'
 import { renewalDelayMs } from './renewal-schedule.ts'
 import { SvidValidator } from './svid-validator.ts'
-
-/** Beyond it Node's timers fire at once. */
-const longestTimerMs = 0x7fffffff
+import { setWallTimeout } from './wall-timeout.ts'
 
 /** How long to wait before an authority is asked again, in the words of p-retry. */
 const defaultBackoff = { minTimeout: 500, maxTimeout: 30_000, factor: 2 }
+
+/** Longest wait for an answer, the connection included: an authority that says nothing is asked again, like one that is not there. */
+const answerTimeoutMs = 30_000
 
 /** Options of {@link RenewedCertificateProvider}. */
 export interface RenewedCertificateOptions {
@@ -78,7 +79,10 @@ export class RenewedCertificateProvider implements CertificateProvider {
       })
       const now = clock.wallNow()
       const [leaf] = identity.svid.certificateChain
-      if (leaf !== undefined) this.#schedule(renewalDelayMs(leaf, now, random))
+      if (leaf !== undefined) {
+        const delayMs = renewalDelayMs(leaf, now, random)
+        this.#timer = setWallTimeout(clock, () => void this.#renew(), delayMs)
+      }
       this.#kept.set(identity, now)
     } catch (error) {
       this.#kept.fail(error)
@@ -86,11 +90,10 @@ export class RenewedCertificateProvider implements CertificateProvider {
   }
 
   async #sign(): Promise<WorkloadIdentity> {
-    const { signer } = this.#options
     const { signal } = this.#abort
     try {
       const { privateKey, csr } = await makeCertificateRequest()
-      const { chain, roots } = await signer.sign(csr, this.current, signal)
+      const { chain, roots } = await this.#answerTo(csr)
       return makeIdentity({ chain, privateKey, roots }, this.#validator, this.current?.svid.spiffeId)
     } catch (error) {
       signal.throwIfAborted()
@@ -100,12 +103,19 @@ export class RenewedCertificateProvider implements CertificateProvider {
     }
   }
 
-  #schedule(delayMs: number): void {
-    const left = delayMs - longestTimerMs
-    const due = () => void this.#renew()
-    this.#timer = this.#options.runtime.clock.setTimeout(
-      left > 0 ? () => this.#schedule(left) : due,
-      Math.min(delayMs, longestTimerMs),
-    )
+  async #answerTo(csr: string): Promise<SignedCertificate> {
+    const { signer, runtime } = this.#options
+    const late = new AbortController()
+    const onLate = () => late.abort(new Error(`no answer within ${answerTimeoutMs} ms`))
+    const timer = runtime.clock.setTimeout(onLate, answerTimeoutMs)
+    const signal = AbortSignal.any([this.#abort.signal, late.signal])
+    const gaveUp = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    try {
+      return await Promise.race([signer.sign(csr, this.current, signal), gaveUp])
+    } finally {
+      timer.cancel()
+    }
   }
 }

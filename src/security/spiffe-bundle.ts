@@ -2,6 +2,9 @@ import { X509Certificate } from 'node:crypto'
 import { parseSpiffeId } from './spiffe-id.ts'
 import type { TrustBundle } from './trust-bundle.ts'
 
+/** `kty` of what Node can check signatures of: RFC 7518 section 6.1 and RFC 8037 section 2. */
+const keyTypes: ReadonlySet<unknown> = new Set(['EC', 'RSA', 'OKP'])
+
 /**
  * Reads a SPIFFE bundle (SPIFFE Trust Domain and Bundle, section 4): a JWK set whose keys of `use` `x509-svid` are authorities. Keys of other
  * uses and kinds are passed over. A bundle without keys is one: nobody of the domain is trusted.
@@ -33,6 +36,7 @@ export function parseSpiffeBundleMap(text: string): readonly TrustBundle[] {
   return domains.map(([name, bundle]) => {
     const id = parseSpiffeId(`spiffe://${name}`)
     if ('problem' in id) throw new Error(`${JSON.stringify(name)} is no trust domain: it ${id.problem}`)
+    if (id.path !== '') throw new Error(`${JSON.stringify(name)} is no trust domain: it has a path`)
     return parseSpiffeBundle(name, bundle)
   })
 }
@@ -40,7 +44,7 @@ export function parseSpiffeBundleMap(text: string): readonly TrustBundle[] {
 function authorityOf(key: unknown, path: string): X509Certificate[] {
   if (!isObject(key)) throw new Error(`${path} must be an object`)
   const { use, kty, x5c } = key
-  if (use !== 'x509-svid' || (kty !== 'EC' && kty !== 'RSA')) return []
+  if (use !== 'x509-svid' || !keyTypes.has(kty)) return []
   const [certificate, ...more] = Array.isArray(x5c) ? x5c : []
   if (typeof certificate !== 'string' || more.length > 0) throw new Error(`${path}.x5c must have one certificate`)
   const authority = new X509Certificate(Buffer.from(certificate, 'base64'))

@@ -1,6 +1,12 @@
 import type { CheckAllowed, CheckDecision, CheckDenied } from '../policies/ext-authz/check-decision.ts'
 import type { BodySettings, CheckSettings, ExtAuthzConfig } from '../policies/ext-authz/ext-authz-config.ts'
-import { changeHeaders, type HeaderChange, headerChangeProblem, isFixed } from '../policies/ext-authz/header-change.ts'
+import {
+  changeHeaders,
+  type HeaderChange,
+  headerChangeProblem,
+  isFixed,
+  isSingular,
+} from '../policies/ext-authz/header-change.ts'
 import { selectCheckHeaders } from '../policies/ext-authz/header-selection.ts'
 import { changeQuery } from '../policies/ext-authz/query-change.ts'
 import { isSelected } from '../policies/fraction.ts'
@@ -159,7 +165,7 @@ function answerHeaders(changes: readonly HeaderChange[]): Readonly<Record<string
     {
       has: name => headers.has(name),
       set: (name, value) => headers.set(name, [value]),
-      append: (name, value) => headers.set(name, [...(headers.get(name) ?? []), value]),
+      append: (name, value) => headers.set(name, isSingular(name) ? [value] : [...(headers.get(name) ?? []), value]),
     },
     changes,
   )

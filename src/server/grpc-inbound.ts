@@ -1,12 +1,10 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { parseGrpcTimeout } from '../policies/timeout.ts'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
 import { bindEvents } from './inbound.ts'
 import { connectionOf, sourceOf } from './inbound-connection.ts'
-
-/** What a caller's `grpc-timeout` counts in, in milliseconds. */
-const units: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
 
 /** CANCELLED: what becomes of a call that ends without a status. */
 const cancelled = 1
@@ -33,7 +31,9 @@ export function serveStream(
     return
   }
   served.add(stream)
-  const exchange = telemetry.receive(describe(stream, headers), timeoutMs(headers['grpc-timeout']), false)
+  const given = headers['grpc-timeout']
+  const timeoutMs = typeof given === 'string' ? (parseGrpcTimeout(given) ?? 0) : 0
+  const exchange = telemetry.receive(describe(stream, headers), timeoutMs, false)
   noteStatus(stream, exchange, isGrpc(headers))
   bindEvents(stream, exchange)
   exchange.run(handle)
@@ -88,9 +88,4 @@ function describe(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Inbo
     peerPort: socket?.remotePort ?? 0,
     ...sourceOf(stream.session && connectionOf(stream.session), socket),
   }
-}
-
-function timeoutMs(value: string | readonly string[] | undefined): number {
-  const [, digits = '', unit = ''] = typeof value === 'string' ? (/^(\d{1,8})([HMSmun])$/.exec(value) ?? []) : []
-  return digits === '' ? 0 : Number(digits) * (units[unit] ?? 0)
 }

@@ -60,12 +60,30 @@ function judge(
   return verdict
 }
 
-/** Answers on a connection that is to be something else than HTTP from here on, and closes it. */
+/**
+ * Answers on a connection that is to be something else than HTTP from here on, and closes it. Node has given the connection away: nobody else
+ * hears of an error on it, or of its end.
+ */
 export function denySocket(socket: Socket, { statusCode, message, headers = {}, body = Buffer.from(message) }: Denial): void {
+  socket.on('error', ignore)
   if (socket.destroyed) return
   const head = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`
   const own = Object.entries(headers).flatMap(([name, values]) => [values].flat().map(value => `${name}: ${value}`))
   const lines = [head, 'connection: close', `content-length: ${body.length}`, ...own, '', '']
   socket.write(lines.join('\r\n'), 'latin1')
   socket.end(body)
+  // Not when the caller hangs up, which may be never. What it has sent is read, or it would lose the answer to a reset.
+  socket.resume()
+  socket.destroySoon()
 }
+
+/** Does `then` once a verdict on a connection is there; nobody else listens meanwhile. */
+export function afterVerdict(socket: Socket, verdict: Promise<Denial | null>, then: (denial: Denial | null) => void): void {
+  socket.on('error', ignore)
+  void verdict.then(denial => {
+    socket.removeListener('error', ignore)
+    then(denial)
+  })
+}
+
+function ignore(): void {}

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
-import { changeHeaders, type HeaderChange } from '../policies/ext-authz/header-change.ts'
+import { changeHeaders, type HeaderChange, isSingular } from '../policies/ext-authz/header-change.ts'
 import type { RequestStream } from './request-stream.ts'
 
 /** A request of HTTP/1. */
@@ -46,7 +46,7 @@ export class HttpRequestStream implements RequestStream {
         {
           has: name => response.hasHeader(name),
           set: (name, value) => void response.setHeader(name, value),
-          append: (name, value) => void response.appendHeader(name, value),
+          append: (name, value) => void (isSingular(name) ? response.setHeader(name, value) : response.appendHeader(name, value)),
         },
         changes,
       )

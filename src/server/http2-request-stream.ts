@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
-import { changeHeaders, type HeaderChange } from '../policies/ext-authz/header-change.ts'
+import { changeHeaders, type HeaderChange, isSingular } from '../policies/ext-authz/header-change.ts'
 import type { RequestStream } from './request-stream.ts'
 
 /** A request of HTTP/2. */
@@ -33,7 +33,8 @@ export class Http2RequestStream implements RequestStream {
     stream.respond = (...args: Parameters<typeof respond>) => {
       stream.respond = respond
       const [headers, ...others] = args
-      const changed = new Map<string, unknown>(Array.isArray(headers) ? pairsOf(headers) : Object.entries(headers ?? {}))
+      const pairs: readonly [string, unknown][] = Array.isArray(headers) ? pairsOf(headers) : Object.entries(headers ?? {})
+      const changed = new Map(pairs.map(([name, value]) => [name.toLowerCase(), value]))
       apply(changed, changes)
       Reflect.apply(respond, stream, [Object.fromEntries(changed), ...others])
     }
@@ -46,7 +47,7 @@ function apply(headers: Map<string, unknown>, changes: readonly HeaderChange[]):
     {
       has: name => headers.has(name),
       set: (name, value) => headers.set(name, value),
-      append: (name, value) => headers.set(name, headers.has(name) ? [...values(name), value] : value),
+      append: (name, value) => headers.set(name, headers.has(name) && !isSingular(name) ? [...values(name), value] : value),
     },
     changes,
   )

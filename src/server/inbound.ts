@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as HttpServer } from '../node-http.ts'
+import { parseExpectedTimeoutMs } from '../policies/timeout.ts'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
@@ -43,7 +44,7 @@ export class Inbound {
     marked[isServed] = true
     const verdict = this.#gate === null ? null : admit(this.#gate, request, response)
     const connection = connectionOf(request.socket)
-    const exchange = this.telemetry.receive(describe(request, connection), expectedMs(request), isInstrumented())
+    const exchange = this.telemetry.receive(describe(request, connection), expectedMs(request.headers), isInstrumented())
     const ending = new Ending(exchange, request, response, connection ?? null, this.#active)
     // Node reads nothing more from a connection on which an upgrade was asked for and not made.
     if (this.#isDraining || request.headers.upgrade !== undefined) ending.closeConnection()
@@ -186,6 +187,12 @@ class Ending {
   }
 }
 
+/** What Envoy tells an upstream of the time its caller still has; 0: nothing. */
+function expectedMs(headers: IncomingMessage['headers']): number {
+  const value = headers['x-envoy-expected-rq-timeout-ms']
+  return typeof value === 'string' ? (parseExpectedTimeoutMs(value) ?? 0) : 0
+}
+
 function describe(request: IncomingMessage, connection: InboundConnection | undefined): InboundRequest {
   const { method = 'GET', url = '/', headers, httpVersion, socket } = request
   return {
@@ -200,12 +207,6 @@ function describe(request: IncomingMessage, connection: InboundConnection | unde
     peerPort: socket.remotePort ?? 0,
     ...sourceOf(connection, socket),
   }
-}
-
-/** What Envoy tells an upstream of the time its caller still has. */
-function expectedMs({ headers }: IncomingMessage): number {
-  const value = Number(headers['x-envoy-expected-rq-timeout-ms'])
-  return value > 0 && Number.isFinite(value) ? value : 0
 }
 
 /**

@@ -2,6 +2,7 @@ import type { RequestListener, Server } from 'node:http'
 import { createServer } from '../node-http.ts'
 import type { Clock } from '../runtime.ts'
 import type { Inbound } from './inbound.ts'
+import { OpenSockets } from './open-sockets.ts'
 import { ServerGate, type ServerGateEnvironment } from './server-gate.ts'
 import { workloadAddress } from './workload-address.ts'
 
@@ -45,6 +46,7 @@ export class ServerRegistration {
   readonly #server: Server
   readonly #environment: ServerEnvironment
   readonly #gate: ServerGate | null
+  readonly #sockets: OpenSockets
   #workload: ListeningWorkload | null = null
   #draining: Promise<void> | null = null
 
@@ -55,6 +57,7 @@ export class ServerRegistration {
     if (server.keepAliveTimeout !== 0) server.keepAliveTimeout = Math.max(server.keepAliveTimeout, keepAliveTimeoutMs)
     if (server.listening) this.#register()
     server.on('listening', () => this.#register())
+    this.#sockets = new OpenSockets(server)
     this.#gate = environment.gate && new ServerGate(server, environment.gate)
     server.on('close', () => this.#deregister())
   }
@@ -82,7 +85,10 @@ export class ServerRegistration {
     this.#server.close()
     this.#gate?.endWaiting()
     this.#server.closeIdleConnections()
-    const deadline = clock.setTimeout(() => this.#server.closeAllConnections(), deadlineMs)
+    const deadline = clock.setTimeout(() => {
+      this.#server.closeAllConnections()
+      this.#sockets.destroyAll()
+    }, deadlineMs)
     await closed
     deadline.cancel()
   }

@@ -6,7 +6,7 @@ import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import { ConnectionGate, type GateEnvironment } from './connection-gate.ts'
 import { markGated } from './gated-servers.ts'
 import { serveStream } from './grpc-inbound.ts'
-import { admit, denySocket } from './http-admission.ts'
+import { admit, afterVerdict, denySocket } from './http-admission.ts'
 import { ListenerWatch } from './listener-watch.ts'
 import type { FilterFactories } from './request-filters.ts'
 import type { RequestGate } from './request-gate.ts'
@@ -118,7 +118,7 @@ export class ServerGate {
       denySocket(socket, verdict)
       return true
     }
-    void verdict.then(denial => {
+    afterVerdict(socket, verdict, denial => {
       if (denial !== null) denySocket(socket, denial)
       else if (!socket.destroyed) this.#goOn(event, args)
     })

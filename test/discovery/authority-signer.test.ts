@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
 import { type Configuration, DiscoveryService } from '@inmesh/control-plane'
@@ -7,6 +9,7 @@ import { silentLogger, systemClock } from '../../src/runtime.ts'
 import { parseJoinToken } from '../../src/security/join-token.ts'
 import { RenewedCertificateProvider } from '../../src/security/renewed-certificate-provider.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { until } from '../support/until.ts'
 
 const spiffeId = 'spiffe://mesh.test/ns/default/sa/reviews'
 
@@ -53,8 +56,7 @@ test('a join token makes an identity, which is renewed by itself at half of its 
   assert.deepEqual([...first.bundles.keys()], ['mesh.test'])
   const renewed = new Promise(resolve => made.subscribe(resolve))
   const [leaf] = first.svid.certificateChain
-  const lifetimeMs = Date.parse(leaf?.validTo ?? '') - Date.parse(leaf?.validFrom ?? '')
-  clock.advance(lifetimeMs / 2)
+  clock.advance((Date.parse(leaf?.validTo ?? '') - clock.wallNow()) / 2)
   assert.equal(await renewed, made.current)
   assert.equal(made.current?.svid.spiffeId, spiffeId)
   assert.notEqual(made.current?.svid.certificateChain[0]?.serialNumber, leaf?.serialNumber)
@@ -79,6 +81,18 @@ test('a certificate of a few seconds, dated back by minutes, is told of when it 
   )
 })
 
+test('a certificate whose half of life has passed while the machine slept is renewed within a minute, and the alarm knows too', async t => {
+  const { secure, token } = await start(t)
+  const { made, clock, told } = await provider(t, secure.address, await token())
+  await made.ready()
+  const renewed = new Promise(resolve => made.subscribe(resolve))
+  clock.stepWall(19 * 3_600_000)
+  clock.advance(60_000)
+  assert.deepEqual(told, ['the certificate of this workload was not renewed: a quarter left'])
+  // The control plane has not slept, and what it signs is good for less than a day from here.
+  await renewed
+})
+
 test('H1: the key is in nothing that is printed', async t => {
   const { secure, token } = await start(t)
   const { made } = await provider(t, secure.address, await token())
@@ -101,7 +115,19 @@ test('a used token gives nothing more, and that is final', async t => {
   const first = await provider(t, secure.address, once)
   await first.made.ready()
   const second = await provider(t, secure.address, once)
-  await assert.rejects(second.made.ready(), /request authentication failure/)
+  await assert.rejects(second.made.ready(), /request authentication failure.*a join token is good once/)
+})
+
+test('who cannot renew, because its certificate was revoked or has ended, is told that a new token is needed', async t => {
+  const { secure, token } = await start(t)
+  const { made, clock, told } = await provider(t, secure.address, await token())
+  await made.ready()
+  const before = made.current
+  const [leaf] = before?.svid.certificateChain ?? []
+  await secure.authority.revoke(leaf?.serialNumber ?? '')
+  clock.advance((Date.parse(leaf?.validTo ?? '') - clock.wallNow()) / 2)
+  await until(() => told.some(message => /was revoked, and nothing but a start with a new join token/.test(message)))
+  assert.equal(made.current, before)
 })
 
 test('an authority that cannot be reached is asked again until it is there', async t => {
@@ -127,6 +153,58 @@ test('an authority that cannot be reached is asked again until it is there', asy
   await made.ready()
   assert.equal(made.current?.svid.spiffeId, spiffeId)
   assert.deepEqual(told, ['no certificate: connect ECONNREFUSED', 'no certificate: connect ECONNREFUSED'])
+})
+
+test('an authority that never answers is asked again', async t => {
+  const { secure, token } = await start(t)
+  const signer = new AuthoritySigner({ target: secure.address, credentials: { kind: 'join-token', token: await token() } })
+  const signals: AbortSignal[] = []
+  let isAsked: () => void = () => {}
+  const silent = {
+    sign(...args: Parameters<typeof signer.sign>): ReturnType<typeof signer.sign> {
+      signals.push(args[2])
+      isAsked()
+      return signals.length === 1 ? new Promise(() => {}) : signer.sign(...args)
+    },
+    close() {},
+  }
+  const told: string[] = []
+  const clock = new ManualClock(Date.now())
+  const logger = { ...silentLogger, warn: (message: string) => void told.push(message) }
+  const backoff = { minTimeout: 1, maxTimeout: 1, factor: 1 }
+  const asked = new Promise<void>(resolve => {
+    isAsked = resolve
+  })
+  const made = new RenewedCertificateProvider({ signer: silent, runtime: { clock, random: () => 0.5, logger }, backoff })
+  t.after(() => made.close())
+  await asked
+  clock.advance(30_000)
+  await made.ready()
+  assert.deepEqual(told, ['no certificate: no answer within 30000 ms'])
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [true, false],
+  )
+})
+
+test('a connection on which an authority says nothing is given up with the request', async t => {
+  const accepted: Socket[] = []
+  const server = createServer(socket => void accepted.push(socket.on('error', () => {})))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const { token } = await start(t)
+  const target = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const signer = new AuthoritySigner({ target, credentials: { kind: 'join-token', token: await token() } })
+  for (const end of [(controller: AbortController) => controller.abort(new Error('enough')), () => signer.close()]) {
+    const controller = new AbortController()
+    const connected = once(server, 'connection')
+    const signed = signer.sign('', undefined, controller.signal)
+    await connected
+    end(controller)
+    await assert.rejects(signed, /127\.0\.0\.1:\d+: (enough|the connection was closed)/)
+  }
+  for (const socket of accepted) socket.destroy()
 })
 
 test('A39: a certificate for somebody else is refused, and the last good one kept', async t => {
@@ -155,7 +233,7 @@ test('A39: a certificate for somebody else is refused, and the last good one kep
   await made.ready()
   const before = made.current
   const [leaf] = before?.svid.certificateChain ?? []
-  clock.advance((Date.parse(leaf?.validTo ?? '') - Date.parse(leaf?.validFrom ?? '')) / 2)
+  clock.advance((Date.parse(leaf?.validTo ?? '') - clock.wallNow()) / 2)
   assert.match(await warning, /it is for spiffe:\/\/mesh\.test\/ns\/default\/sa\/admin, and this is spiffe:\/\/mesh\.test/)
   assert.equal(made.current, before)
 })

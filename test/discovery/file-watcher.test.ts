@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { fileProvider } from '../../src/discovery/file-watcher.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { type Issued, SvidAuthority } from '../support/svid-fixtures.ts'
+import { until } from '../support/until.ts'
 
 const authority = await SvidAuthority.create('td')
 const other = await SvidAuthority.create('other')
@@ -67,6 +68,126 @@ test('a folder that is swapped by its link is noticed', async t => {
   renameSync(join(folder, '..next'), join(folder, '..data'))
   clock.advance(600_000)
   assert.equal(provider.current?.svid.certificateChain[0]?.serialNumber, versions[1]?.certificate.serialNumber)
+})
+
+/** Waits for the event of a watched folder, and for what is done of it. */
+async function noticed(clock: ManualClock, change: () => void) {
+  change()
+  // Beside those of the interval and of the alarm.
+  await until(() => clock.pendingTimers === 3)
+  clock.advance(100)
+}
+
+test('a folder that is replaced, and one that a link leads to, is followed without waiting for the interval', async t => {
+  const { clock, put, open, folder } = await setUp(t)
+  const serial = () => provider.current?.svid.certificateChain[0]?.serialNumber
+  const write = async (where: string) => {
+    const { certificate, privateKey } = await authority.issue('/a')
+    mkdirSync(join(folder, where), { recursive: true })
+    put(join(where, 'tls.crt'), String(certificate))
+    put(join(where, 'tls.key'), pem(privateKey))
+    return certificate.serialNumber
+  }
+  put('ca.crt', String(authority.root))
+  const first = await write('here')
+  const second = await write('next')
+  const files = { certificate_file: join(folder, 'here', 'tls.crt'), private_key_file: join(folder, 'here', 'tls.key') }
+  const provider = open({ ...files, ca_certificate_file: join(folder, 'ca.crt') })
+  assert.equal(serial(), first)
+  await noticed(clock, () => {
+    renameSync(join(folder, 'here'), join(folder, 'old'))
+    renameSync(join(folder, 'next'), join(folder, 'here'))
+  })
+  assert.equal(serial(), second)
+  // What was put in its place is watched, and what was there is not.
+  const third = await authority.issue('/a')
+  await noticed(clock, () => {
+    put('here/tls.crt', String(third.certificate))
+    put('here/tls.key', pem(third.privateKey))
+  })
+  assert.equal(serial(), third.certificate.serialNumber)
+
+  const fourth = await write('elsewhere')
+  await noticed(clock, () => {
+    for (const name of ['tls.crt', 'tls.key']) {
+      symlinkSync(join(folder, 'elsewhere', name), join(folder, 'here', `${name}.new`))
+      renameSync(join(folder, 'here', `${name}.new`), join(folder, 'here', name))
+    }
+  })
+  assert.equal(serial(), fourth)
+  const fifth = await authority.issue('/a')
+  await noticed(clock, () => {
+    put('elsewhere/tls.crt', String(fifth.certificate))
+    put('elsewhere/tls.key', pem(fifth.privateKey))
+  })
+  assert.equal(serial(), fifth.certificate.serialNumber)
+})
+
+test('files that come after the process are read within a second, and a problem is told once', async t => {
+  const { clock, told, put, open, folder } = await setUp(t)
+  const late = join(folder, 'late')
+  const files = { certificate_file: join(late, 'tls.crt'), private_key_file: join(late, 'tls.key') }
+  const provider = open({ ...files, ca_certificate_file: join(late, 'ca.crt') })
+  clock.advance(60_000)
+  assert.equal(told.length, 1)
+  assert.match(told[0] ?? '', /ENOENT/)
+  const { certificate, privateKey } = await authority.issue('/a')
+  mkdirSync(late)
+  put('late/tls.crt', String(certificate))
+  put('late/tls.key', pem(privateKey))
+  put('late/ca.crt', String(authority.root))
+  clock.advance(1_000)
+  assert.equal(provider.current?.svid.spiffeId, 'spiffe://td/a')
+})
+
+test('a file that cannot be read leaves the last good one, and is looked at again after ten seconds', async t => {
+  const { clock, told, put, open, folder } = await setUp(t)
+  const [first, second] = [await authority.issue('/a'), await authority.issue('/a')]
+  put('tls.crt', String(first.certificate))
+  put('tls.key', pem(first.privateKey))
+  put('ca.crt', String(authority.root))
+  const provider = open({ ca_certificate_file: join(folder, 'ca.crt') })
+  rmSync(join(folder, 'tls.key'))
+  // A link to itself can be read by nobody, as a file without permission can by all but root.
+  symlinkSync('tls.key', join(folder, 'tls.key'))
+  clock.advance(600_000)
+  assert.match(told[0] ?? '', /ELOOP.*\(the last good one stays in use\)$/)
+  rmSync(join(folder, 'tls.key'))
+  put('tls.crt', String(second.certificate))
+  put('tls.key', pem(second.privateKey))
+  clock.advance(10_000)
+  assert.equal(provider.current?.svid.certificateChain[0]?.serialNumber, second.certificate.serialNumber)
+})
+
+test('a key that cannot be read at the start is waited for', async t => {
+  const { told, put, open, folder } = await setUp(t)
+  put('tls.crt', String((await authority.issue('/a')).certificate))
+  symlinkSync('tls.key', join(folder, 'tls.key'))
+  const provider = open({ ca_certificate_file: join(folder, 'ca.crt') })
+  assert.equal(provider.current, undefined)
+  assert.match(told[0] ?? '', /ELOOP/)
+})
+
+test('a bundle that is half written does not shrink what is trusted', async t => {
+  const { clock, told, put, open, folder } = await setUp(t)
+  const { certificate, privateKey } = await authority.issue('/a')
+  put('tls.crt', String(certificate))
+  put('tls.key', pem(privateKey))
+  const [own, more] = [String(authority.root), String(other.root)]
+  put('ca.crt', own + more)
+  const provider = open({ ca_certificate_file: join(folder, 'ca.crt') })
+  const roots = () => provider.current?.bundles.get('td')?.authorities.length
+  assert.equal(roots(), 2)
+  for (const length of [5, 20, 300, more.length - 2]) {
+    put('ca.crt', own + more.slice(0, length))
+    clock.advance(600_000)
+    assert.equal(roots(), 2, `${length} bytes of the second`)
+  }
+  assert.match(told[0] ?? '', /cut short \(the last good one stays in use\)$/)
+  // A key beside the certificates, and remarks, are none of their business.
+  put('ca.crt', `# the root -- of all\n${own}${pem(privateKey)}`)
+  clock.advance(600_000)
+  assert.equal(roots(), 1)
 })
 
 test('a map of bundles is read, each for its own domain', async t => {

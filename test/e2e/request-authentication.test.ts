@@ -121,6 +121,29 @@ describe('RequestAuthentication', () => {
     assert.deepEqual(asked, [])
   })
 
+  test('E9: the token of one issuer is good for nothing that asks for another', async t => {
+    const weak = 'https://weak.test'
+    const weakKeys = { keys: [{ ...(await exportJWK(other.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }] }
+    const both = authentication(local).replace(
+      'jwtRules: [',
+      `jwtRules: [{ issuer: ${weak}, jwks: '${JSON.stringify(weakKeys)}', fromHeaders: [{ name: x-weak }] }, `,
+    )
+    const asks = `{ from: [{ source: { requestPrincipals: ['${issuer}/*'] } }] }`
+    const call = await start(t, both + policy(asks))
+    const weakToken = await sign({ iss: weak, sub: `${issuer}/me` }, other.privateKey)
+    assert.equal((await call(await sign())).status, 200)
+    assert.equal((await call(undefined, { 'x-weak': weakToken })).status, 403, 'a good token of the other issuer')
+    assert.equal((await call(weakToken)).status, 401, 'in the place of the one that is asked for')
+    const claiming = await sign({}, other.privateKey)
+    assert.equal((await call(claiming)).status, 401, 'in the name of the one that is asked for')
+    assert.equal((await call(undefined, { 'x-weak': claiming })).status, 401, 'and in the other place')
+    assert.equal(
+      (await call(await sign(), { 'x-weak': await sign({ iss: weak }) })).status,
+      401,
+      'one that is bad beside one that is good',
+    )
+  })
+
   test('E11: no token is logged, wherever it came from', async t => {
     const [good, foreign] = [await sign(), await sign({}, other.privateKey)]
     const lines: string[] = []

@@ -85,6 +85,24 @@ describe('a delay', () => {
   })
 })
 
+test('F20: headers ask in vain unless the configuration says that they may, and for no more than it has', () => {
+  const asking = {
+    'x-envoy-fault-delay-request': '70',
+    'x-envoy-fault-delay-request-percentage': '100',
+    'x-envoy-fault-abort-request': '418',
+    'x-envoy-fault-abort-grpc-request': '16',
+    'x-envoy-fault-abort-request-percentage': '100',
+  }
+  const none = fault({})
+  assert.deepEqual([none.delayMs(request(asking), always), none.abort(request(asking), always, false)], [0, null])
+  const never = fault({ delay: delay({ percentage: percent(0) }), abort: abort({ percentage: percent(0) }) })
+  assert.deepEqual([never.delayMs(request(asking), always), never.abort(request(asking), always, false)], [0, null])
+  const rare = { fromHeader: true, percentage: percent(10) }
+  const some = fault({ delay: delay(rare), abort: abort(rare) })
+  const often = () => 0.5
+  assert.deepEqual([some.delayMs(request(asking), often), some.abort(request(asking), often, false)], [0, null])
+})
+
 describe('an abort', () => {
   test('answers with its status', () => {
     assert.deepEqual(fault({ abort: abort() }).abort(request(), always, false), { httpStatus: 503, grpcStatus: undefined })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer as createHttp2Server } from 'node:http2'
+import { createServer as createHttp2Server, createSecureServer } from 'node:http2'
 import type { Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
@@ -343,4 +343,24 @@ describe('HTTP/2', () => {
     world.source.setInbound('server', inboundState(...modes.STRICT()))
     await once(session, 'close')
   })
+})
+
+test('drained: a client that never hangs up is cut off at the deadline, also where the gate does the handshake of a server with TLS', async t => {
+  const { environment, source, clock } = gateEnvironment(server)
+  source.setInbound('server', inboundState(...modes.STRICT()))
+  const http2 = createSecureServer({}, () => {})
+  const port = await listen(t, http2)
+  const registration = new Http2Registration(http2, environment)
+  const options = { ...clientTls(client, server), ALPNProtocols: ['h2'], allowHalfOpen: true, port }
+  const peer = connectTls(options)
+  t.after(() => peer.destroy())
+  peer.on('error', () => {})
+  await once(peer, 'secureConnect')
+  peer.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]))
+  await once(peer, 'readable')
+  const drained = registration.drain({ propagationMs: 500, deadlineMs: 1000 })
+  clock.advance(500)
+  await until(() => !http2.listening)
+  clock.advance(1000)
+  await drained
 })

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as send } from 'node:http'
-import { constants, createServer as createHttp2Server } from 'node:http2'
+import { constants, createServer as createHttp2Server, type IncomingHttpHeaders } from 'node:http2'
 import { buffer, text } from 'node:stream/consumers'
 import { describe, type TestContext, test } from 'node:test'
 import { create, fromBinary, fromJson, toBinary } from '@bufbuild/protobuf'
+import { HeaderValueOption_HeaderAppendAction } from '../../src/discovery/gen/envoy/config/core/v3/base_pb.ts'
 import {
   type CheckRequest,
   CheckRequestSchema,
@@ -274,6 +275,21 @@ describe('what an authorizer cannot do', () => {
   })
 })
 
+test('B24: a caller may reset its connection while an upgrade is asked about', async t => {
+  const { server, port, authorizer, ask } = await start(t)
+  server.on('upgrade', (_request, socket) => socket.destroy())
+  for (const answer of ['waits', 'waits', no] as const) {
+    authorizer.answer = () => answer
+    const asked = authorizer.seen.length
+    const socket = await plain(t, port)
+    socket.write('GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n')
+    await until(() => authorizer.seen.length > asked)
+    socket.resetAndDestroy()
+  }
+  authorizer.answer = () => ({})
+  assert.equal((await ask()).status, 200)
+})
+
 test('B24: an upgrade is asked about too, and its denial has headers', async t => {
   const { server, port, authorizer } = await start(t)
   const upgraded: (string | undefined)[] = []
@@ -490,6 +506,32 @@ test('a stream has a body too, which may be larger than its first window', async
   const denied = post('/', 'x'.repeat(1_000_000))
   const [headers] = await once(denied, 'response')
   assert.equal(headers[':status'], 403)
+})
+
+test('an answer over HTTP/2 has what it can have once only once, whatever an authorizer adds', async t => {
+  const { authorizer, post } = await startHttp2(t)
+  const headers = [
+    ['content-type', 'text/html'],
+    ['content-type', 'application/json'],
+    ['http2-settings', 'AAMAAABk'],
+    ['x-why', 'a'],
+    ['x-why', 'b'],
+  ].map(([key = '', value = '']) => ({
+    header: { key, value },
+    appendAction: HeaderValueOption_HeaderAppendAction.APPEND_IF_EXISTS_OR_ADD,
+  }))
+  const answers: CheckAnswer[] = [
+    { status: { code: 7 }, httpResponse: { case: 'deniedResponse', value: { status: { code: 401 }, headers, body: '{}' } } },
+    { httpResponse: { case: 'okResponse', value: { responseHeadersToAdd: headers } } },
+  ]
+  authorizer.answer = () => answers.shift() ?? 'fails'
+  for (const status of [401, 200]) {
+    const [received] = (await once(post('/', 'x'), 'response')) as [IncomingHttpHeaders]
+    assert.deepEqual(
+      [received[':status'], received['content-type'], received['x-why'], received['http2-settings']],
+      [status, 'application/json', 'a, b', undefined],
+    )
+  }
 })
 
 test('F8: a stream that its caller resets while it is judged ends nothing but itself', async t => {

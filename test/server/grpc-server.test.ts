@@ -7,6 +7,7 @@ import { type GrpcWorkload, serveGrpc } from '../../src/server/grpc-server.ts'
 import { Inbound } from '../../src/server/inbound.ts'
 import type { ListeningWorkload } from '../../src/server/mesh-server.ts'
 import { MeshTelemetry } from '../../src/telemetry/create-telemetry.ts'
+import { currentScope } from '../../src/telemetry/request-scope.ts'
 import { callUnary, EchoClient, echoDefinition } from '../support/grpc-backend.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
@@ -103,6 +104,21 @@ describe('a gRPC server of the mesh', () => {
     metadata.set('traceparent', traceparent)
     assert.equal((await callUnary(echo, 'x', { metadata })).code, 0)
     assert.deepEqual(seen, [traceparent, traceparent])
+  })
+
+  test('C4, C5: what a caller says of its time and its attempts shortens the one, and does nothing with the other', async t => {
+    const seen: number[] = []
+    const { echo } = await start(t, ({ request }, callback) => {
+      seen.push(currentScope()?.deadlineAt ?? -1)
+      callback(null, request)
+    })
+    const metadata = new grpc.Metadata()
+    metadata.set('grpc-previous-rpc-attempts', '4294967295')
+    const week = 7 * 86_400_000
+    for (const deadline of [undefined, Date.now() + week])
+      assert.equal((await callUnary(echo, 'x', { metadata, ...(deadline === undefined ? {} : { deadline }) })).code, 0)
+    assert.equal(seen[0], 0)
+    assert.ok((seen[1] ?? 0) > week - 60_000 && (seen[1] ?? 0) <= week + 60_000, String(seen[1]))
   })
 
   test('its calls are counted by method and status', async t => {

@@ -2,13 +2,16 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage, type RequestListener, request as send } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { describe, type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { withinDeadlineMs } from '../../src/policies/timeout.ts'
 import { Inbound } from '../../src/server/inbound.ts'
 import { createMeshServer, type ListeningWorkload } from '../../src/server/mesh-server.ts'
 import { workloadAddress } from '../../src/server/workload-address.ts'
 import { MeshTelemetry } from '../../src/telemetry/create-telemetry.ts'
+import { currentScope } from '../../src/telemetry/request-scope.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { until } from '../support/until.ts'
@@ -59,6 +62,25 @@ describe('requests', () => {
     sent.end('x')
     const [response] = await once(sent, 'response')
     assert.equal(await text(response), `x ${traceparent} ${traceparent}`)
+  })
+
+  test('C4: have the deadline that their caller tells, which only ever shortens what is done for them', async t => {
+    const seen: number[] = []
+    const { fetch, clock } = await start(t, (_, response) => {
+      seen.push(currentScope()?.deadlineAt ?? -1)
+      response.end()
+    })
+    clock.advance(1_000)
+    const longest = '9'.repeat(15)
+    const malformed = ['', '0', '-1', '1.5', '0x10', '1e3', ' 7 x', 'Infinity', 'NaN', '1, 2', '9'.repeat(400)]
+    for (const value of ['250', longest, ...malformed]) await fetch({ 'x-envoy-expected-rq-timeout-ms': value })
+    await fetch()
+    assert.deepEqual(seen, [1_250, 1_000 + Number(longest), ...malformed.map(() => 0), 0])
+    const routeMs = 15_000
+    for (const deadlineAt of seen) {
+      const remainingMs = deadlineAt === 0 ? undefined : deadlineAt - clock.now()
+      assert.ok(withinDeadlineMs(routeMs, remainingMs) <= routeMs)
+    }
   })
 
   test('are counted when they end', async t => {
@@ -178,6 +200,25 @@ describe('drain', () => {
     await drained
     assert.equal(await never, 'ECONNRESET')
     await until(() => app.telemetry.stats.inbound.active === 0)
+  })
+
+  test('does not wait for connections that were upgraded', async t => {
+    const app = await start(t, () => {})
+    app.server.on('upgrade', (_request, socket: Duplex) => {
+      socket.on('error', () => {})
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n')
+    })
+    const sent = send({ port: app.port, host: '127.0.0.1', headers: { connection: 'upgrade', upgrade: 'chat' } })
+    sent.end()
+    const [, socket] = (await once(sent, 'upgrade')) as [IncomingMessage, Duplex]
+    socket.on('error', () => {})
+    t.after(() => socket.destroy())
+    const drained = app.server.drain({ propagationMs: 0, deadlineMs: 5000 })
+    await app.clock.advanceAsync(1)
+    await app.clock.advanceAsync(4999)
+    assert.equal(socket.destroyed, false)
+    app.clock.advance(1)
+    await drained
   })
 
   test('may be asked for twice, and after the application closed the server itself', async t => {

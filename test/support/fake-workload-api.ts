@@ -7,10 +7,15 @@ import type { TestContext } from 'node:test'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import type { WorkloadIdentity } from '../../src/security/certificate-provider.ts'
 
-/** A SPIFFE agent that answers what the test tells it. */
-export async function startWorkloadApi(t: TestContext) {
+/** Where an agent may be. */
+export function agentPath(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'inmesh-agent-'))
-  const path = join(folder, 'agent.sock')
+  t.after(() => rmSync(folder, { recursive: true }))
+  return join(folder, 'agent.sock')
+}
+
+/** A SPIFFE agent that answers what the test tells it. */
+export async function startWorkloadApi(t: TestContext, path = agentPath(t)) {
   const streams: ServerHttp2Stream[] = []
   const seen: Record<string, unknown>[] = []
   let refusal: { readonly code: number; readonly message: string } | undefined
@@ -33,12 +38,14 @@ export async function startWorkloadApi(t: TestContext) {
   server.on('session', session => sessions.add(session))
   server.listen(path)
   await once(server, 'listening')
-  t.after(() => {
+  const stop = () => {
     for (const session of sessions) session.destroy()
+    // Its socket is gone with it.
     server.close()
-    rmSync(folder, { recursive: true })
-  })
+  }
+  t.after(stop)
   return {
+    stop,
     socket: `unix://${path}`,
     seen,
     /** Resolves with the next call. */

@@ -11,7 +11,7 @@ export class ManualClock implements Clock {
   #now = 0
   #order = 0
   readonly #pending = new Set<Pending>()
-  readonly #epoch: number
+  #epoch: number
 
   constructor(epoch = 1_700_000_000_000) {
     this.#epoch = epoch
@@ -29,6 +29,11 @@ export class ManualClock implements Clock {
     const pending = { at: this.#now + Math.max(0, delayMs), order: this.#order++, callback }
     this.#pending.add(pending)
     return { cancel: () => this.#pending.delete(pending) }
+  }
+
+  /** Sets the wall clock forward or back, as NTP does, or as it is found after a machine has slept: no timer notices. */
+  stepWall(ms: number): void {
+    this.#epoch += ms
   }
 
   /** Timers that have not fired. */

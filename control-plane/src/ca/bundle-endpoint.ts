@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import type { Logger } from '../runtime.ts'
 import type { ServerTls } from '../xds/server-tls.ts'
@@ -18,12 +18,17 @@ export interface BundleEndpointOptions {
 /** Serves the trust bundle as JWKS over HTTPS at every path (SPIFFE Federation 5). Roots are public: clients need no certificate. */
 export class BundleEndpoint {
   readonly #server: Server
+  readonly #sockets = new Set<Socket>()
 
   constructor({ tls, logger, bundle }: BundleEndpointOptions) {
     const server = createServer({ ...tls.context, handshakeTimeout: 10_000, requestTimeout: 10_000 }, (request, response) =>
       respond(request, response, bundle()),
     )
     server.maxConnections = 1000
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     server.on('tlsClientError', error => logger.debug('a connection to the bundle endpoint failed', { error: error.message }))
     const unsubscribe = tls.onChange(() => {
       try {
@@ -49,7 +54,8 @@ export class BundleEndpoint {
     if (!this.#server.listening) return
     const closed = once(this.#server, 'close')
     this.#server.close()
-    this.#server.closeAllConnections()
+    // Those in a handshake included, which the server itself would leave.
+    for (const socket of this.#sockets) socket.destroy()
     await closed
   }
 }

@@ -78,6 +78,10 @@ export class CertificateAuthority {
   /** Signs after the next `activate`. */
   #next: SigningRoot | undefined
   #storedIssuedAtMs: number
+  /** The last write of the state. */
+  #writing: Promise<void> = Promise.resolve()
+  /** What is on the disk is older than it may be: nothing is signed and no step is taken until it is written. */
+  #isUnsaved = false
   #stepping: Promise<unknown> = Promise.resolve()
   #requested = false
 
@@ -163,10 +167,9 @@ export class CertificateAuthority {
     const notBeforeMs = Math.max(nowMs - clockSkewMs, root.notBeforeMs)
     const notAfterMs = Math.min(nowMs + this.#ttlMs(request.ttlMs), root.notAfterMs)
     const stored = this.#recordIssuance(root.pin, nowMs, notAfterMs)
-    const { pem, serial } = await signLeaf(root, { ...request, notBeforeMs, notAfterMs })
+    const [{ pem, serial }] = await Promise.all([signLeaf(root, { ...request, notBeforeMs, notAfterMs }), stored])
     const { spiffeId } = request
     const issued = { spiffeId, serial, notBeforeMs, notAfterMs, certificate: pem, root: root.certificatePem, bundle }
-    await stored
     await this.#options.store.appendLine('issuance', issuanceRecord(issued, request, nowMs))
     return issued
   }
@@ -186,7 +189,7 @@ export class CertificateAuthority {
     }
     const others = this.#state.revoked.filter(known => known.serial !== entry.serial && known.notAfterMs > nowMs)
     await this.#save({ ...this.#state, revoked: [...others, entry] })
-    for (const listener of this.#listeners) listener(this.bundle)
+    this.#tell()
   }
 
   /** Asks for a new root. It is published at the next {@link advanceRotation} and signs when clients have it. */
@@ -207,6 +210,12 @@ export class CertificateAuthority {
   }
 
   async #advance(acknowledged: (bundleVersion: number) => boolean, minOverlapMs: number): Promise<void> {
+    if (this.#isUnsaved) {
+      // The step that could not be written is finished before the next.
+      await this.#write()
+      await this.#deleteRetiredKeys()
+      this.#tell()
+    }
     for (;;) {
       const nowMs = this.#options.clock.wallNow()
       const conditions = { nowMs, requested: this.#requested, minOverlapMs, acknowledged }
@@ -217,27 +226,35 @@ export class CertificateAuthority {
       else await this.#setRotation(pruned(this.#state.rotation, nowMs))
       const { pin, rotation } = this
       this.#options.logger.info(`root rotation: ${step}`, { signing: pin, bundleVersion: rotation.bundleVersion })
-      for (const listener of this.#listeners) listener(this.bundle)
+      this.#tell()
     }
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener(this.bundle)
   }
 
   async #prepare(nowMs: number): Promise<void> {
     const root = await SigningRoot.create(this.trustDomain, nowMs, this.#options.rootLifetimeMs ?? 3650 * dayMs)
     await this.#options.store.writeKey(keyName(root), root.exportKey())
-    await this.#setRotation(prepared(this.#state.rotation, recordOf(root), nowMs))
+    // With the state and not after it is written: a state that names the next root must have it.
     this.#next = root
     this.#requested = false
+    await this.#setRotation(prepared(this.#state.rotation, recordOf(root), nowMs))
   }
 
   async #activate(): Promise<void> {
-    const before = this.#signing
     if (!this.#next) return
     // With the state and not after it is written: a leaf signed meanwhile must count for the root that signed it.
     this.#signing = this.#next
     this.#next = undefined
     await this.#setRotation(activated(this.#state.rotation))
-    // It signs no more, so that nothing can be stolen.
-    await this.#options.store.deleteKey(keyName(before))
+    await this.#deleteRetiredKeys()
+  }
+
+  /** They sign no more, so that nothing can be stolen. */
+  async #deleteRetiredKeys(): Promise<void> {
+    for (const root of this.#state.rotation.retired) await this.#options.store.deleteKey(keyName(root))
   }
 
   #ttlMs(asked: number): number {
@@ -261,8 +278,9 @@ export class CertificateAuthority {
       root.pin === pin && notAfterMs > root.lastLeafNotAfterMs ? { ...root, lastLeafNotAfterMs: notAfterMs + leafMarginMs } : root
     const signing = extend(rotation.signing)
     this.#state = { ...before, lastIssuedAtMs: nowMs, rotation: { ...rotation, signing } }
-    if (signing === rotation.signing && nowMs < this.#storedIssuedAtMs + stateLagMs) return
-    await this.#write()
+    const isOld = signing !== rotation.signing || nowMs >= this.#storedIssuedAtMs + stateLagMs
+    // A write that is on its way may be of what this one stands on.
+    await (isOld || this.#isUnsaved ? this.#write() : this.#writing)
   }
 
   async #setRotation(rotation: RotationState): Promise<void> {
@@ -274,9 +292,21 @@ export class CertificateAuthority {
     await this.#write()
   }
 
-  async #write(): Promise<void> {
-    this.#storedIssuedAtMs = this.#state.lastIssuedAtMs
-    await this.#options.store.writeDocument('ca', formatCaState(this.#state))
+  #write(): Promise<void> {
+    const state = this.#state
+    this.#storedIssuedAtMs = state.lastIssuedAtMs
+    const write = this.#options.store.writeDocument('ca', formatCaState(state)).then(
+      () => {
+        if (state === this.#state) this.#isUnsaved = false
+      },
+      error => {
+        this.#isUnsaved = true
+        throw error
+      },
+    )
+    this.#writing = write
+    write.catch(() => {})
+    return write
   }
 }
 

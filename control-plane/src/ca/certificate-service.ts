@@ -2,7 +2,12 @@ import type { Clock, Logger } from '../runtime.ts'
 import type { GrpcCall, GrpcHandler } from '../xds/grpc-call.ts'
 import { statusCode } from '../xds/status-code.ts'
 import { GrpcStatusError, unaryMethod } from '../xds/unary-method.ts'
-import { AuthenticationError, type Authenticator, type Caller } from './authenticators/authenticator.ts'
+import {
+  AuthenticationError,
+  type Authenticator,
+  AuthenticatorUnavailableError,
+  type Caller,
+} from './authenticators/authenticator.ts'
 import { type CertificateAuthority, ClockError, IssuanceLimitError, type IssuedCertificate } from './certificate-authority.ts'
 import { type CertificateRequestMessage, decodeCertificateRequest, encodeCertificateResponse } from './certificate-messages.ts'
 import { BadCertificateRequestError, requestedPublicKey } from './certificate-request.ts'
@@ -31,18 +36,17 @@ export class CertificateService {
 
   /** Its one method by path. */
   handlers(): ReadonlyMap<string, GrpcHandler> {
-    const { logger } = this.#options
-    const method = unaryMethod(
-      (request, call) => this.#createCertificate(request, call),
-      error => logger.error('a certificate could not be issued', { error: String(error) }),
-    )
+    const { logger, clock } = this.#options
+    const failed = (error: unknown) => logger.error('a certificate could not be issued', { error: String(error) })
+    const method = unaryMethod((request, call) => this.#createCertificate(request, call), { clock, failed })
     return new Map([['/istio.v1.auth.IstioCertificateService/CreateCertificate', method]])
   }
 
   async #createCertificate(bytes: Uint8Array, call: GrpcCall): Promise<Uint8Array> {
     const { authority, logger } = this.#options
     const address = call.peer.slice(0, call.peer.lastIndexOf(':'))
-    if (!this.#failures.allows(address)) throw unauthenticated()
+    // Others may share the address, and are to come back: UNAUTHENTICATED would be final for them.
+    if (!this.#failures.allows(address)) throw new GrpcStatusError(statusCode.resourceExhausted, 'too many failed attempts')
     try {
       const request = decode(bytes)
       const caller = await this.#authenticate(call, request)
@@ -50,13 +54,27 @@ export class CertificateService {
       authority.requireReady()
       // Last, so that no request that is refused for another reason uses a token up.
       if (caller.redeem && !(await caller.redeem())) throw new AuthenticationError('the one-time proof was used meanwhile')
-      const { spiffeId, method } = caller
-      const ttlMs = request.validitySeconds * 1000
-      return response(await authority.issue({ spiffeId, publicKey, ttlMs, method, peer: call.peer }))
+      return response(await this.#issue(caller, publicKey, request, call))
     } catch (error) {
       if (error instanceof AuthenticationError) this.#failures.failed(address)
       logger.warn('a certificate request was refused', { peer: call.peer, error: String(error) })
       throw statusOf(error)
+    }
+  }
+
+  /** Who gets nothing for a one-time proof, because many asked at once or the disk is full, can come back with it. */
+  async #issue(
+    caller: Caller,
+    publicKey: Buffer,
+    { validitySeconds }: CertificateRequestMessage,
+    { peer }: GrpcCall,
+  ): Promise<IssuedCertificate> {
+    const { spiffeId, method } = caller
+    try {
+      return await this.#options.authority.issue({ spiffeId, publicKey, ttlMs: validitySeconds * 1000, method, peer })
+    } catch (error) {
+      await caller.giveBack?.()
+      throw error
     }
   }
 
@@ -100,6 +118,7 @@ function statusOf(error: unknown): unknown {
   if (error instanceof AuthenticationError) return unauthenticated()
   if (error instanceof BadCertificateRequestError) return new GrpcStatusError(statusCode.invalidArgument, error.message)
   if (error instanceof IssuanceLimitError) return new GrpcStatusError(statusCode.resourceExhausted, error.message)
-  if (error instanceof ClockError) return new GrpcStatusError(statusCode.unavailable, 'no certificates are issued at present')
+  if (error instanceof ClockError || error instanceof AuthenticatorUnavailableError)
+    return new GrpcStatusError(statusCode.unavailable, 'no certificates are issued at present')
   return error
 }

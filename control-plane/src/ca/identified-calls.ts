@@ -1,10 +1,8 @@
+import { setWallTimeout } from 'inmesh/security/wall-timeout'
 import type { Clock, Timer } from '../runtime.ts'
 import type { GrpcCall, GrpcHandler, PeerIdentity } from '../xds/grpc-call.ts'
 import { type StatusCode, statusCode } from '../xds/status-code.ts'
 import { clockSkewMs } from './certificate-fields.ts'
-
-/** Node fires timers beyond this at once. */
-const longestTimerMs = 2 ** 31 - 1
 
 interface IdentifiedCall {
   readonly call: GrpcCall
@@ -59,7 +57,7 @@ export class IdentifiedCalls {
   #expire(entry: IdentifiedCall): void {
     const leftMs = entry.identity.notAfterMs - this.#clock.wallNow()
     if (leftMs <= 0) this.#end(entry, statusCode.unavailable, 'the client certificate has expired: connect again with a new one')
-    else entry.timer = this.#clock.setTimeout(() => this.#expire(entry), Math.min(leftMs, longestTimerMs))
+    else entry.timer = setWallTimeout(this.#clock, () => this.#expire(entry), leftMs)
   }
 
   #end(entry: IdentifiedCall, code: StatusCode, message: string): void {

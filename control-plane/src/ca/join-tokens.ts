@@ -40,6 +40,7 @@ export interface ValidToken {
 export class JoinTokens {
   readonly #options: JoinTokensOptions
   readonly #tokens: Map<string, StoredToken>
+  readonly #redeemed = new WeakMap<ValidToken, StoredToken>()
 
   private constructor(options: JoinTokensOptions, tokens: readonly StoredToken[]) {
     this.#options = options
@@ -99,10 +100,27 @@ export class JoinTokens {
    * Uses a token up. Of several callers at once one gets true, and only after it is written down, so that no restart brings the token
    * back.
    */
-  async redeem({ id }: ValidToken): Promise<boolean> {
-    if (!this.#tokens.delete(id)) return false
-    await this.#save()
+  async redeem(token: ValidToken): Promise<boolean> {
+    const { id } = token
+    const stored = this.#tokens.get(id)
+    if (stored === undefined) return false
+    this.#tokens.delete(id)
+    this.#redeemed.set(token, stored)
+    try {
+      await this.#save()
+    } catch (error) {
+      this.#tokens.set(id, stored)
+      throw error
+    }
     return true
+  }
+
+  /** Makes a token that was redeemed good again, when nobody got anything for it. */
+  async giveBack(token: ValidToken): Promise<void> {
+    const stored = this.#redeemed.get(token)
+    if (stored === undefined) return
+    this.#tokens.set(stored.id, stored)
+    await this.#save()
   }
 
   #dropExpired(): void {

@@ -1,5 +1,6 @@
 import { constants, generateKeyPairSync, type X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import { setWallTimeout } from 'inmesh/security/wall-timeout'
 import type { Clock, Logger, Timer } from '../runtime.ts'
 import type { PeerIdentity } from '../xds/grpc-call.ts'
 import type { ServerTls } from '../xds/server-tls.ts'
@@ -123,6 +124,6 @@ export class ServerCertificate implements ServerTls {
 
   #schedule(delayMs: number): void {
     this.#timer?.cancel()
-    if (!this.#closed) this.#timer = this.#options.clock.setTimeout(() => this.#renew(), Math.max(delayMs, 1000))
+    if (!this.#closed) this.#timer = setWallTimeout(this.#options.clock, () => this.#renew(), Math.max(delayMs, 1000))
   }
 }

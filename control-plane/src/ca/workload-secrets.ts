@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { create } from '@bufbuild/protobuf'
 import { type Secret, SecretSchema } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb'
+import { setWallTimeout } from 'inmesh/security/wall-timeout'
 import type { Clock, Logger, Timer } from '../runtime.ts'
 import type { CertificateAuthority } from './certificate-authority.ts'
 
@@ -79,7 +80,7 @@ export class WorkloadSecrets {
 
   #set(spiffeId: string, identity: Secret | undefined, renewInMs: number): void {
     if (this.#closed) return
-    const timer = this.#options.clock.setTimeout(() => void this.#issue(spiffeId), Math.min(renewInMs, 2 ** 31 - 1))
+    const timer = setWallTimeout(this.#options.clock, () => void this.#issue(spiffeId), renewInMs)
     this.#entries.set(spiffeId, { timer, identity })
     this.#options.onChange()
   }

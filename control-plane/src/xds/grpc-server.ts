@@ -40,6 +40,17 @@ export interface GrpcServerOptions {
   readonly insecurePlaintext?: boolean
 }
 
+interface Client {
+  /** Known one turn after its session. */
+  socket: Socket | null
+  isAlive: boolean
+  /** Calls without an identity that are open. */
+  strangers: number
+}
+
+/** Of a caller who has yet to prove who it is: more than it takes to do so. */
+const stranger = { maxRequestBytes: 64 * 1024, maxCalls: 100 }
+
 /** Longest TLS handshake; Node's default is 120 s. */
 const handshakeTimeoutMs = 10_000
 
@@ -50,7 +61,7 @@ const handshakeTimeoutMs = 10_000
 export class GrpcServer {
   readonly #server: Http2Server | Http2SecureServer
   readonly #options: GrpcServerOptions
-  readonly #sessions = new Map<ServerHttp2Session, boolean>()
+  readonly #sessions = new Map<ServerHttp2Session, Client>()
   readonly #sockets = new Set<Socket>()
   readonly #identities = new WeakMap<Http2Session, PeerIdentity>()
   readonly #calls = new Set<Http2Call>()
@@ -135,7 +146,11 @@ export class GrpcServer {
   }
 
   #accept(session: ServerHttp2Session): void {
-    this.#sessions.set(session, true)
+    const client: Client = { socket: null, isAlive: true, strangers: 0 }
+    this.#sessions.set(session, client)
+    session.once('connect', (_session, socket) => {
+      client.socket = socket
+    })
     session.on('error', error => this.#connectionFailed(error))
     session.on('close', () => this.#sessions.delete(session))
     const { socket } = session
@@ -160,12 +175,13 @@ export class GrpcServer {
     const intervalMs = this.#options.keepaliveIntervalMs ?? 30_000
     if (intervalMs === 0) return
     this.#keepalive = this.#options.clock.setTimeout(() => {
-      for (const [session, answered] of this.#sessions) {
-        if (!answered) session.destroy()
-        else if (!session.destroyed) {
-          this.#sessions.set(session, false)
+      for (const [session, client] of this.#sessions) {
+        // A session that its client has ended is over when the client hangs up, and not before.
+        if (!client.isAlive || session.destroyed) client.socket?.destroy()
+        else {
+          client.isAlive = false
           session.ping(error => {
-            if (!error && this.#sessions.has(session)) this.#sessions.set(session, true)
+            client.isAlive = error === null
           })
         }
       }
@@ -175,19 +191,33 @@ export class GrpcServer {
 
   #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void {
     const credentials = { peerIdentity: this.#identityOf(stream.session), authorization: headers.authorization }
-    const call = new Http2Call(stream, this.#options.maxRequestBytes ?? 4 * 1024 * 1024, credentials)
+    const isStranger = this.#options.tls !== undefined && credentials.peerIdentity === undefined
+    const { maxRequestBytes = 4 * 1024 * 1024 } = this.#options
+    const maxBytes = isStranger ? Math.min(maxRequestBytes, stranger.maxRequestBytes) : maxRequestBytes
+    const call = new Http2Call(stream, maxBytes, credentials)
     const handler = this.#options.handlers.get(headers[':path'] ?? '')
     if (headers[':method'] !== 'POST' || !headers['content-type']?.startsWith('application/grpc')) {
       stream.respond({ ':status': 415 }, { endStream: true })
     } else if (!handler) call.end(statusCode.unimplemented, `no method ${headers[':path']}`)
     else if (raw.filter((name, index) => index % 2 === 0 && name === 'authorization').length > 1)
       call.end(statusCode.unauthenticated, 'more than one authorization header')
+    else if (isStranger && !this.#mayCall(stream))
+      call.end(statusCode.resourceExhausted, 'too many calls without a client certificate')
     else if (this.#draining) call.end(statusCode.unavailable, 'the control plane is shutting down')
     else {
       this.#calls.add(call)
       stream.on('close', () => this.#calls.delete(call))
       call.open(handler)
     }
+  }
+
+  /** Whether a stranger's connection may have one more call. */
+  #mayCall(stream: ServerHttp2Stream): boolean {
+    const client = this.#sessions.get(stream.session as ServerHttp2Session)
+    if (client === undefined || client.strangers >= stranger.maxCalls) return false
+    client.strangers++
+    stream.once('close', () => client.strangers--)
+    return true
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../runtime.ts'
 import type { GrpcCall, GrpcHandler } from './grpc-call.ts'
 import { messageFrame } from './message-frame.ts'
 import { type StatusCode, statusCode } from './status-code.ts'
@@ -12,17 +13,27 @@ export class GrpcStatusError extends Error {
   }
 }
 
+/** What a {@link unaryMethod} is made with. */
+export interface UnaryMethodOptions {
+  readonly clock: Clock
+  /** Is told of what is thrown beside {@link GrpcStatusError}. */
+  failed(error: unknown): void
+  /** Longest wait for the request. Default 30,000 ms. */
+  readonly requestTimeoutMs?: number
+}
+
 /**
- * One request, one response. What else than {@link GrpcStatusError} is thrown becomes INTERNAL without a word of what it was.
- *
- * @param failed is told of those errors
+ * One request, one response. What else than {@link GrpcStatusError} is thrown becomes INTERNAL without a word of what it was. A caller
+ * that opens a call and asks nothing is not waited for.
  */
 export function unaryMethod(
   method: (request: Uint8Array, call: GrpcCall) => Promise<Uint8Array>,
-  failed: (error: unknown) => void,
+  { clock, failed, requestTimeoutMs = 30_000 }: UnaryMethodOptions,
 ): GrpcHandler {
   return call => {
     let asked = false
+    const late = () => call.end(statusCode.deadlineExceeded, `no request within ${requestTimeoutMs} ms`)
+    const timer = clock.setTimeout(late, requestTimeoutMs)
     const answer = async (request: Uint8Array) => {
       try {
         call.write(messageFrame(await method(request, call)))
@@ -38,6 +49,7 @@ export function unaryMethod(
       onMessage(request) {
         if (asked) return call.end(statusCode.unimplemented, 'more than one request in a unary call')
         asked = true
+        timer.cancel()
         // A view of the receive buffer, which does not outlive this turn.
         answer(Uint8Array.from(request))
       },
@@ -45,7 +57,7 @@ export function unaryMethod(
         if (!asked) call.end(statusCode.invalidArgument, 'no request in a unary call')
       },
       onDrain() {},
-      onClose() {},
+      onClose: () => timer.cancel(),
     }
   }
 }

@@ -140,6 +140,35 @@ test('what cannot be written down is not issued', async () => {
   await assert.rejects(authority.issue(issueRequest()), /no space left/)
 })
 
+test('after a write that failed nothing is issued until the state is on the disk', async () => {
+  class FillingStore extends MemoryCaStore {
+    isFull = false
+    written = 0
+    override async writeDocument(name: string, document: unknown): Promise<void> {
+      await new Promise(resolve => setImmediate(resolve))
+      if (this.isFull) throw new Error('no space left')
+      this.written++
+      await super.writeDocument(name, document)
+    }
+  }
+  const store = new FillingStore()
+  const { authority, clock } = await openAuthority({ store })
+  store.isFull = true
+  // Two at once: the second one stands on what the first one could not write.
+  const both = await Promise.allSettled([authority.issue(issueRequest()), authority.issue(issueRequest())])
+  assert.deepEqual(
+    both.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  await assert.rejects(authority.issue(issueRequest()), /no space left/)
+  store.isFull = false
+  const before = store.written
+  const { notAfterMs } = await authority.issue(issueRequest())
+  assert.equal(store.written, before + 1)
+  const restarted = (await openAuthority({ store, clock })).authority
+  assert.ok(restarted.rotation.signing.lastLeafNotAfterMs >= notAfterMs)
+})
+
 test('beyond the limit nothing is issued until time has passed', async () => {
   const { authority, clock } = await openAuthority({ issuancesPerSecond: 2 })
   await authority.issue(issueRequest())

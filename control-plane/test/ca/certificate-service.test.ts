@@ -4,11 +4,16 @@ import { test } from 'node:test'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { StructSchema } from '@bufbuild/protobuf/wkt'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import type { Authenticator } from '../../src/ca/authenticators/authenticator.ts'
 import { ClientCertificateAuthenticator } from '../../src/ca/authenticators/client-certificate-authenticator.ts'
 import { JoinTokenAuthenticator } from '../../src/ca/authenticators/join-token-authenticator.ts'
+import { JwksSource } from '../../src/ca/authenticators/jwks-source.ts'
+import { ServiceAccountAuthenticator } from '../../src/ca/authenticators/service-account-authenticator.ts'
 import { CertificateService } from '../../src/ca/certificate-service.ts'
 import { JoinTokens } from '../../src/ca/join-tokens.ts'
-import type { Logger } from '../../src/runtime.ts'
+import { MemoryCaStore } from '../../src/ca/memory-ca-store.ts'
+import type { Clock, Logger } from '../../src/runtime.ts'
 import type { GrpcCall } from '../../src/xds/grpc-call.ts'
 import { certificateRequest, hourMs, openAuthority, reviews, trustDomain } from '../support/certificates.ts'
 
@@ -33,13 +38,16 @@ function requestBytes(csr: string, given: { seconds?: number; metadata?: Uint8Ar
   return writer.tag(15, WireType.LengthDelimited).string('x').finish()
 }
 
-async function start(options: Parameters<typeof openAuthority>[0] = {}) {
+async function start(
+  options: Parameters<typeof openAuthority>[0] = {},
+  more: (clock: Clock, logger: Logger) => readonly Authenticator[] = () => [],
+) {
   const { authority, clock, store } = await openAuthority(options)
   const tokens = await JoinTokens.open({ trustDomain, clock, store })
   const lines: string[] = []
   const write = (message: string, fields = {}) => lines.push(`${message} ${JSON.stringify(fields)}`)
   const logger: Logger = { debug: write, info: write, warn: write, error: write }
-  const authenticators = [new JoinTokenAuthenticator(tokens), new ClientCertificateAuthenticator()]
+  const authenticators = [new JoinTokenAuthenticator(tokens), ...more(clock, logger), new ClientCertificateAuthenticator()]
   const service = new CertificateService({ authority, authenticators, ownIdentity, clock, logger })
   const [handler] = service.handlers().values()
   const ask = (request: Uint8Array, from: Partial<GrpcCall> = {}) =>
@@ -134,6 +142,34 @@ test('a request that is wrong, too early or too much uses no token up', async ()
   assert.equal((await ask(requestBytes(csr), { authorization })).code, 0)
 })
 
+test('a token for which nothing was issued is good again: many at once, and a full disk', async () => {
+  class FillingStore extends MemoryCaStore {
+    full = ''
+    override async writeDocument(name: string, document: unknown): Promise<void> {
+      if (this.full === name) throw new Error('no space left')
+      await super.writeDocument(name, document)
+    }
+    override async appendLine(): Promise<void> {
+      if (this.full === 'issuance') throw new Error('no space left')
+    }
+  }
+  const store = new FillingStore()
+  const { ask, newToken, csr, clock } = await start({ issuancesPerSecond: 4, store })
+  const authorizations = await Promise.all(Array.from({ length: 8 }, () => newToken()))
+  const together = await Promise.all(authorizations.map(authorization => ask(requestBytes(csr), { authorization })))
+  assert.deepEqual(together.map(({ code }) => code).sort(), [0, 0, 0, 0, 8, 8, 8, 8])
+  clock.advance(1000)
+  const late = authorizations.filter((_, index) => together[index]?.code === 8)
+  for (const authorization of late) assert.equal((await ask(requestBytes(csr), { authorization })).code, 0)
+
+  clock.advance(1000)
+  const authorization = await newToken()
+  for (store.full of ['tokens', 'issuance']) assert.equal((await ask(requestBytes(csr), { authorization })).code, 13, store.full)
+  store.full = ''
+  assert.equal((await ask(requestBytes(csr), { authorization })).code, 0)
+  assert.equal((await ask(requestBytes(csr), { authorization })).code, 16)
+})
+
 test('G5: of many callers with one token one gets a certificate', async () => {
   const { ask, newToken, csr } = await start()
   const authorization = await newToken()
@@ -141,12 +177,12 @@ test('G5: of many callers with one token one gets a certificate', async () => {
   assert.deepEqual(answers.map(({ code }) => code).sort(), [0, ...Array(7).fill(16)])
 })
 
-test('G5: an address that failed ten times is refused even with a good token, for a while', async () => {
+test('G5: an address that failed ten times is refused even with a good token, and told to come back', async () => {
   const { ask, newToken, csr, clock } = await start()
   for (let failure = 0; failure < 10; failure++)
     await ask(requestBytes(csr), { authorization: 'Bearer x', peer: `10.0.0.7:${failure}` })
   const authorization = await newToken()
-  assert.equal((await ask(requestBytes(csr), { authorization })).code, 16)
+  assert.equal((await ask(requestBytes(csr), { authorization })).code, 8)
   assert.equal((await ask(requestBytes(csr), { authorization: await newToken(), peer: '10.0.0.8:1' })).code, 0)
   clock.advance(6000)
   assert.equal((await ask(requestBytes(csr), { authorization })).code, 0)
@@ -158,6 +194,27 @@ test('a client certificate is renewed for its own identity; a bearer token besid
   const { code, chain } = await ask(requestBytes(csr), { peerIdentity })
   assert.deepEqual([code, new X509Certificate(chain[0] ?? '').subjectAltName], [0, `URI:${reviews}`])
   assert.equal((await ask(requestBytes(csr), { peerIdentity, authorization: 'Bearer x' })).code, 16)
+})
+
+test('while the keys of an issuer are not known its callers are told to come back, and it counts as no failure of theirs', async () => {
+  let document: string | undefined
+  const read = async () => document ?? Promise.reject(new Error('connect ECONNREFUSED'))
+  const { ask, csr, clock } = await start({}, (clock, logger) => {
+    const keys = new JwksSource({ clock, logger, read })
+    return [new ServiceAccountAuthenticator({ trustDomain, clock, issuer: 'https://k8s', audience: 'inmesh', keys })]
+  })
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const expires = Math.floor(clock.wallNow() / 1000) + 3600
+  const claims = { iss: 'https://k8s', aud: 'inmesh', sub: 'system:serviceaccount:default:reviews', exp: expires }
+  const token = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(privateKey)
+  const authorization = `Bearer ${token}`
+  for (let attempt = 0; attempt < 12; attempt++) {
+    const { code, message } = await ask(requestBytes(csr), { authorization })
+    assert.deepEqual([code, message], [14, 'no certificates are issued at present'])
+  }
+  document = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256' }] })
+  clock.advance(30_000)
+  assert.equal((await ask(requestBytes(csr), { authorization })).code, 0)
 })
 
 test('without a root that is valid now callers are told to come back', async () => {

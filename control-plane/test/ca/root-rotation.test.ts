@@ -178,3 +178,58 @@ test('a leaf that is signed while the next root takes over counts for the root t
     assert.ok(record.lastLeafNotAfterMs >= notAfterMs)
   }
 })
+
+/** A disk that is full for a while. */
+class FillingStore extends MemoryCaStore {
+  isFull = false
+
+  override async writeDocument(name: string, document: unknown): Promise<void> {
+    await new Promise(resolve => setImmediate(resolve))
+    if (this.isFull) throw new Error('no space left')
+    await super.writeDocument(name, document)
+  }
+}
+
+test('a step that could not be written down is finished when it can be, and nothing is signed or done before', async () => {
+  const store = new FillingStore()
+  const { authority, clock } = await openAuthority({ store })
+  const old = authority.pin
+  const versions: number[] = []
+  authority.onChange(({ version }) => versions.push(version))
+  const advance = () => authority.advanceRotation(() => true, hourMs)
+  authority.requestRotation()
+  store.isFull = true
+  await assert.rejects(advance(), /no space left/)
+  clock.advance(2 * hourMs)
+  await assert.rejects(advance(), /no space left/)
+  await assert.rejects(authority.issue(issueRequest()), /no space left/)
+  assert.deepEqual([authority.pin, versions], [old, []])
+
+  store.isFull = false
+  await advance()
+  assert.deepEqual(versions, [2, 2], 'the bundle with the next root, and the root that signs now')
+  assert.notEqual(authority.pin, old)
+  const restarted = (await openAuthority({ clock, store })).authority
+  assert.deepEqual(restarted.bundle, authority.bundle)
+})
+
+test('a root that took over while the disk was full leaves no key behind', async () => {
+  const store = new FillingStore()
+  const { authority, clock } = await openAuthority({ store })
+  const old = authority.pin
+  await authority.issue(issueRequest())
+  authority.requestRotation()
+  await authority.advanceRotation(() => false, hourMs)
+  clock.advance(2 * hourMs)
+  store.isFull = true
+  await assert.rejects(
+    authority.advanceRotation(() => true, hourMs),
+    /no space left/,
+  )
+  await assert.rejects(authority.issue(issueRequest()), /no space left/)
+  assert.notEqual(await store.readKey(`root-${old}`), undefined)
+  store.isFull = false
+  await authority.advanceRotation(() => true, hourMs)
+  assert.equal(await store.readKey(`root-${old}`), undefined)
+  assert.equal((await openAuthority({ clock, store })).authority.pin, authority.pin)
+})

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import type { SecureClientSessionOptions } from 'node:http2'
+import type { IncomingHttpHeaders, SecureClientSessionOptions } from 'node:http2'
 import { get } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
@@ -305,4 +305,46 @@ test('an ordinary gRPC client gets a certificate', async t => {
   const request = Buffer.from(new BinaryWriter().tag(1, WireType.LengthDelimited).string(csr).finish())
   assert.match((await ask()).toString(), /-----BEGIN CERTIFICATE-----/)
   await assert.rejects(ask(), { code: status.UNAUTHENTICATED, details: 'request authentication failure' })
+})
+
+test('a caller without a certificate holds little: a small message, few calls, and none for long', async t => {
+  const { open, openAs, clock } = await start(t)
+  const path = '/istio.v1.auth.IstioCertificateService/CreateCertificate'
+  const begin = (session: Awaited<ReturnType<typeof open>>) => {
+    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc' })
+    stream.on('error', () => {})
+    stream.resume()
+    const status = new Promise<string>(resolve => {
+      const tell = (headers: IncomingHttpHeaders) => {
+        if (headers['grpc-status'] !== undefined) resolve(String(headers['grpc-status']))
+      }
+      stream.on('response', tell)
+      stream.on('trailers', tell)
+    })
+    return { stream, status }
+  }
+  const announce = (bytes: number) => {
+    const prefix = Buffer.alloc(5)
+    prefix.writeUInt32BE(bytes, 1)
+    return prefix
+  }
+  const session = await open()
+  const large = begin(session)
+  large.stream.write(announce(64 * 1024 + 1))
+  assert.equal(await large.status, '8')
+
+  const silent = Array.from({ length: 100 }, () => begin(session))
+  assert.equal(await begin(session).status, '8', 'one too many')
+  const { session: known } = await openAs()
+  // What was sent before it has come to the other side.
+  const pinged = () => new Promise<void>(resolve => known.ping(() => resolve()))
+  await pinged()
+  const mine = Array.from({ length: 101 }, () => begin(known))
+  mine[0]?.stream.write(announce(1024 * 1024))
+  await pinged()
+  clock.advance(30_000)
+  assert.deepEqual(new Set(await Promise.all([...silent, ...mine].map(({ status }) => status))), new Set(['4']))
+  const again = begin(session)
+  again.stream.end(messageFrame(Buffer.alloc(0)))
+  assert.equal(await again.status, '16', 'there is room again')
 })

@@ -175,3 +175,23 @@ test('the status message is percent-encoded', async t => {
   const { session } = await start(t)
   assert.equal((await statusOf(begin(session, '/ü%')))['grpc-message'], 'no method /%C3%BC%25')
 })
+
+test('a client that answers no ping is cut off, and so is one that says it goes and stays', async t => {
+  const clock = new ManualClock()
+  const server = new GrpcServer({ clock, logger: silentLogger, handlers: new Map(), keepaliveIntervalMs: 30_000 })
+  const port = Number((await server.listen('127.0.0.1', 0)).split(':').at(-1))
+  const silent = await connectSilentPeer(t, port)
+  const going = await connectSilentPeer(t, port)
+  const goaway = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+  going.resume().write(goaway)
+  await once(going, 'end')
+  silent.resume()
+  const isOver = Promise.all([silent, going].map(peer => new Promise(resolve => peer.once('close', resolve))))
+  clock.advance(30_000)
+  clock.advance(30_000)
+  // Nobody cuts them off on the way out: that clock stands still.
+  await server.close()
+  silent.end()
+  going.end()
+  await isOver
+})

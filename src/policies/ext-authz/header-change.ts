@@ -57,9 +57,36 @@ const fixed: ReadonlySet<string> = new Set([
   'te',
   'trailer',
   'upgrade',
+  'http2-settings',
   'content-length',
   'expect',
 ])
+
+/** Headers of answers that are no lists (RFC 9110): Node sends none of them twice over HTTP/2, and throws. */
+const singular: ReadonlySet<string> = new Set([
+  'access-control-allow-credentials',
+  'access-control-max-age',
+  'age',
+  'content-encoding',
+  'content-language',
+  'content-location',
+  'content-md5',
+  'content-range',
+  'content-type',
+  'date',
+  'etag',
+  'expires',
+  'last-modified',
+  'location',
+  'retry-after',
+  'tk',
+  'x-content-type-options',
+])
+
+/** Whether an answer has a header only once, so that a second value takes the place of the first. */
+export function isSingular(name: string): boolean {
+  return singular.has(name)
+}
 
 /** Whether a header keeps what it has, whatever an authorizer says: a pseudo header, `Host`, and what frames a message. */
 export function isFixed(name: string): boolean {

@@ -15,15 +15,23 @@ export interface Caller {
   readonly method: AuthenticationMethod
   /** Uses a one-time proof up, right before it is acted on. False when another caller was faster. */
   redeem?(): Promise<boolean>
+  /** Makes a proof that was used up good again, when nothing came of it. */
+  giveBack?(): Promise<void>
 }
 
 /** The credentials prove nothing. The message is for the log: callers are told nothing. */
 export class AuthenticationError extends Error {}
 
+/** Whether the credentials prove anything cannot be told at present. The message is for the log. */
+export class AuthenticatorUnavailableError extends Error {}
+
 /** Decides who a caller is from one kind of proof. */
 export interface Authenticator {
   /** Whether this kind of proof is presented. It is then the one that counts, valid or not. */
   claims(credentials: Credentials): boolean
-  /** @throws {AuthenticationError} when the proof is not valid */
+  /**
+   * @throws {AuthenticationError} when the proof is not valid
+   * @throws {AuthenticatorUnavailableError} when that cannot be told
+   */
   authenticate(credentials: Credentials): Promise<Caller>
 }

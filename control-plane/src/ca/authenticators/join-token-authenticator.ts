@@ -16,6 +16,11 @@ export class JoinTokenAuthenticator implements Authenticator {
   async authenticate({ bearer = '' }: Credentials): Promise<Caller> {
     const token = this.#tokens.verify(bearer)
     if (!token) throw new AuthenticationError('the join token is unknown, used, expired or wrong')
-    return { spiffeId: token.spiffeId, method: 'join_token', redeem: () => this.#tokens.redeem(token) }
+    return {
+      spiffeId: token.spiffeId,
+      method: 'join_token',
+      redeem: () => this.#tokens.redeem(token),
+      giveBack: () => this.#tokens.giveBack(token),
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose'
 import type { Clock, Logger } from '../../runtime.ts'
+import { AuthenticatorUnavailableError } from './authenticator.ts'
 
 /** Keys by the header of a token, as `jose` wants them. */
 export type KeySet = ReturnType<typeof createLocalJWKSet>
@@ -32,11 +33,11 @@ export class JwksSource {
     this.#options = options
   }
 
-  /** @throws when there are none, or none young enough */
+  /** @throws {AuthenticatorUnavailableError} when there are none, or none young enough */
   async current(): Promise<KeySet> {
     if (this.#age() >= (this.#options.maxAgeMs ?? 600_000)) await this.#refresh()
     if (!this.#keys || this.#age() >= (this.#options.maxStaleMs ?? 86_400_000))
-      throw new Error('the keys of the issuer are not known')
+      throw new AuthenticatorUnavailableError('the keys of the issuer are not known')
     return this.#keys
   }
 

@@ -1,7 +1,13 @@
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 import type { Clock } from '../../runtime.ts'
 import { serviceIdentity } from '../spiffe-id.ts'
-import { AuthenticationError, type Authenticator, type Caller, type Credentials } from './authenticator.ts'
+import {
+  AuthenticationError,
+  type Authenticator,
+  AuthenticatorUnavailableError,
+  type Caller,
+  type Credentials,
+} from './authenticator.ts'
 import type { JwksSource } from './jwks-source.ts'
 
 /** Longer than any service-account token. */
@@ -55,6 +61,7 @@ export class ServiceAccountAuthenticator implements Authenticator {
         return (await jwtVerify(token, await keys.refreshed(), options)).payload
       }
     } catch (error) {
+      if (error instanceof AuthenticatorUnavailableError) throw error
       // `jose` puts no part of a token into its messages.
       throw new AuthenticationError(error instanceof Error ? error.message : 'the token is not valid', { cause: error })
     }
