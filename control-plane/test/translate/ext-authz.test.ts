@@ -59,7 +59,7 @@ describe('AuthorizationPolicy with the action CUSTOM', () => {
       name: 'envoy.filters.http.ext_authz',
       config: {
         grpcService: {
-          envoyGrpc: { clusterName: `outbound|9000||${host}`, authority: `outbound_.9000_._.${host}` },
+          envoyGrpc: { clusterName: `outbound|9000||${host}`, authority: host },
           timeout: '600s',
         },
         transportApiVersion: 'V3',
