@@ -184,6 +184,8 @@ test("the caller's namespace rules before the service's, and a rule for some cal
   assert.equal(lbPolicy({ namespace: 'shop' }), LbPolicy.RANDOM)
   assert.equal(lbPolicy({}), LbPolicy.LEAST_REQUEST)
   assert.equal(lbPolicy({ labels: { app: 'web' } }), LbPolicy.ROUND_ROBIN)
+  // Labels select among the callers of the rule's own namespace.
+  assert.equal(lbPolicy({ namespace: 'other', labels: { app: 'web' } }), LbPolicy.LEAST_REQUEST)
 })
 
 test('tls SIMPLE verifies the peer, by the names given or by the host', () => {
