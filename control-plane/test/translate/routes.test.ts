@@ -206,6 +206,10 @@ test('where the destination hashes, the key is on the route and a retry may go t
   assert.equal(specifier?.case, 'cookie')
   assert.deepEqual(specifier?.case === 'cookie' && [specifier.value.name, specifier.value.path], ['c', '/p'])
   assert.deepEqual(action.retryPolicy?.retryHostPredicate, [])
+  const weighted = (weight: number) =>
+    `{ route: [{ destination: { host: other }, weight: 9 }, { destination: { host: reviews }, weight: ${weight} }] }`
+  assert.equal(forwardOf(weighted(1), {}, hashing).hashPolicy.length, 1)
+  assert.equal(forwardOf(weighted(0), {}, hashing).hashPolicy.length, 0, 'nothing goes there')
 })
 
 test('a timeout is that of gRPC calls too', () => {
