@@ -18,8 +18,8 @@ import type { RequestView } from './request-view.ts'
 import { type FoundToken, takeOff, tokensIn } from './token-locations.ts'
 import { tellOfToken } from './verified-token.ts'
 
-/** Asymmetric, and none of them `none` (SPIFFE JWT-SVID, section 2.1). */
-const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']
+/** Asymmetric, and none of them `none`: those of SPIFFE (JWT-SVID, section 2.1), and what Envoy knows beside them. */
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']
 /** Longer ones are not looked at. */
 const maxTokenLength = 16_384
 /** How long keys that were fetched are used while no newer ones can be. */

@@ -178,6 +178,21 @@ describe('RequestAuthentication', () => {
     assert.deepEqual(JSON.parse((await call(undefined, { 'x-payload': 'forged' })).body), {})
   })
 
+  test('E1: every asymmetric algorithm that Envoy knows, and no shared secret', async t => {
+    const secret = new TextEncoder().encode('a secret of thirty-two characters')
+    const pairs = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'].map(async alg => {
+      const pair = await generateKeyPair(alg)
+      return { alg, key: pair.privateKey, jwk: { ...(await exportJWK(pair.publicKey)), kid: alg, alg } }
+    })
+    const asymmetric = await Promise.all(pairs)
+    const shared = { kty: 'oct', kid: 'HS256', alg: 'HS256', k: Buffer.from(secret).toString('base64url') }
+    const keys = JSON.stringify({ keys: [...asymmetric.map(({ jwk }) => jwk), shared] })
+    const call = await start(t, authentication(`jwks: '${keys}'`))
+    for (const { alg, key } of asymmetric) assert.equal((await call(await sign({}, key, { alg, kid: alg }))).status, 200, alg)
+    const forged = new SignJWT({ iss: issuer, sub: 'me', exp: seconds + 600 }).setProtectedHeader({ alg: 'HS256', kid: 'HS256' })
+    assert.equal((await call(await forged.sign(secret))).status, 401)
+  })
+
   test('a token from the path is taken off as well, however its parameter is spelt, and from every place it came in', async t => {
     const rule = `${local}, fromParams: [token], fromHeaders: [{ name: x-token }]`
     const call = await start(t, authentication(rule), {}, ({ url, headers }) => [url, headers['x-token'] ?? null])
