@@ -193,6 +193,14 @@ describe('RequestAuthentication', () => {
     assert.equal((await call(await forged.sign(secret))).status, 401)
   })
 
+  test('a key that is no set is one of a set', async t => {
+    const [key] = jwks.keys
+    const call = await start(t, authentication(`jwks: '${JSON.stringify(key)}'`))
+    assert.equal((await call()).status, 200)
+    assert.equal((await call(await sign())).status, 200)
+    assert.equal((await call(await sign({}, other.privateKey))).status, 401)
+  })
+
   test('a token from the path is taken off as well, however its parameter is spelt, and from every place it came in', async t => {
     const rule = `${local}, fromParams: [token], fromHeaders: [{ name: x-token }]`
     const call = await start(t, authentication(rule), {}, ({ url, headers }) => [url, headers['x-token'] ?? null])

@@ -74,14 +74,17 @@ function readJwksUri(value: Value): string {
   return text
 }
 
-/** Checks that it is a key set, and warns of keys that should not be in anybody's configuration. */
+/** A key set, or one key that makes one. Warns of keys that should not be in anybody's configuration. */
 function readJwks(value: Value): string {
   const text = value.asString() ?? ''
   if (text === '') return ''
   const keys = keysOf(text)
-  if (keys === undefined) value.error('is not a JSON Web Key Set')
-  else if (keys.some(key => 'd' in key || key.kty === 'oct')) value.warn('has a private key: public ones are enough')
-  return text
+  if (keys === undefined) {
+    value.error('is not a JSON Web Key Set')
+    return ''
+  }
+  if (keys.some(key => 'd' in key || key.kty === 'oct')) value.warn('has a private key: public ones are enough')
+  return JSON.stringify({ keys })
 }
 
 function keysOf(text: string): readonly Readonly<Record<string, unknown>>[] | undefined {
