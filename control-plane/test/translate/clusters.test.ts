@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { durationMs } from '@bufbuild/protobuf/wkt'
 import {
+  type Cluster,
   Cluster_DiscoveryType as DiscoveryType,
   Cluster_LbPolicy as LbPolicy,
 } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
@@ -188,6 +189,14 @@ test("the caller's namespace rules before the service's, and a rule for some cal
   assert.equal(lbPolicy({ namespace: 'other', labels: { app: 'web' } }), LbPolicy.LEAST_REQUEST)
 })
 
+/** Who must answer. */
+function namesOf({ transportSocket }: Cluster): readonly unknown[] | undefined {
+  const { commonTlsContext } = unpack(transportSocket?.configType.value, UpstreamTlsContextSchema)
+  const validation = commonTlsContext?.validationContextType
+  const value = validation?.case === 'validationContext' ? validation.value : undefined
+  return value?.matchTypedSubjectAltNames.map(({ matcher }) => matcher?.matchPattern.value)
+}
+
 test('tls SIMPLE verifies the peer, by the names given or by the host', () => {
   const context = (spec: string, view: Parameters<typeof translate>[1] = {}) => {
     const { transportSocket } = policy(`tls: { mode: SIMPLE${spec} }`, view)
@@ -206,6 +215,22 @@ test('tls SIMPLE verifies the peer, by the names given or by the host', () => {
     system: false,
   })
   assert.equal(context('', { kind: 'envoy' }).ca, '/etc/ssl/certs/ca-certificates.crt')
+  const entry = (subjectAltNames: string) =>
+    istioYaml(
+      'ServiceEntry',
+      'e',
+      `{ hosts: [api.test], ports: [{ number: 443, name: https, protocol: HTTP }], resolution: DNS, subjectAltNames: ${subjectAltNames} }`,
+    )
+  const named = (subjectAltNames: string, spec: string) =>
+    namesOf(
+      translate(
+        entry(subjectAltNames) +
+          istioYaml('DestinationRule', 'd', `{ host: api.test, trafficPolicy: { tls: { mode: SIMPLE${spec} } } }`),
+      ).cluster('outbound|443||api.test'),
+    )
+  assert.deepEqual(named('[]', ''), ['api.test'])
+  assert.deepEqual(named('[a.test, b.test]', ''), ['a.test', 'b.test'], 'those of the ServiceEntry')
+  assert.deepEqual(named('[a.test]', ', subjectAltNames: [c.test]'), ['c.test'])
   assert.equal(policy('tls: { mode: DISABLE }').transportSocket, undefined)
 })
 
