@@ -1,8 +1,8 @@
 import { serviceHost } from './declared-services.ts'
 import type { EndpointSlice, KubernetesService } from './kubernetes.ts'
 import type { MeshDocuments } from './mesh-documents.ts'
-import { type MeshEndpoint, type MeshPort, type MeshService, parseLocality, selects } from './mesh-service.ts'
-import type { ServiceEntry, WorkloadAddress, WorkloadEntry } from './service-entry.ts'
+import { type MeshEndpoint, type MeshPort, type MeshService, parseLocality } from './mesh-service.ts'
+import { type ServiceEntry, selectedEntries, type WorkloadAddress, type WorkloadEntry } from './service-entry.ts'
 
 /** The endpoints that documents declare, by host of the service, in the order of the documents. */
 export function declaredEndpoints(
@@ -32,7 +32,7 @@ function ofKubernetesService(
   const slices = endpointSlices.filter(slice => slice.service === meta.name && slice.meta.namespace === meta.namespace)
   const listed = slices.flatMap(slice => ofSlice(slice, ports, service.publishNotReadyAddresses))
   if (!selector) return listed
-  const entries = workloadEntries.filter(entry => entry.meta.namespace === meta.namespace && selects(selector, entry.labels))
+  const entries = selectedEntries(workloadEntries, meta, selector)
   return [...listed, ...entries.map(entry => ofWorkload(entry, ports, workloadName(entry)))]
 }
 
@@ -63,9 +63,7 @@ function ofServiceEntry(
   // Another entry may have added ports to the host; these endpoints serve their own.
   const own = ports.filter(port => entry.ports.some(({ number }) => number === port.number))
   if (workloadSelector) {
-    const selected = workloadEntries.filter(
-      each => each.meta.namespace === meta.namespace && selects(workloadSelector, each.labels),
-    )
+    const selected = selectedEntries(workloadEntries, meta, workloadSelector)
     return selected.map(each => ofWorkload(each, own, workloadName(each)))
   }
   const workload = `${meta.name};${meta.namespace}`
@@ -75,7 +73,7 @@ function ofServiceEntry(
 
 /** The endpoint that a name stands for. */
 function external(host: string, ports: readonly MeshPort[], workload: string): MeshEndpoint {
-  const address: WorkloadAddress = { address: host, ports: new Map(), labels: {}, locality: '', weight: undefined }
+  const address = { address: host, ports: new Map(), labels: {}, locality: '', serviceAccount: '', weight: undefined }
   return ofWorkload(address, ports, workload)
 }
 

@@ -13,6 +13,8 @@ export interface MeshService {
   readonly addresses: readonly string[]
   /** Names that its peers may have in their certificates, beside its own. */
   readonly subjectAltNames: readonly string[]
+  /** Accounts of its namespace that its peers may run under, beside the one of its name. */
+  readonly serviceAccounts: readonly string[]
   readonly external: boolean
   /** `listed`: by assignments. The others are looked up by the caller; `none` is the host itself. */
   readonly resolution: 'listed' | 'dns' | 'dns-round-robin' | 'none'

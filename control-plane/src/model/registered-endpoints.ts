@@ -173,6 +173,7 @@ function implicitService(host: string, instances: readonly RegisteredWorkload[])
     hasShortNames,
     addresses: [],
     subjectAltNames: [],
+    serviceAccounts: [],
     external: false,
     resolution: 'listed',
     ports: [...ports.values()].sort((a, b) => a.number - b.number),

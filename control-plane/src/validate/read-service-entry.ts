@@ -135,12 +135,12 @@ function readEndpoint(
     else if (!isLabel(name)) item.error(`is not a port name: ${JSON.stringify(name)}`)
     if (port !== undefined) ports.set(name, port)
   }
-  fields.serviceAccount.asString()
   return {
     address: address.toLowerCase(),
     ports,
     labels: readLabels(fields.labels),
     locality: fields.locality.asString() ?? '',
+    serviceAccount: fields.serviceAccount.asString() ?? '',
     weight: fields.weight.asInteger(0, 0xffff_ffff) || undefined,
   }
 }

@@ -234,6 +234,33 @@ test('tls SIMPLE verifies the peer, by the names given or by the host', () => {
   assert.equal(policy('tls: { mode: DISABLE }').transportSocket, undefined)
 })
 
+test('mutual TLS expects the account of the service’s name, and those that its workloads say they run under', () => {
+  const mutual = (target: string) =>
+    istioYaml('DestinationRule', 'd', `{ host: ${target}, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }`)
+  const workload = (named: string, account: string, more = '') =>
+    istioYaml(
+      'WorkloadEntry',
+      named,
+      `{ address: 10.0.0.${named.length}, labels: { app: reviews }, serviceAccount: ${account} }`,
+      more,
+    )
+  const ids = (...accounts: readonly string[]) => accounts.map(account => `spiffe://cluster.local/ns/default/sa/${account}`)
+  const entries =
+    workload('a', 'vm') + workload('bb', 'vm') + workload('ccc', 'other') + workload('dddd', 'far', ', namespace: far')
+  const reviews = translate(serviceYaml('reviews') + entries + mutual('reviews')).cluster(name)
+  assert.deepEqual(namesOf(reviews), ids('reviews', 'vm', 'other'))
+  const entry = (more: string) =>
+    istioYaml(
+      'ServiceEntry',
+      'e',
+      `{ hosts: [api.test], location: MESH_INTERNAL, ports: [{ number: 80, name: http, protocol: HTTP }], resolution: STATIC, ${more} }`,
+    )
+  const api = (yaml: string) => namesOf(translate(yaml + mutual('api.test')).cluster('outbound|80||api.test'))
+  assert.deepEqual(api(entry('endpoints: [{ address: 10.0.0.1, serviceAccount: vm }]')), ids('api', 'vm'))
+  const selecting = entry('workloadSelector: { labels: { app: reviews } }, subjectAltNames: [a.test]')
+  assert.deepEqual(api(selecting + entries), [...ids('api', 'vm', 'other'), 'a.test'])
+})
+
 test('a host that is looked up is in its cluster, and has no assignment', () => {
   const entry = (resolution: string, more = '') =>
     istioYaml(
