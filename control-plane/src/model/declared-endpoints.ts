@@ -1,7 +1,7 @@
 import { serviceHost } from './declared-services.ts'
 import type { EndpointSlice, KubernetesService } from './kubernetes.ts'
 import type { MeshDocuments } from './mesh-documents.ts'
-import { type MeshEndpoint, type MeshPort, type MeshService, parseLocality } from './mesh-service.ts'
+import { type MeshEndpoint, type MeshPort, type MeshService, parseLocality, withTopology } from './mesh-service.ts'
 import { type ServiceEntry, selectedEntries, type WorkloadAddress, type WorkloadEntry } from './service-entry.ts'
 
 /** The endpoints that documents declare, by host of the service, in the order of the documents. */
@@ -44,7 +44,8 @@ function ofSlice(slice: EndpointSlice, ports: readonly MeshPort[], withUnready: 
     const [address] = addresses
     if (address === undefined || !(ready || withUnready)) return []
     const workload = `${target.split('/')[1] ?? slice.meta.name};${slice.meta.namespace}`
-    return [{ address, ports: served, labels, locality: { region: '', zone, subZone: '' }, weight: 1, workload }]
+    const locality = { region: '', zone, subZone: '' }
+    return [{ address, ports: served, labels: withTopology(labels, locality), locality, weight: 1, workload }]
   })
 }
 
@@ -83,11 +84,12 @@ function ofWorkload(at: WorkloadAddress, ports: readonly MeshPort[], workload: s
     const own = at.ports.get(name) ?? at.ports.get(String(target)) ?? target
     if (typeof own === 'number') served.set(number, own)
   }
+  const locality = parseLocality(at.locality)
   return {
     address: at.address,
     ports: served,
-    labels: at.labels,
-    locality: parseLocality(at.locality),
+    labels: withTopology(at.labels, locality),
+    locality,
     weight: at.weight ?? 1,
     workload,
   }

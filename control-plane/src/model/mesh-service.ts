@@ -35,6 +35,7 @@ export interface MeshEndpoint {
   readonly address: string
   /** By port number of the service; a port that is absent is not served here. */
   readonly ports: ReadonlyMap<number, number>
+  /** With those of its locality. */
   readonly labels: Readonly<Record<string, string>>
   readonly locality: MeshLocality
   /** At least 1. */
@@ -55,6 +56,20 @@ export interface MeshLocality {
 export function parseLocality(text: string): MeshLocality {
   const [region = '', zone = '', subZone = ''] = text.split('/')
   return { region, zone, subZone }
+}
+
+/** Labels, and those that tell of the locality, by which rules speak of it too. As Istio has them. */
+export function withTopology(
+  labels: Readonly<Record<string, string>>,
+  { region, zone, subZone }: MeshLocality,
+): Readonly<Record<string, string>> {
+  if (region === '' && zone === '' && subZone === '') return labels
+  return {
+    ...labels,
+    ...(region === '' ? {} : { 'topology.kubernetes.io/region': region }),
+    ...(zone === '' ? {} : { 'topology.kubernetes.io/zone': zone }),
+    ...(subZone === '' ? {} : { 'topology.istio.io/subzone': subZone }),
+  }
 }
 
 /** Whether `labels` hold everything in `selector`. */
