@@ -92,7 +92,12 @@ function ofWorkload(at: WorkloadAddress, ports: readonly MeshPort[], workload: s
     locality,
     weight: at.weight ?? 1,
     workload,
+    ...(isDeclaredMutual(at) ? { isDeclaredMutual: true } : {}),
   }
 }
+
+/** The label goes before the account, as in Istio. */
+const isDeclaredMutual = ({ labels, serviceAccount }: WorkloadAddress) =>
+  (labels['security.istio.io/tlsMode'] ?? (serviceAccount === '' ? '' : 'istio')) === 'istio'
 
 const workloadName = ({ meta }: WorkloadEntry) => `${meta.name};${meta.namespace}`

@@ -44,6 +44,8 @@ export interface MeshEndpoint {
   readonly workload: string
   /** SPIFFE ID; `undefined` for one that has not proved who it is. It takes mutual TLS, unless a policy says otherwise. */
   readonly identity?: string | undefined
+  /** A document says that it takes mutual TLS: by the account that it runs under, or the label `security.istio.io/tlsMode`. */
+  readonly isDeclaredMutual?: boolean
 }
 
 export interface MeshLocality {

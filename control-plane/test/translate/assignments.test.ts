@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { NodeSchema } from 'inmesh/gen/envoy/config/core/v3/base_pb'
 import { viewOf } from '../../src/translate/view.ts'
+import { securityYaml } from '../support/security.ts'
 import { istioYaml, serviceYaml, stateOf, translate, translatedOf, workload } from '../support/translate.ts'
 
 const host = 'reviews.default.svc.cluster.local'
@@ -35,6 +36,23 @@ test('the version of an endpoint is in its metadata', () => {
   const translated = translate(serviceYaml('reviews'), {}, [workload(1, { labels: { version: 'v1' } })])
   const metadata = translated.assignment(name).endpoints[0]?.lbEndpoints[0]?.metadata
   assert.deepEqual(metadata?.filterMetadata, { 'envoy.lb': { version: 'v1' } })
+})
+
+test('a WorkloadEntry takes mutual TLS when it has an account, or says so, from callers who have an identity', () => {
+  const entry = (more: string) =>
+    istioYaml('WorkloadEntry', 'w', `{ address: 10.0.1.1, labels: { app: reviews${more.startsWith(',') ? more : ` }, ${more}`} }`)
+  const isMutual = (more: string, isIdentified = true, policy = '') => {
+    const yaml = serviceYaml('reviews') + entry(more) + policy
+    const [endpoint] = translate(yaml, { isIdentified }).assignment(name).endpoints[0]?.lbEndpoints ?? []
+    return endpoint?.metadata?.filterMetadata['envoy.transport_socket_match']?.tlsMode === 'istio'
+  }
+  assert.equal(isMutual('serviceAccount: vm'), true)
+  assert.equal(isMutual('serviceAccount: vm', false), false)
+  assert.equal(isMutual('weight: 1'), false)
+  assert.equal(isMutual(', security.istio.io/tlsMode: istio }'), true)
+  assert.equal(isMutual(', security.istio.io/tlsMode: disabled }, serviceAccount: vm'), false)
+  const disabled = securityYaml('PeerAuthentication', 'p', '{ mtls: { mode: DISABLE } }')
+  assert.equal(isMutual('serviceAccount: vm', true, disabled), false)
 })
 
 test('an address that is there twice is named once', () => {
