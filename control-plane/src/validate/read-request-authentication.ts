@@ -48,12 +48,16 @@ function readJwtRule(rule: Value): JwtRule {
     }),
     fromParams: readTexts(fields.fromParams),
     fromCookies: readTexts(fields.fromCookies),
-    outputPayloadToHeader: fields.outputPayloadToHeader.isAbsent ? '' : readHeaderName(fields.outputPayloadToHeader),
+    outputPayloadToHeader:
+      (fields.outputPayloadToHeader.asString() ?? '') === '' ? '' : readHeaderName(fields.outputPayloadToHeader),
     outputClaimToHeaders: fields.outputClaimToHeaders.items().map(item => {
       const { header, claim } = item.required().fields('header', 'claim')
       const name = claim.required().asString() ?? ''
       if (name === '' && !claim.isAbsent) claim.error('must not be empty')
-      return { header: readHeaderName(header), claim: name }
+      const own = readHeaderName(header)
+      // Narrower than HTTP, as Istio has it.
+      if (/[^-\w]/.test(own)) header.error(`must be of letters, digits, - and _, got ${JSON.stringify(own)}`)
+      return { header: own, claim: name }
     }),
     forwardOriginalToken: fields.forwardOriginalToken.asBoolean() ?? false,
     spaceDelimitedClaims: readTexts(fields.spaceDelimitedClaims),

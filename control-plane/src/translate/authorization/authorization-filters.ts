@@ -95,15 +95,11 @@ function enforced(policies: readonly AuthorizationPolicy[], action: Action, buil
   ]
 }
 
-/**
- * For each external authorizer, in the order of their names, the shadow rules that say what it is asked about, and the filter that asks. Of a
- * dry run nobody is asked.
- */
+/** For each external authorizer, in the order of their names, the shadow rules that say what it is asked about, and the filter that asks. */
 function custom(policies: readonly AuthorizationPolicy[], build: Build, authorizers: Authorizers): HttpFilter[] {
-  const real = policies.filter(({ isDryRun }) => !isDryRun)
-  const providers = [...new Set(real.map(({ provider }) => provider))].sort(compareText)
+  const providers = [...new Set(policies.map(({ provider }) => provider))].sort(compareText)
   return providers.flatMap(name => {
-    const own = real.filter(({ provider }) => provider === name)
+    const own = policies.filter(({ provider }) => provider === name)
     const provider = authorizers.extensionProviders.get(name)
     const filter = provider && extAuthzFilter(provider, authorizers.services)
     const rename = (plain: string) => `${policyPrefix(name)}${plain}`
