@@ -84,7 +84,7 @@ function ofWorkload(at: WorkloadAddress, ports: readonly MeshPort[], workload: s
     const own = at.ports.get(name) ?? at.ports.get(String(target)) ?? target
     if (typeof own === 'number') served.set(number, own)
   }
-  const locality = parseLocality(at.locality)
+  const locality = parseLocality(at.locality || labelledLocality(at.labels))
   return {
     address: at.address,
     ports: served,
@@ -94,6 +94,12 @@ function ofWorkload(at: WorkloadAddress, ports: readonly MeshPort[], workload: s
     workload,
     ...(isDeclaredMutual(at) ? { isDeclaredMutual: true } : {}),
   }
+}
+
+/** Where a label says that it is; in labels, which have no slashes, dots stand for them. As in Istio. */
+function labelledLocality(labels: Readonly<Record<string, string>>): string {
+  const text = labels['topology.istio.io/locality'] ?? labels['istio-locality'] ?? ''
+  return text.replaceAll('.', '/')
 }
 
 /** The label goes before the account, as in Istio. */

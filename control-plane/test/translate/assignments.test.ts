@@ -38,6 +38,17 @@ test('the version of an endpoint is in its metadata', () => {
   assert.deepEqual(metadata?.filterMetadata, { 'envoy.lb': { version: 'v1' } })
 })
 
+test('the locality of a WorkloadEntry may stand in a label', () => {
+  const entry = (id: number, labels: string, more = '') =>
+    istioYaml('WorkloadEntry', `w${id}`, `{ address: 10.0.1.${id}, labels: { app: reviews, ${labels} }${more} }`)
+  const yaml =
+    serviceYaml('reviews') +
+    entry(1, 'istio-locality: us.a') +
+    entry(2, 'topology.istio.io/locality: eu.b.c, istio-locality: us.a') +
+    entry(3, 'istio-locality: us.a', ', locality: ap/d')
+  assert.deepEqual(groups(translate(yaml)), ['ap/d 0 1 1', 'eu/b 0 1 1', 'us/a 0 1 1'])
+})
+
 test('a WorkloadEntry takes mutual TLS when it has an account, or says so, from callers who have an identity', () => {
   const entry = (more: string) =>
     istioYaml('WorkloadEntry', 'w', `{ address: 10.0.1.1, labels: { app: reviews${more.startsWith(',') ? more : ` }, ${more}`} }`)
