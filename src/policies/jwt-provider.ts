@@ -12,10 +12,11 @@ export interface JwtProvider {
   readonly fromHeaders: readonly { readonly name: string; readonly prefix: string }[]
   readonly fromParams: readonly string[]
   readonly fromCookies: readonly string[]
-  /** Whether the application sees the token. */
+  /** Whether the application sees the token; one from a cookie it sees always. */
   readonly forward: boolean
   /** Header that gets the payload in base64url; empty: none. */
   readonly payloadHeader: string
+  /** Headers that get a claim; one inside others by their names with dots between. */
   readonly claimHeaders: readonly { readonly header: string; readonly claim: string }[]
   /** Claims that are lists with spaces between. */
   readonly spaceDelimitedClaims: readonly string[]
@@ -26,4 +27,6 @@ export interface JwtProvider {
 export interface JwtAuthnFilter {
   readonly providers: readonly JwtProvider[]
   readonly isRequired: boolean
+  /** Whether a CORS preflight passes whatever token comes with it. */
+  readonly bypassesCorsPreflight: boolean
 }

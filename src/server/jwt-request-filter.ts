@@ -15,10 +15,11 @@ import type { Denial } from './denial.ts'
 import { fetchKeys } from './fetch-keys.ts'
 import type { RequestFilter } from './request-filters.ts'
 import type { RequestView } from './request-view.ts'
-import { type FoundToken, tokensIn } from './token-locations.ts'
+import { type FoundToken, takeOff, tokensIn } from './token-locations.ts'
+import { tellOfToken } from './verified-token.ts'
 
-/** Asymmetric, and none of them `none` (SPIFFE JWT-SVID, section 2.1). */
-const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']
+/** Asymmetric, and none of them `none`: those of SPIFFE (JWT-SVID, section 2.1), and what Envoy knows beside them. */
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']
 /** Longer ones are not looked at. */
 const maxTokenLength = 16_384
 /** How long keys that were fetched are used while no newer ones can be. */
@@ -43,13 +44,15 @@ interface Verifier {
 export class JwtRequestFilter implements RequestFilter {
   readonly #verifiers: readonly Verifier[]
   readonly #isRequired: boolean
+  readonly #bypassesCorsPreflight: boolean
   readonly #ownHeaders: readonly string[]
   readonly #clock: Clock
 
   /** @throws Error when keys that are given cannot be read */
-  constructor({ providers, isRequired }: JwtAuthnFilter, clock: Clock) {
+  constructor({ providers, isRequired, bypassesCorsPreflight }: JwtAuthnFilter, clock: Clock) {
     this.#verifiers = providers.map(provider => ({ provider, keys: keysOf(provider, clock) }))
     this.#isRequired = isRequired
+    this.#bypassesCorsPreflight = bypassesCorsPreflight
     this.#ownHeaders = providers
       .flatMap(({ payloadHeader, claimHeaders }) => [payloadHeader, ...claimHeaders.map(({ header }) => header)])
       .filter(name => name !== '')
@@ -59,17 +62,22 @@ export class JwtRequestFilter implements RequestFilter {
   judge(request: RequestView): Denial | null | Promise<Denial | null> {
     // Whoever calls does not say what is in a token.
     for (const name of this.#ownHeaders) if (request.header(name) !== undefined) request.removeHeader(name)
+    if (this.#bypassesCorsPreflight && isCorsPreflight(request)) return null
     const found = this.#verifiers.flatMap(verifier => tokensIn(request, verifier.provider).map(token => ({ verifier, token })))
     if (found.length > 0) return this.#verifyAll(request, found)
     return this.#isRequired ? denied(request, 'Jwt is missing') : null
   }
 
-  /** Every token that is there must be good; one that several providers look for, with one of them. */
+  /**
+   * Every token that is there must be good; one that several providers look for, with one of them. The first one, in headers before
+   * parameters before cookies, says who asks.
+   */
   async #verifyAll(
     request: RequestView,
     found: readonly { readonly verifier: Verifier; readonly token: FoundToken }[],
   ): Promise<Denial | null> {
     const byText = Map.groupBy(found, ({ token }) => token.text)
+    let isTold = false
     for (const [text, places] of byText) {
       const verdict = await this.#verify(
         text,
@@ -77,8 +85,9 @@ export class JwtRequestFilter implements RequestFilter {
       )
       if (!('payload' in verdict)) return denied(request, verdict.message, verdict.statusCode)
       const { payload, provider } = verdict
-      const place = places.find(each => each.verifier.provider === provider)
-      accept(request, provider, payload, place?.token)
+      if (!isTold) tellOfToken(request, provider, payload)
+      isTold = true
+      if (!provider.forward) for (const { verifier, token } of places) if (verifier.provider === provider) takeOff(request, token)
     }
     return null
   }
@@ -112,23 +121,10 @@ export class JwtRequestFilter implements RequestFilter {
   }
 }
 
-function accept(request: RequestView, provider: JwtProvider, payload: JWTPayload, token: FoundToken | undefined): void {
-  const { iss = '', sub = '', aud = [] } = payload
-  const raw: Record<string, unknown> = { ...payload }
-  for (const claim of ['scope', 'permission', ...provider.spaceDelimitedClaims]) {
-    const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined
-    if (typeof value === 'string') raw[claim] = value.split(' ')
-  }
-  request.claims = { issuer: iss, subject: sub, audience: typeof aud === 'string' ? [aud] : aud, raw }
-  if (provider.payloadHeader !== '')
-    request.setHeader(provider.payloadHeader, Buffer.from(JSON.stringify(payload)).toString('base64url'))
-  for (const { header, claim } of provider.claimHeaders) {
-    const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined
-    const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-    if (isPlain && /^[\x20-\x7e]*$/.test(String(value))) request.setHeader(header, String(value))
-    else request.removeHeader(header)
-  }
-  if (!provider.forward && token?.header !== undefined) request.removeHeader(token.header)
+/** Browsers send none of what a caller is known by with it (Fetch, CORS-preflight fetch). */
+function isCorsPreflight(request: RequestView): boolean {
+  const isGiven = (name: string) => (request.header(name)?.length ?? 0) > 0
+  return request.method === 'OPTIONS' && isGiven('origin') && isGiven('access-control-request-method')
 }
 
 function failureOf(error: unknown): Refused {

@@ -1,10 +1,16 @@
 import type { JwtProvider } from '../policies/jwt-provider.ts'
 import type { RequestView } from './request-view.ts'
 
-/** A token, and the header that it came in; `undefined`: it came in the path or a cookie. */
+/** A token, and where it came from. */
 export interface FoundToken {
   readonly text: string
-  readonly header: string | undefined
+  readonly place: { readonly kind: 'header' | 'param'; readonly name: string } | { readonly kind: 'cookie' }
+}
+
+/** Takes a token out of what the application will see, but not out of cookies (JwtProvider.forward). */
+export function takeOff(request: RequestView, { place }: FoundToken): void {
+  if (place.kind === 'header') request.removeHeader(place.name)
+  else if (place.kind === 'param') request.setPath(withoutParam(request.path, place.name))
 }
 
 /** The tokens of a request where a provider looks for them: in the places that it names, else `Authorization: Bearer` and `access_token`. */
@@ -25,14 +31,14 @@ function inHeader(request: RequestView, name: string, prefix: string): FoundToke
   return values.flatMap(each => {
     const isThere = each.slice(0, prefix.length).toLowerCase() === prefix.toLowerCase()
     const text = each.slice(prefix.length).trim()
-    return isThere && text !== '' ? [{ text, header: name }] : []
+    return isThere && text !== '' ? [{ text, place: { kind: 'header' as const, name } }] : []
   })
 }
 
 function inParams({ path, pathname }: RequestView, names: readonly string[]): FoundToken[] {
   if (names.length === 0 || path.length === pathname.length) return []
   const query = new URLSearchParams(path.slice(pathname.length + 1))
-  return names.flatMap(name => query.getAll(name).map(text => ({ text, header: undefined })))
+  return names.flatMap(name => query.getAll(name).map(text => ({ text, place: { kind: 'param' as const, name } })))
 }
 
 function inCookies(request: RequestView, names: readonly string[]): FoundToken[] {
@@ -40,6 +46,19 @@ function inCookies(request: RequestView, names: readonly string[]): FoundToken[]
   const value = request.header('cookie') ?? ''
   const cookies = (typeof value === 'string' ? value : value.join('; ')).split(';').map(each => each.trim())
   return names.flatMap(name =>
-    cookies.filter(each => each.startsWith(`${name}=`)).map(each => ({ text: each.slice(name.length + 1), header: undefined })),
+    cookies
+      .filter(each => each.startsWith(`${name}=`))
+      .map(each => ({ text: each.slice(name.length + 1), place: { kind: 'cookie' as const } })),
   )
+}
+
+/** The others stay as they were written. */
+function withoutParam(path: string, name: string): string {
+  const at = path.indexOf('?')
+  if (at < 0) return path
+  const kept = path
+    .slice(at + 1)
+    .split('&')
+    .filter(each => !new URLSearchParams(each).has(name))
+  return kept.length === 0 ? path.slice(0, at) : `${path.slice(0, at)}?${kept.join('&')}`
 }

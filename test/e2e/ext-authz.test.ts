@@ -145,6 +145,23 @@ describe('an authorizer over gRPC', () => {
     assert.deepEqual([method, path, host, scheme, protocol], ['GET', '/asked', 'shop', 'https', 'HTTP/1.1'])
   })
 
+  test('asked before tokens are verified, about the request as it came', async t => {
+    const tokens = `
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: tokens }
+spec: { jwtRules: [{ issuer: https://issuer.test, jwks: '{"keys":[]}' }] }
+`
+    const { port, seen } = await startGrpcAuthorizer(t, decide)
+    const { get } = await startShop(t, policy + overGrpc() + outside(port, 'grpc') + tokens)
+    const headers = { authorization: 'Bearer x' }
+    const denied = await get('/asked', { headers: { ...headers, 'x-word': 'no' } })
+    assert.deepEqual([denied.status, denied.body], [401, 'go away'])
+    assert.match((await get('/asked', { headers })).body, /^Jwt is not in the form/)
+    assert.equal(seen.at(-1)?.attributes?.request?.http?.headers.authorization, 'Bearer x')
+  })
+
   test('down: nobody passes, with the status that is configured; or everybody, where that is', async t => {
     const { port, stop } = await startGrpcAuthorizer(t, decide)
     stop()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type RequestListener, request as send } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, request as send } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
 import { describe, type TestContext, test } from 'node:test'
@@ -46,10 +46,16 @@ async function serve(t: TestContext, listener: RequestListener): Promise<string>
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-async function start(t: TestContext, yaml: string, options: Partial<MeshOptions> = {}) {
+const credentialsOf = ({ headers }: IncomingMessage): unknown => ({
+  authorization: headers.authorization,
+  payload: headers['x-payload'],
+})
+
+/** @param seen what the application answers of a request */
+async function start(t: TestContext, yaml: string, options: Partial<MeshOptions> = {}, seen = credentialsOf) {
   const world = await startSecureMesh(t, yaml)
   const server = (await world.join('shop', {}, options)).createServer((request, response) => {
-    response.end(JSON.stringify({ authorization: request.headers.authorization, payload: request.headers['x-payload'] }))
+    response.end(JSON.stringify(seen(request)))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -58,9 +64,9 @@ async function start(t: TestContext, yaml: string, options: Partial<MeshOptions>
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  return async (token?: string, headers: Readonly<Record<string, string>> = {}, path = '/') => {
+  return async (token?: string, headers: Readonly<Record<string, string>> = {}, path = '/', method = 'GET') => {
     const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` }
-    const sent = send({ port, host: '127.0.0.1', path, headers: { ...authorization, ...headers }, agent: false })
+    const sent = send({ port, host: '127.0.0.1', path, method, headers: { ...authorization, ...headers }, agent: false })
     sent.end()
     const [response] = await once(sent, 'response')
     let body = ''
@@ -193,6 +199,98 @@ describe('RequestAuthentication', () => {
     assert.equal(authorization, `Bearer ${token}`)
     assert.equal(JSON.parse(Buffer.from(payload, 'base64url').toString()).sub, 'me')
     assert.deepEqual(JSON.parse((await call(undefined, { 'x-payload': 'forged' })).body), {})
+  })
+
+  test('E1: every asymmetric algorithm that Envoy knows, and no shared secret', async t => {
+    const secret = new TextEncoder().encode('a secret of thirty-two characters')
+    const pairs = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'].map(async alg => {
+      const pair = await generateKeyPair(alg)
+      return { alg, key: pair.privateKey, jwk: { ...(await exportJWK(pair.publicKey)), kid: alg, alg } }
+    })
+    const asymmetric = await Promise.all(pairs)
+    const shared = { kty: 'oct', kid: 'HS256', alg: 'HS256', k: Buffer.from(secret).toString('base64url') }
+    const keys = JSON.stringify({ keys: [...asymmetric.map(({ jwk }) => jwk), shared] })
+    const call = await start(t, authentication(`jwks: '${keys}'`))
+    for (const { alg, key } of asymmetric) assert.equal((await call(await sign({}, key, { alg, kid: alg }))).status, 200, alg)
+    const forged = new SignJWT({ iss: issuer, sub: 'me', exp: seconds + 600 }).setProtectedHeader({ alg: 'HS256', kid: 'HS256' })
+    assert.equal((await call(await forged.sign(secret))).status, 401)
+  })
+
+  test('a key that is no set is one of a set', async t => {
+    const [key] = jwks.keys
+    const call = await start(t, authentication(`jwks: '${JSON.stringify(key)}'`))
+    assert.equal((await call()).status, 200)
+    assert.equal((await call(await sign())).status, 200)
+    assert.equal((await call(await sign({}, other.privateKey))).status, 401)
+  })
+
+  test('a token from the path is taken off as well, however its parameter is spelt, and from every place it came in', async t => {
+    const rule = `${local}, fromParams: [token], fromHeaders: [{ name: x-token }]`
+    const call = await start(t, authentication(rule), {}, ({ url, headers }) => [url, headers['x-token'] ?? null])
+    const token = await sign()
+    const seenOf = async (path: string, headers = {}) => JSON.parse((await call(undefined, headers, path)).body)
+    assert.deepEqual(await seenOf(`/a?token=${token}`), ['/a', null])
+    assert.deepEqual(await seenOf(`/a?x=%31&%74oken=${token}&y`), ['/a?x=%31&y', null])
+    assert.deepEqual(await seenOf(`/a?token=${token}&b=2`, { 'x-token': token }), ['/a?b=2', null])
+    assert.deepEqual(await seenOf('/a?tokens=1'), ['/a?tokens=1', null])
+  })
+
+  test('the application sees the token in the path where it is told to go on', async t => {
+    const call = await start(t, authentication(`${local}, fromParams: [token], forwardOriginalToken: true`), {}, ({ url }) => url)
+    const token = await sign()
+    assert.equal(JSON.parse((await call(undefined, {}, `/a?token=${token}`)).body), `/a?token=${token}`)
+  })
+
+  test('claims go to headers, those inside others by their path, and nobody else says what is in them', async t => {
+    const names = [
+      'iss',
+      'org.unit.name',
+      'org.unit',
+      'org.tags',
+      'org.tags.0',
+      'org.x',
+      'a.b',
+      'level',
+      'admin',
+      'empty',
+      '__proto__.x',
+    ]
+    const headers = names.map((claim, at) => `{ header: x-claim-${at}, claim: '${claim}' }`)
+    const rule = `${local}, outputClaimToHeaders: [${headers.join(', ')}]`
+    const call = await start(t, authentication(rule), {}, request =>
+      names.map((_, at) => request.headers[`x-claim-${at}`] ?? null),
+    )
+    const claims = { org: { unit: { name: 'sales' }, tags: ['a'] }, 'a.b': 'dotted', level: 7, admin: true, empty: '' }
+    const forged = Object.fromEntries(names.map((_, at) => [`X-Claim-${at}`, 'forged']))
+    const answer = JSON.parse((await call(await sign(claims), forged)).body)
+    assert.deepEqual(answer, [issuer, 'sales', null, null, null, null, 'dotted', '7', 'true', null, null])
+    assert.deepEqual(
+      JSON.parse((await call(undefined, forged)).body),
+      names.map(() => null),
+    )
+  })
+
+  test('of several good tokens the first one says who asks: headers before parameters before cookies', async t => {
+    const rule = `${local}, fromHeaders: [{ name: x-token }], fromParams: [token], fromCookies: [token], outputPayloadToHeader: x-payload`
+    const first = policy(`{ from: [{ source: { requestPrincipals: ['${issuer}/me'] } }] }`)
+    const call = await start(t, authentication(rule) + first)
+    const [me, you] = [await sign(), await sign({ sub: 'you' })]
+    const { status, body } = await call(undefined, { 'x-token': me, cookie: `token=${you}` }, `/?token=${you}`)
+    assert.equal(status, 200)
+    assert.equal(JSON.parse(Buffer.from(JSON.parse(body).payload, 'base64url').toString()).sub, 'me')
+    assert.equal((await call(undefined, { 'x-token': you }, `/?token=${me}`)).status, 403)
+  })
+
+  test('a CORS preflight passes with whatever token, and grants nothing', async t => {
+    const preflight = { origin: 'https://shop.test', 'access-control-request-method': 'POST' }
+    const ask = await start(t, authentication(local))
+    const expired = await sign({ exp: seconds - 120 })
+    assert.equal((await ask(expired, preflight, '/', 'OPTIONS')).status, 200)
+    assert.equal((await ask(expired, { ...preflight, origin: '' }, '/', 'OPTIONS')).status, 401)
+    assert.equal((await ask(expired, { origin: preflight.origin }, '/', 'OPTIONS')).status, 401)
+    assert.equal((await ask(expired, preflight, '/', 'GET')).status, 401)
+    const strict = await start(t, authentication(local) + policy("{ from: [{ source: { requestPrincipals: ['*'] } }] }"))
+    assert.equal((await strict(await sign(), preflight, '/', 'OPTIONS')).status, 403)
   })
 
   test('E3: keys are fetched; while they cannot be, nobody is let in, and known ones are kept', async t => {

@@ -1,5 +1,20 @@
-import { type AuthorizationCase, allow, both, deny, no, ok, peers, root, source, tokens, when } from './authorization-case.ts'
+import {
+  type AuthorizationCase,
+  allow,
+  both,
+  deny,
+  no,
+  ok,
+  peers,
+  root,
+  source,
+  stricter,
+  tokens,
+  when,
+} from './authorization-case.ts'
 import { issuer } from './tokens.ts'
+
+const eachGood = 'every token that is there must be good'
 
 /** RequestAuthentications and PeerAuthentications, alone and with policies; every one is judged twice. */
 export const authenticationCases: readonly AuthorizationCase[] = [
@@ -132,6 +147,69 @@ export const authenticationCases: readonly AuthorizationCase[] = [
     name: 'a token where nobody says it is: as a bearer, and in the query',
     yaml: tokens() + allow(source('requestPrincipals: ["*"]')),
     asks: { ...ok('plain GET / token:me', 'plain GET /?access_token=<me>'), ...no('plain GET /?token=<me>') },
+  },
+  {
+    name: 'a CORS preflight',
+    yaml: tokens(),
+    asks: {
+      ...ok('plain OPTIONS / token:expired origin:https://a access-control-request-method:POST', 'plain OPTIONS /'),
+      ...both(
+        401,
+        'plain OPTIONS / token:expired',
+        'plain OPTIONS / token:expired access-control-request-method:POST',
+        'plain OPTIONS / token:expired origin:https://a',
+        'plain GET / token:expired origin:https://a access-control-request-method:POST',
+      ),
+    },
+  },
+  {
+    name: 'a CORS preflight grants nothing',
+    yaml: tokens() + allow(source('requestPrincipals: ["*"]')),
+    asks: no('plain OPTIONS / token:me origin:https://a access-control-request-method:POST'),
+  },
+  {
+    name: 'several tokens of one issuer: all must be good, and the one in a header decides',
+    yaml:
+      tokens(', fromHeaders: [{ name: x-token }], fromParams: [t], fromCookies: [t]') +
+      allow(source(`requestPrincipals: ["${issuer}/me"]`)),
+    asks: {
+      ...ok('plain GET /?t=<me> x-token:<me>', 'plain GET /?t=<you> x-token:<me>', 'plain GET /?t=<me> cookie:t=<you>'),
+      ...no('plain GET /?t=<me> x-token:<you>', 'plain GET /?t=<you> cookie:t=<me>'),
+      ...both(401, 'plain GET /?t=<expired> x-token:<me>', 'plain GET /?t=<me> x-token:<expired>'),
+    },
+  },
+  {
+    name: 'several rules, each with its own header',
+    yaml:
+      tokens(`, fromHeaders: [{ name: x-a }] }, { issuer: '${issuer}', jwks: 'JWKS', fromHeaders: [{ name: x-b }]`) +
+      allow(source(`requestPrincipals: ["${issuer}/me"]`)),
+    asks: {
+      ...ok('plain GET / x-a:<me>', 'plain GET / x-b:<me>', 'plain GET / x-a:<me> x-b:<you>'),
+      ...no('plain GET / x-a:<you>', 'plain GET / x-a:<you> x-b:<me>', 'plain GET /'),
+      ...both(401, 'plain GET / x-a:garbage', 'plain GET / x-b:garbage'),
+      ...stricter(eachGood, 401, 'plain GET / x-a:<me> x-b:garbage', 'plain GET / x-a:garbage x-b:<me>'),
+    },
+  },
+  {
+    name: 'rules of several policies for one issuer',
+    yaml: tokens(', audiences: [shop-1]') + tokens(', audiences: ["y"]') + allow(source('requestPrincipals: ["*"]')),
+    asks: { ...ok('plain GET / token:me', 'plain GET / token:you'), ...no('plain GET /') },
+  },
+  {
+    name: 'claims by their path, through what is no object',
+    yaml:
+      tokens() +
+      allow(
+        when('request.auth.claims[org][unit][x]', 'values: [sales]'),
+        when('request.auth.claims[groups][0]', 'values: [dev]'),
+        when('request.auth.claims[org.unit]', 'values: [sales]'),
+      ),
+    asks: no('plain GET / token:me', 'plain GET / token:you'),
+  },
+  {
+    name: 'a token that is no bearer',
+    yaml: tokens() + allow(source('notRequestPrincipals: ["*"]')),
+    asks: ok('plain GET / authorization:Basic_x', 'plain GET /', 'plain GET / authorization:x'),
   },
   {
     name: 'an identity and a token',

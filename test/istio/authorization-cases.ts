@@ -278,6 +278,44 @@ export const authorizationCases: readonly AuthorizationCase[] = [
     asks: { ...no('web GET /a/secret'), ...ok('web GET /secret', 'web GET /a/b/secret') },
   },
   {
+    name: 'several templates',
+    yaml: allow(operation('paths: ["/allow/admin/{**}", "/foo/{*}/bar/{**}", "/store/{**}/cart"]')),
+    asks: {
+      ...ok(
+        'web GET /allow/admin/',
+        'web GET /allow/admin/temp.txt',
+        'web GET /allow/admin/foo/temp',
+        'web GET /foo/buzz/bar/bat.temp.txt',
+        'web GET /foo/buzz/bar/bat/fuzz',
+        'web GET /store/foo/cart',
+        'web GET /store/foo/bar/cart',
+      ),
+      ...no(
+        'web GET /allow/admin',
+        'web GET /allow/admin?a=/b',
+        'web GET /allow/user/',
+        'web GET /allow',
+        'web GET /foo/bar/bat',
+        'web GET /foo//bar/bat',
+        'web GET /store/cart',
+      ),
+      ...stricter(spelling, 403, 'web GET /store//cart'),
+    },
+  },
+  {
+    name: 'a DENY of one path below what is allowed',
+    yaml: allow(operation('paths: ["/allow*"]')) + deny(operation('paths: [/allow/admin]')),
+    asks: { ...ok('web GET /allow', 'web GET /allow?a=b'), ...no('web GET /allow/admin', 'web GET /allow/admin?a=b') },
+  },
+  {
+    name: 'a DENY of what is below a path, but for one',
+    yaml: deny(operation('paths: ["/closed*"], notPaths: [/closed/open]')),
+    asks: {
+      ...no('web GET /closed', 'web GET /closed/x?y'),
+      ...ok('web GET /closed/open', 'web GET /closed/open?x', 'web GET /'),
+    },
+  },
+  {
     name: 'targets and hosts that have two readings',
     yaml: allow(operation('hosts: [shop.test]')),
     asks: {
@@ -314,6 +352,20 @@ export const authorizationCases: readonly AuthorizationCase[] = [
     name: 'a host with its port is another one',
     yaml: allow(operation('hosts: [shop.test]')),
     asks: { ...ok('web GET / host:shop.test'), ...no('web GET / host:shop.test:8080') },
+  },
+  {
+    name: 'DENY hosts, in whatever letters',
+    yaml: deny(operation('hosts: [deny.test, "*.suffix.test", "prefix.*"]')),
+    asks: {
+      ...no(
+        'web GET / host:deny.test',
+        'web GET / host:DENY.TEST',
+        'web GET / host:Deny.Suffix.Test',
+        'web GET / host:PREFIX.test',
+        'web GET / host:Prefix.Any',
+      ),
+      ...ok('web GET / host:www.test', 'web GET / host:suffix.test', 'web GET / host:x.prefix.test'),
+    },
   },
   {
     name: 'not a host',
@@ -384,6 +436,21 @@ export const authorizationCases: readonly AuthorizationCase[] = [
     name: 'DENY who does not have a header',
     yaml: deny(when('request.headers[x-role]', 'notValues: ["*"]')),
     asks: { ...ok('web GET / x-role:a'), ...no('web GET /') },
+  },
+  {
+    name: 'several conditions, each for its path',
+    yaml: allow(
+      "{ to: [{ operation: { paths: [/a] } }], when: [{ key: 'request.headers[x-foo]', values: [foo] }] }",
+      "{ to: [{ operation: { paths: [/b] } }], when: [{ key: 'request.headers[x-foo]', notValues: [bar] }] }",
+      '{ to: [{ operation: { paths: [/c] } }], when: [{ key: source.trustDomain, notValues: [other.test] }] }',
+      "{ to: [{ operation: { paths: [/d] } }], when: [{ key: destination.port, notValues: ['PORT'] }] }",
+      '{ to: [{ operation: { paths: [/e] } }], when: [{ key: connection.sni, notValues: ["*.test"] }] }',
+      '{ to: [{ operation: { paths: [/f] } }], when: [{ key: destination.ip, notValues: [127.0.0.1] }] }',
+    ),
+    asks: {
+      ...ok('web GET /a x-foo:foo', 'web GET /b', 'web GET /b x-foo:foo', 'web GET /c', 'plain GET /c', 'plain GET /e'),
+      ...no('web GET /a', 'web GET /a x-foo:bar', 'web GET /b x-foo:bar', 'web GET /d', 'web GET /e', 'web GET /f'),
+    },
   },
   {
     name: 'a repeated header',

@@ -13,6 +13,7 @@ const when = (key: string, values = 'values: [a]') => rule(`{ when: [{ key: "${k
 const custom = (text: string) => ap(`{ action: CUSTOM, provider: { name: p }, rules: [${text}] }`)
 const pa = (spec: string) => object('PeerAuthentication', spec)
 const ra = (jwt: string) => object('RequestAuthentication', `{ jwtRules: [{ ${jwt} }] }`)
+const dryRun = ', annotations: { istio.io/dry-run: "true" }'
 
 const table: Readonly<Record<string, string>> = {
   // AuthorizationPolicy: the whole
@@ -33,7 +34,13 @@ const table: Readonly<Record<string, string>> = {
   'a target and a selector': ap(
     '{ selector: { matchLabels: { a: b } }, targetRefs: [{ kind: Gateway, group: gateway.networking.k8s.io, name: g }] }',
   ),
-  'a dry run': ap('{ }', ', annotations: { istio.io/dry-run: "true" }'),
+  'a dry run': ap('{ }', dryRun),
+  'a dry run of AUDIT': ap('{ action: AUDIT, rules: [{}] }', dryRun),
+  'a dry run of CUSTOM': ap('{ action: CUSTOM, provider: { name: p }, rules: [{}] }', dryRun),
+  'what is no dry run of AUDIT': ap('{ action: AUDIT, rules: [{}] }', dryRun.replace('true', 'false')),
+  'a dry run that is neither true nor false': ap('{ }', dryRun.replace('true', 'maybe')),
+  'a dry run of a PeerAuthentication': object('PeerAuthentication', '{ }', dryRun),
+  'a dry run of a RequestAuthentication': object('RequestAuthentication', '{ }', dryRun),
   // Rules
   'a null rule': ap('{ rules: [null] }'),
   'from without source': rule('{ from: [{ }] }'),
@@ -151,6 +158,12 @@ const table: Readonly<Record<string, string>> = {
   'a claim in a header': ra('issuer: a, outputClaimToHeaders: [{ header: x-sub, claim: sub }]'),
   'a claim in no header': ra('issuer: a, outputClaimToHeaders: [{ claim: sub }]'),
   'a claim in a header with a space': ra('issuer: a, outputClaimToHeaders: [{ header: "x sub", claim: sub }]'),
+  'a claim in a header with a percent sign': ra('issuer: a, outputClaimToHeaders: [{ header: "x%20", claim: sub }]'),
+  'a claim in a header with an underscore': ra('issuer: a, outputClaimToHeaders: [{ header: "X_Sub-1", claim: sub }]'),
+  'a claim inside another in a header': ra('issuer: a, outputClaimToHeaders: [{ header: x-sub, claim: a.b.c }]'),
+  'one key in place': ra(
+    'issuer: a, jwks: \'{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}\'',
+  ),
   'the payload in a header': ra('issuer: a, outputPayloadToHeader: x-payload, forwardOriginalToken: true'),
   'a timeout': ra('issuer: a, timeout: 2s'),
   'no timeout': ra('issuer: a, timeout: 0s'),

@@ -10,6 +10,8 @@ metadata: { name: case, namespace: default }
 spec: ${spec}
 `
 const vs = (http: string, rest = '') => object('VirtualService', `{ hosts: [reviews], http: [${http}]${rest} }`)
+const tcp = (rule: string) => object('VirtualService', `{ hosts: [reviews], tcp: [${rule}] }`)
+const tls = (rule: string) => object('VirtualService', `{ hosts: [reviews], tls: [${rule}] }`)
 const route = 'route: [{ destination: { host: reviews } }]'
 const rule = (more: string) => vs(`{ ${route}, ${more} }`)
 const dr = (spec: string) => object('DestinationRule', `{ host: reviews, ${spec} }`)
@@ -190,7 +192,7 @@ const table: Readonly<Record<string, string>> = {
     'loadBalancer: { localityLbSetting: { distribute: [{ from: a/*, to: { a/*: 80, b/*: 10 } }] } }',
   ),
   'localities that overlap': policy(
-    'loadBalancer: { localityLbSetting: { distribute: [{ from: a/*, to: { a/*: 80, a/b: 20 } }] } }',
+    'loadBalancer: { localityLbSetting: { distribute: [{ from: a/*, to: { a/b: 80, a/b/c: 20 } }] } }',
   ),
   'distribute and failover': policy(
     'loadBalancer: { localityLbSetting: { distribute: [{ from: a/*, to: { a/*: 100 } }], failover: [{ from: a, to: b }] } }',
@@ -262,10 +264,51 @@ const table: Readonly<Record<string, string>> = {
   'a weight with underscores': vs('{ route: [{ destination: { host: reviews }, weight: 1_00 }] }'),
   'a weight in base 60': vs('{ route: [{ destination: { host: reviews }, weight: 1:30 }] }'),
   'a weight as 5.0': vs('{ route: [{ destination: { host: reviews }, weight: 5.0 }] }'),
+  // Texts that YAML 1.1 lets be numbers
+  'exportTo . without quotes': vs(`{ ${route} }`, ', exportTo: [.]'),
+  'a label value e1': dr('subsets: [{ name: e1, labels: { version: e1 } }]'),
+  'a label value 1e3': dr('subsets: [{ name: a, labels: { version: 1e3 } }]'),
+  'a label value 123e4': dr('subsets: [{ name: a, labels: { version: 123e4 } }]'),
+  'a label value 1.': dr('subsets: [{ name: a, labels: { version: 1. } }]'),
+  'a label value .5': dr('subsets: [{ name: a, labels: { version: .5 } }]'),
+  'a label value .e5': dr('subsets: [{ name: a, labels: { version: .e5 } }]'),
+  'a label value 1e': dr('subsets: [{ name: a, labels: { version: 1e } }]'),
+  'a label value _1': dr('subsets: [{ name: a, labels: { version: _1 } }]'),
+  'a label value 0x': dr('subsets: [{ name: a, labels: { version: 0x } }]'),
+  // Names that nobody lists
+  DYNAMIC_DNS: se(`hosts: ["*.a.com"], ${port}, resolution: DYNAMIC_DNS`),
+  'DYNAMIC_DNS with TLS and gRPC': se(
+    'hosts: ["*.a.com"], ports: [{ number: 443, name: tls, protocol: TLS }, { number: 80, name: grpc, protocol: GRPC }], resolution: DYNAMIC_DNS',
+  ),
+  'DYNAMIC_DNS with HTTPS': se(
+    'hosts: ["*.a.com"], ports: [{ number: 443, name: https, protocol: HTTPS }], resolution: DYNAMIC_DNS',
+  ),
+  'DYNAMIC_DNS with TCP': se('hosts: ["*.a.com"], ports: [{ number: 80, name: tcp, protocol: TCP }], resolution: DYNAMIC_DNS'),
+  'DYNAMIC_DNS with an address': se(`hosts: ["*.a.com"], addresses: [10.0.0.1], ${port}, resolution: DYNAMIC_DNS`),
+  'DYNAMIC_DNS with an endpoint': se(`hosts: ["*.a.com"], ${port}, resolution: DYNAMIC_DNS, endpoints: [{ address: a.com }]`),
+  'DNS of a number': se(`hosts: ["70000"], ${port}, resolution: DNS`),
+  'DYNAMIC_DNS of a name': se(`hosts: [a.com], ${port}, resolution: DYNAMIC_DNS`),
+  // Rules of connections, of which nothing is translated
+  'a TCP rule': tcp('{ match: [{ port: 80, destinationSubnets: [10.0.0.0/8] }], route: [{ destination: { host: reviews } }] }'),
+  'a TCP rule without route': tcp('{ match: [{ port: 80 }] }'),
+  'a TCP rule with a bad destination': tcp('{ route: [{ destination: { host: "a b" } }] }'),
+  'a TCP rule with a bad subnet': tcp('{ match: [{ destinationSubnets: [x] }], route: [{ destination: { host: reviews } }] }'),
+  'a TCP rule with headers': tcp('{ route: [{ destination: { host: reviews }, headers: {} }] }'),
+  'a TLS rule': tls('{ match: [{ sniHosts: [reviews], port: 443 }], route: [{ destination: { host: reviews } }] }'),
+  'a TLS rule without match': tls('{ route: [{ destination: { host: reviews } }] }'),
+  'a TLS rule without server name': tls('{ match: [{ port: 443 }], route: [{ destination: { host: reviews } }] }'),
+  'a TLS rule with no server names': tls('{ match: [{ sniHosts: [] }], route: [{ destination: { host: reviews } }] }'),
+  'a TLS rule of another host': tls('{ match: [{ sniHosts: [a.com] }], route: [{ destination: { host: reviews } }] }'),
+  'a TLS rule without route': tls('{ match: [{ sniHosts: [reviews] }] }'),
+  'a gateway of digits': vs(`{ ${route} }`, ', gateways: ["70000", mesh]'),
+  'a host that ends in a dot': vs('{ route: [{ destination: { host: a. } }] }'),
   // WorkloadEntry
   'a plain WorkloadEntry': we('address: 10.0.0.1, labels: { app: a }, ports: { http: 80 }'),
   'a WorkloadEntry with a name': we('address: a.com'),
   'a WorkloadEntry without address': we('labels: { app: a }'),
+  'a WorkloadEntry with a network that is empty': we('network: ""'),
+  'a WorkloadEntry with a network that is a number': we('network: 1'),
+  'a WorkloadEntry with a network alone': we('network: n1'),
   'a WorkloadEntry with port 0': we('address: 10.0.0.1, ports: { http: 0 }'),
   'a WorkloadEntry with a bad label': we('address: 10.0.0.1, labels: { app: "a b" }'),
   'a WorkloadEntry with a negative weight': we('address: 10.0.0.1, weight: -1'),

@@ -1,8 +1,8 @@
 import { serviceHost } from './declared-services.ts'
 import type { EndpointSlice, KubernetesService } from './kubernetes.ts'
 import type { MeshDocuments } from './mesh-documents.ts'
-import { type MeshEndpoint, type MeshPort, type MeshService, parseLocality, selects } from './mesh-service.ts'
-import type { ServiceEntry, WorkloadAddress, WorkloadEntry } from './service-entry.ts'
+import { type MeshEndpoint, type MeshPort, type MeshService, parseLocality, withTopology } from './mesh-service.ts'
+import { type ServiceEntry, selectedEntries, type WorkloadAddress, type WorkloadEntry } from './service-entry.ts'
 
 /** The endpoints that documents declare, by host of the service, in the order of the documents. */
 export function declaredEndpoints(
@@ -32,7 +32,7 @@ function ofKubernetesService(
   const slices = endpointSlices.filter(slice => slice.service === meta.name && slice.meta.namespace === meta.namespace)
   const listed = slices.flatMap(slice => ofSlice(slice, ports, service.publishNotReadyAddresses))
   if (!selector) return listed
-  const entries = workloadEntries.filter(entry => entry.meta.namespace === meta.namespace && selects(selector, entry.labels))
+  const entries = selectedEntries(workloadEntries, meta, selector)
   return [...listed, ...entries.map(entry => ofWorkload(entry, ports, workloadName(entry)))]
 }
 
@@ -44,7 +44,8 @@ function ofSlice(slice: EndpointSlice, ports: readonly MeshPort[], withUnready: 
     const [address] = addresses
     if (address === undefined || !(ready || withUnready)) return []
     const workload = `${target.split('/')[1] ?? slice.meta.name};${slice.meta.namespace}`
-    return [{ address, ports: served, labels, locality: { region: '', zone, subZone: '' }, weight: 1, workload }]
+    const locality = { region: '', zone, subZone: '' }
+    return [{ address, ports: served, labels: withTopology(labels, locality), locality, weight: 1, workload }]
   })
 }
 
@@ -63,9 +64,7 @@ function ofServiceEntry(
   // Another entry may have added ports to the host; these endpoints serve their own.
   const own = ports.filter(port => entry.ports.some(({ number }) => number === port.number))
   if (workloadSelector) {
-    const selected = workloadEntries.filter(
-      each => each.meta.namespace === meta.namespace && selects(workloadSelector, each.labels),
-    )
+    const selected = selectedEntries(workloadEntries, meta, workloadSelector)
     return selected.map(each => ofWorkload(each, own, workloadName(each)))
   }
   const workload = `${meta.name};${meta.namespace}`
@@ -75,7 +74,7 @@ function ofServiceEntry(
 
 /** The endpoint that a name stands for. */
 function external(host: string, ports: readonly MeshPort[], workload: string): MeshEndpoint {
-  const address: WorkloadAddress = { address: host, ports: new Map(), labels: {}, locality: '', weight: undefined }
+  const address = { address: host, ports: new Map(), labels: {}, locality: '', serviceAccount: '', weight: undefined }
   return ofWorkload(address, ports, workload)
 }
 
@@ -85,14 +84,26 @@ function ofWorkload(at: WorkloadAddress, ports: readonly MeshPort[], workload: s
     const own = at.ports.get(name) ?? at.ports.get(String(target)) ?? target
     if (typeof own === 'number') served.set(number, own)
   }
+  const locality = parseLocality(at.locality || labelledLocality(at.labels))
   return {
     address: at.address,
     ports: served,
-    labels: at.labels,
-    locality: parseLocality(at.locality),
+    labels: withTopology(at.labels, locality),
+    locality,
     weight: at.weight ?? 1,
     workload,
+    ...(isDeclaredMutual(at) ? { isDeclaredMutual: true } : {}),
   }
 }
+
+/** Where a label says that it is; in labels, which have no slashes, dots stand for them. As in Istio. */
+function labelledLocality(labels: Readonly<Record<string, string>>): string {
+  const text = labels['topology.istio.io/locality'] ?? labels['istio-locality'] ?? ''
+  return text.replaceAll('.', '/')
+}
+
+/** The label goes before the account, as in Istio. */
+const isDeclaredMutual = ({ labels, serviceAccount }: WorkloadAddress) =>
+  (labels['security.istio.io/tlsMode'] ?? (serviceAccount === '' ? '' : 'istio')) === 'istio'
 
 const workloadName = ({ meta }: WorkloadEntry) => `${meta.name};${meta.namespace}`

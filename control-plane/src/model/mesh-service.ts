@@ -13,6 +13,8 @@ export interface MeshService {
   readonly addresses: readonly string[]
   /** Names that its peers may have in their certificates, beside its own. */
   readonly subjectAltNames: readonly string[]
+  /** Accounts of its namespace that its peers may run under, beside the one of its name. */
+  readonly serviceAccounts: readonly string[]
   readonly external: boolean
   /** `listed`: by assignments. The others are looked up by the caller; `none` is the host itself. */
   readonly resolution: 'listed' | 'dns' | 'dns-round-robin' | 'none'
@@ -33,6 +35,7 @@ export interface MeshEndpoint {
   readonly address: string
   /** By port number of the service; a port that is absent is not served here. */
   readonly ports: ReadonlyMap<number, number>
+  /** With those of its locality. */
   readonly labels: Readonly<Record<string, string>>
   readonly locality: MeshLocality
   /** At least 1. */
@@ -41,6 +44,8 @@ export interface MeshEndpoint {
   readonly workload: string
   /** SPIFFE ID; `undefined` for one that has not proved who it is. It takes mutual TLS, unless a policy says otherwise. */
   readonly identity?: string | undefined
+  /** A document says that it takes mutual TLS: by the account that it runs under, or the label `security.istio.io/tlsMode`. */
+  readonly isDeclaredMutual?: boolean
 }
 
 export interface MeshLocality {
@@ -53,6 +58,20 @@ export interface MeshLocality {
 export function parseLocality(text: string): MeshLocality {
   const [region = '', zone = '', subZone = ''] = text.split('/')
   return { region, zone, subZone }
+}
+
+/** Labels, and those that tell of the locality, by which rules speak of it too. As Istio has them. */
+export function withTopology(
+  labels: Readonly<Record<string, string>>,
+  { region, zone, subZone }: MeshLocality,
+): Readonly<Record<string, string>> {
+  if (region === '' && zone === '' && subZone === '') return labels
+  return {
+    ...labels,
+    ...(region === '' ? {} : { 'topology.kubernetes.io/region': region }),
+    ...(zone === '' ? {} : { 'topology.kubernetes.io/zone': zone }),
+    ...(subZone === '' ? {} : { 'topology.istio.io/subzone': subZone }),
+  }
 }
 
 /** Whether `labels` hold everything in `selector`. */

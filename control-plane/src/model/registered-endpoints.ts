@@ -1,7 +1,7 @@
 import type { RegisteredWorkload } from '../registry/registered-workload.ts'
 import { serviceHost } from './declared-services.ts'
 import type { MeshDocuments } from './mesh-documents.ts'
-import { type MeshEndpoint, type MeshPort, type MeshService, selects } from './mesh-service.ts'
+import { type MeshEndpoint, type MeshPort, type MeshService, selects, withTopology } from './mesh-service.ts'
 import { compareText } from './object-meta.ts'
 import { protocolOf } from './protocol.ts'
 
@@ -117,7 +117,7 @@ export class RegisteredEndpoints {
     const fresh: MeshEndpoint = {
       address: workload.address,
       ports: new Map(ports.map(port => [port, workload.port])),
-      labels: labelsOf(workload),
+      labels: withTopology(labelsOf(workload), workload.locality),
       locality: workload.locality,
       weight: workload.weight,
       workload: `${workload.service};${workload.namespace}`,
@@ -173,6 +173,7 @@ function implicitService(host: string, instances: readonly RegisteredWorkload[])
     hasShortNames,
     addresses: [],
     subjectAltNames: [],
+    serviceAccounts: [],
     external: false,
     resolution: 'listed',
     ports: [...ports.values()].sort((a, b) => a.number - b.number),

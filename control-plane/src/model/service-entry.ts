@@ -1,3 +1,4 @@
+import { selects } from './mesh-service.ts'
 import type { ObjectMeta } from './object-meta.ts'
 
 /** `networking.istio.io` ServiceEntry. */
@@ -32,6 +33,8 @@ export interface WorkloadAddress {
   readonly labels: Readonly<Record<string, string>>
   /** `region/zone/subZone`, or empty. */
   readonly locality: string
+  /** Account of its namespace that it runs under, or empty. */
+  readonly serviceAccount: string
   readonly weight: number | undefined
 }
 
@@ -39,3 +42,10 @@ export interface WorkloadAddress {
 export interface WorkloadEntry extends WorkloadAddress {
   readonly meta: ObjectMeta
 }
+
+/** The workloads of an object's namespace that its selector selects. */
+export const selectedEntries = (
+  entries: readonly WorkloadEntry[],
+  { namespace }: ObjectMeta,
+  selector: Readonly<Record<string, string>>,
+): readonly WorkloadEntry[] => entries.filter(({ meta, labels }) => meta.namespace === namespace && selects(selector, labels))

@@ -41,10 +41,9 @@ export function translateInbound(name: string, routing: MeshRouting, view: View,
   const { peerAuthentications, authorizationPolicies, requestAuthentications } = routing
   const mode = peerAuthenticationMode(view, peerAuthentications, port)
   const tokens = requestAuthenticationFilter(view, requestAuthentications)
-  const filters = [
-    ...(tokens === undefined ? [] : [jwtAuthnFilter(tokens)]),
-    ...withOwnNames(authorizationFilters(view, authorizationPolicies, { trustDomain, ...authorizersOf(routing, view) })),
-  ]
+  const tokenFilter = tokens && jwtAuthnFilter(tokens)
+  const options = { trustDomain, tokenFilter, ...authorizersOf(routing, view) }
+  const filters = withOwnNames(authorizationFilters(view, authorizationPolicies, options))
   const plain = (filterChainMatch: Match = {}): Chain => ({ ...chain('plain', port, filters), filterChainMatch })
   const mutual = (filterChainMatch: Match = {}): Chain => ({
     ...chain('mutual', port, filters),

@@ -77,8 +77,7 @@ function failoverByLabels(
   for (const group of groups) {
     const byPriority = new Map<number, MeshEndpoint[]>()
     for (const endpoint of group.endpoints) {
-      const first = priorities.findIndex(each => !sharesLabel(each, labels, endpoint))
-      const priority = first < 0 ? 0 : priorities.length - first
+      const priority = labelPriority(priorities, labels, endpoint)
       byPriority.set(priority, [...(byPriority.get(priority) ?? []), endpoint])
     }
     for (const [priority, endpoints] of [...byPriority].sort(([a], [b]) => a - b)) {
@@ -87,6 +86,19 @@ function failoverByLabels(
     }
   }
   return withoutGaps(split)
+}
+
+/** Another network, where it comes first, puts endpoints behind all others, and in the same order among themselves. */
+function labelPriority(
+  priorities: LocalitySetting['failoverPriority'],
+  labels: Readonly<Record<string, string>>,
+  endpoint: MeshEndpoint,
+): number {
+  const isLost = (each: string) => !sharesLabel(each, labels, endpoint)
+  const [first = ''] = priorities
+  const isAway = first === 'topology.istio.io/network' && isLost(first)
+  const lost = priorities.findIndex((each, index) => !(isAway && index === 0) && isLost(each))
+  return (lost < 0 ? 0 : priorities.length - lost) + (isAway ? priorities.length : 0)
 }
 
 function sharesLabel(priority: string, labels: Readonly<Record<string, string>>, endpoint: MeshEndpoint): boolean {

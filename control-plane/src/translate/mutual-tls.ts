@@ -26,10 +26,12 @@ export const mutualTlsMode = 'istio'
 /** A message without fields, whose type the generated code lacks. */
 const rawBuffer = 'type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'
 
-/** Who answers for a service: the workloads that run under its name, and who a rule or an entry names. */
+/** Who answers for a service: the workloads that run under its name or under an account of theirs, and who a rule or an entry names. */
 export function identitiesOf(service: MeshService, trustDomain: string): readonly string[] {
   const name = service.name === service.host ? (service.host.split('.')[0] ?? '') : service.name
-  return [`spiffe://${trustDomain}/ns/${service.namespace}/sa/${name}`, ...service.subjectAltNames]
+  const accounts = new Set([name, ...service.serviceAccounts])
+  const ids = Array.from(accounts, account => `spiffe://${trustDomain}/ns/${service.namespace}/sa/${account}`)
+  return [...ids, ...service.subjectAltNames]
 }
 
 /** Mutual TLS with the workload's identity, to peers with one of the names. */

@@ -52,8 +52,8 @@ export function translateForward(forward: HttpForward, headers: HeaderOperations
   const [only] = destinations
   const single = destinations.length === 1 && only ? only : undefined
   const authority = rewrite?.authority || authorityOf(headers) || authorityOf(single?.headers)
-  const keys = destinations.map(({ destination }) => hashKeyOf(destination, scope))
   const picked = destinations.filter(({ weight }) => single || weight > 0)
+  const keys = picked.map(({ destination }) => hashKeyOf(destination, scope))
   return create(RouteActionSchema, {
     clusterSpecifier: single
       ? { case: 'cluster', value: destinationCluster(single.destination, scope) }

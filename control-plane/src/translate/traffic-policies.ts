@@ -27,7 +27,10 @@ const nothing: ClusterPolicy = {
   retryBudget: undefined,
 }
 
-/** Finds the DestinationRules that a view obeys: those of the caller's namespace, else of the service's, else of the root. */
+/**
+ * Finds the DestinationRules that a view obeys: those of the caller's namespace, else of the service's, else of the root. One that selects
+ * callers by labels is for those of its own namespace.
+ */
 export class TrafficPolicies {
   readonly #routing: MeshRouting
   readonly #view: View
@@ -38,7 +41,8 @@ export class TrafficPolicies {
     this.#routing = routing
     this.#view = view
     this.#rules = routing.destinationRules.filter(
-      ({ workloadSelector }) => !workloadSelector || selects(workloadSelector, view.labels),
+      ({ meta, workloadSelector }) =>
+        !workloadSelector || (meta.namespace === view.namespace && selects(workloadSelector, view.labels)),
     )
   }
 

@@ -153,9 +153,11 @@ export class Translator {
     })
   }
 
-  #takesMutualTls({ namespace }: MeshService, { identity, labels, ports }: MeshEndpoint, port: number): boolean {
+  /** A caller without an identity cannot do what a document alone declares. */
+  #takesMutualTls({ namespace }: MeshService, endpoint: MeshEndpoint, port: number): boolean {
+    const { identity, isDeclaredMutual, labels, ports } = endpoint
     const policies = this.#static?.routing.peerAuthentications ?? []
-    if (identity === undefined) return false
+    if (identity === undefined && !(isDeclaredMutual && this.#view.isIdentified)) return false
     return peerAuthenticationMode({ namespace, labels }, policies, ports.get(port) ?? port) !== 'DISABLE'
   }
 

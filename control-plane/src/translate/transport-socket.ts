@@ -12,7 +12,10 @@ import type { View } from './view.ts'
 /** Where the usual systems keep their roots. Envoy has no notion of them and would verify nothing. */
 const systemRoots = '/etc/ssl/certs/ca-certificates.crt'
 
-/** The socket of a cluster; `undefined` for plain text. Without `sni` the peer is asked for, and must be, the host of the service. */
+/**
+ * The socket of a cluster; `undefined` for plain text. Without `sni` the peer is asked for by the host of the service, and without names of
+ * the rule or of the ServiceEntry it must be who is asked for.
+ */
 export function transportSocket(
   tls: ClientTls | undefined,
   service: MeshService,
@@ -28,7 +31,8 @@ export function transportSocket(
   }
   if (tls?.mode !== 'simple') return undefined
   const sni = tls.sni || (host.startsWith('*') ? '' : host)
-  const names = tls.subjectAltNames.length > 0 || sni === '' ? tls.subjectAltNames : [sni]
+  const given = tls.subjectAltNames.length > 0 ? tls.subjectAltNames : service.subjectAltNames
+  const names = given.length > 0 || sni === '' ? given : [sni]
   return {
     name: 'envoy.transport_sockets.tls',
     configType: {

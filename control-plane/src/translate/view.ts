@@ -1,6 +1,6 @@
 import type { JsonObject } from '@bufbuild/protobuf'
 import type { Node } from 'inmesh/gen/envoy/config/core/v3/base_pb'
-import type { MeshLocality } from '../model/mesh-service.ts'
+import { type MeshLocality, withTopology } from '../model/mesh-service.ts'
 
 /** What decides which configuration a client gets. */
 export interface View {
@@ -12,6 +12,7 @@ export interface View {
   readonly isIdentified: boolean
   /** Where short names are looked up. */
   readonly namespace: string
+  /** With those of its locality. */
   readonly labels: Readonly<Record<string, string>>
   readonly locality: MeshLocality
   /** The one port on which a proxy takes every call; without it, it binds the services' own ports. From `INMESH_OUTBOUND_PORT`. */
@@ -38,14 +39,15 @@ export function viewOf(node: Node | undefined, identity?: string): View | undefi
   if (proved !== undefined && claimed !== proved && claimed !== 'default') return undefined
   const namespace = proved ?? claimed
   const { region = '', zone = '', subZone = '' } = node?.locality ?? {}
+  const locality = { region, zone, subZone }
   const kind = node?.userAgentName === 'envoy' && metadata.GENERATOR !== 'grpc' ? 'envoy' : 'proxyless'
   return {
     kind,
     agent: node?.userAgentName === 'inmesh' ? 'inmesh' : 'other',
     isIdentified: identity !== undefined,
     namespace,
-    labels: withApp(labels, metadata),
-    locality: { region, zone, subZone },
+    labels: withTopology(withApp(labels, metadata), locality),
+    locality,
     outboundPort: kind === 'envoy' ? outboundPort : undefined,
     reportsLoad: kind === 'proxyless' && node?.userAgentName !== neverStopsReporting,
   }

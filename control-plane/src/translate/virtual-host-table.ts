@@ -15,8 +15,8 @@ export class VirtualHostTable {
   readonly #view: View
   readonly #routing: MeshRouting
   readonly #policies: TrafficPolicies
-  /** The oldest VirtualService of each host: of several on one host only one counts, and it counts whole. */
-  readonly #byHost = new Map<string, VirtualService>()
+  /** The VirtualServices of each host, the oldest first: the first with rules for the caller counts, and it counts whole. */
+  readonly #byHost = new Map<string, readonly VirtualService[]>()
   readonly #gatewayRoutes: GatewayRouteTable
   /** By rules and port: a rule on many hosts is translated once. */
   readonly #routes = new Map<RuleSet, Map<number, readonly Route[]>>()
@@ -28,7 +28,7 @@ export class VirtualHostTable {
     this.#gatewayRoutes = new GatewayRouteTable(routing)
     for (const virtualService of routing.virtualServices) {
       if (!virtualService.appliesToMesh || virtualService.http.length === 0) continue
-      for (const host of virtualService.hosts) if (!this.#byHost.has(host)) this.#byHost.set(host, virtualService)
+      for (const host of virtualService.hosts) this.#byHost.set(host, [...(this.#byHost.get(host) ?? []), virtualService])
     }
   }
 
@@ -52,21 +52,23 @@ export class VirtualHostTable {
 
   /** The virtual host of a host that a VirtualService rules; `undefined` when none does, or none of its rules concerns the caller. */
   ofHost(host: string, port: number, domains: readonly string[]): VirtualHost | undefined {
-    const virtualService = closestMatch(this.#byHost, host)
-    if (!virtualService) return undefined
-    const routes = this.#routesOf(virtualService, port)
-    return routes.length > 0 ? virtualHost(host, port, domains, routes) : undefined
+    for (const virtualService of closestMatch(this.#byHost, host) ?? []) {
+      const routes = this.#routesOf(virtualService, port)
+      if (routes.length > 0) return virtualHost(host, port, domains, routes)
+    }
+    return undefined
   }
 
   /**
    * Whoever has rules for the caller: the routes of its own namespace, then, the older first, those of the namespace of the service and
-   * the VirtualService. As Istio has it, the first that has any counts whole.
+   * the VirtualServices on the service's host, or the oldest on the closest wildcard. As Istio has it, the first that has any counts whole.
    */
   #rulersOf(service: MeshService, port: number): readonly RuleSet[] {
     const { namespace } = this.#view
     const own = this.#gatewayRoutes.of(namespace, service, port)
     const shared = namespace === service.namespace ? undefined : this.#gatewayRoutes.of(service.namespace, service, port)
-    const others = [shared, closestMatch(this.#byHost, service.host)].filter(each => each !== undefined)
+    const virtualServices = this.#byHost.get(service.host) ?? closestMatch(this.#byHost, service.host)?.slice(0, 1) ?? []
+    const others = [...(shared ? [shared] : []), ...virtualServices]
     return [...(own ? [own] : []), ...others.sort((a, b) => compareAge(a.meta, b.meta))]
   }
 

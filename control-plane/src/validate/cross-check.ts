@@ -1,7 +1,7 @@
 import { hostMatches } from '../model/host.ts'
 import type { MeshDocuments } from '../model/mesh-documents.ts'
 import { type ObjectMeta, objectName } from '../model/object-meta.ts'
-import type { Destination, HttpRoute, VirtualService } from '../model/virtual-service.ts'
+import type { Destination, HttpMatch, HttpRoute, VirtualService } from '../model/virtual-service.ts'
 import { formatPath, type PathStep, type Problem } from '../sources/problem.ts'
 import { crossCheckGatewayRoutes, type Warn } from './cross-check-gateway-routes.ts'
 
@@ -31,9 +31,10 @@ export function crossCheck(documents: MeshDocuments): readonly Problem[] {
   problems.push(...checkProviders(documents, warn, hosts))
   crossCheckGatewayRoutes(documents, hosts, warn)
   for (const [host, rivals] of owners(documents.virtualServices)) {
-    const [winner, ...losers] = rivals
-    for (const { meta } of losers) {
-      if (winner) warn(meta, ['spec', 'hosts'], `has no effect on ${host}, which ${objectName(winner.meta)} rules`)
+    const winner = rivals.find(concernsEverybody)
+    if (!winner) continue
+    for (const { meta } of rivals.slice(rivals.indexOf(winner) + 1)) {
+      warn(meta, ['spec', 'hosts'], `has no effect on ${host}, which ${objectName(winner.meta)} rules`)
     }
   }
   return problems
@@ -105,7 +106,18 @@ function knownSubsets({ destinationRules, serviceEntries, services, virtualServi
 const destinationHosts = ({ action }: HttpRoute) =>
   action.kind === 'forward' ? action.destinations.map(({ destination }) => destination.host) : []
 
-/** The VirtualServices of each host that has several, the winner first. */
+/** Whether a rule of it is for every caller, on every port. */
+function concernsEverybody({ http }: VirtualService): boolean {
+  return http.some(({ matches }) => matches.length === 0 || matches.some(isForEverybody))
+}
+
+function isForEverybody({ port, gateways, sourceLabels, sourceNamespace }: HttpMatch): boolean {
+  if (port !== undefined) return false
+  if (gateways.length > 0) return gateways.includes('mesh')
+  return sourceNamespace === '' && Object.keys(sourceLabels).length === 0
+}
+
+/** The VirtualServices of each host that has several, the oldest first. */
 function owners(virtualServices: readonly VirtualService[]): ReadonlyMap<string, readonly VirtualService[]> {
   const byHost = new Map<string, VirtualService[]>()
   for (const virtualService of virtualServices) {

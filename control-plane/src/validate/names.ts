@@ -34,7 +34,9 @@ export function wildcardDomainFault(name: string): string | undefined {
   if (name.length > 255) return 'is longer than 255 characters'
   if (!wildcardLabel.test(first) || first.length > 63)
     return `${JSON.stringify(name)} is not a host name: label ${JSON.stringify(first)}`
-  return rest.length > 0 ? domainFault(rest.join('.')) : undefined
+  const parent = rest.join('.')
+  // A trailing dot is fine here too.
+  return parent === '' && rest.length < 2 ? undefined : domainFault(parent)
 }
 
 /** A host name, which may begin with a wildcard label. In lower case, as hosts are compared. */

@@ -12,6 +12,9 @@ import { readSelector, refuseTargets } from './read-selector.ts'
 import { readTexts } from './read-texts.ts'
 import type { Value } from './value.ts'
 
+/** Annotation of a policy that is evaluated and not enforced. */
+export const dryRunAnnotation = 'istio.io/dry-run'
+
 /** Reads the spec of an AuthorizationPolicy. Without one it allows nothing. */
 export function readAuthorizationPolicy(meta: ObjectMeta, spec: Value, annotations: Value): AuthorizationPolicy {
   const fields = spec.fields('selector', 'targetRef', 'targetRefs', 'action', 'provider', 'rules')
@@ -25,7 +28,7 @@ export function readAuthorizationPolicy(meta: ObjectMeta, spec: Value, annotatio
     selector: readSelector(fields.selector),
     action,
     provider: readProvider(fields.provider, action),
-    isDryRun: readDryRun(annotations.field('istio.io/dry-run')),
+    isDryRun: readDryRun(annotations.field(dryRunAnnotation), action),
     rules,
   }
 }
@@ -42,8 +45,10 @@ function readProvider(provider: Value, action: AuthorizationAction): string {
 }
 
 /** As Go reads a boolean. */
-function readDryRun(annotation: Value): boolean {
+function readDryRun(annotation: Value, action: AuthorizationAction): boolean {
   const text = annotation.asString() ?? 'false'
+  if (!annotation.isAbsent && action !== 'ALLOW' && action !== 'DENY')
+    annotation.error(`is for the actions ALLOW and DENY, not for ${action}`)
   if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true
   if (!/^(0|f|F|FALSE|false|False)$/.test(text)) annotation.error(`must be true or false, got ${JSON.stringify(text)}`)
   return false

@@ -16,7 +16,7 @@ import { readGatewayGrpcRoute } from './gateway/read-gateway-grpc-route.ts'
 import { readGatewayHttpRoute } from './gateway/read-gateway-http-route.ts'
 import { otherKind } from './other-kinds.ts'
 import { ProblemSink } from './problem-sink.ts'
-import { readAuthorizationPolicy } from './read-authorization-policy.ts'
+import { dryRunAnnotation, readAuthorizationPolicy } from './read-authorization-policy.ts'
 import { readDestinationRule } from './read-destination-rule.ts'
 import { readEndpointSlice } from './read-endpoint-slice.ts'
 import { readKubernetesService } from './read-kubernetes-service.ts'
@@ -117,8 +117,15 @@ export function readDocument(document: SourceDocument): DecodedDocument {
   }
   const meta = readMeta(kind, root.field('metadata'), path => document.locate(path))
   sink.object = objectName(meta)
+  if (apiVersion.includes('.istio.io/') && kind !== 'AuthorizationPolicy') refuseDryRun(root)
   const decoded = read(meta, root)
   return { decoded: sink.failed ? undefined : decoded, problems: sink.problems }
+}
+
+/** Nothing else is only tried: whoever wrote it expects that it is not enforced. */
+function refuseDryRun(root: Value): void {
+  const annotation = root.field('metadata').field('annotations').field(dryRunAnnotation)
+  if (!annotation.isAbsent) annotation.error('is for an AuthorizationPolicy alone')
 }
 
 /** There is one of them, whatever it is kept in. */

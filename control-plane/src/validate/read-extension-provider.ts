@@ -25,6 +25,10 @@ export function readExtensionProvider(provider: Value): ExtensionProvider | unde
   if (name === '' && !nameField.isAbsent) nameField.error('must not be empty')
   const [grpc, http] = [provider.field('envoyExtAuthzGrpc'), provider.field('envoyExtAuthzHttp')]
   if (!grpc.isAbsent && !http.isAbsent) http.error('must not be set together with envoyExtAuthzGrpc')
+  const isAuthorizer = !grpc.isAbsent || !http.isAbsent
+  // It becomes a part of the names of policies; Istio denies what is about a provider of another name.
+  if (isAuthorizer && name !== '' && !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
+    nameField.error(`must be of small letters, digits and hyphens inside, 63 at most, got ${JSON.stringify(name)}`)
   if (!grpc.isAbsent) return { name, ...readShared(grpc.fields(...ofBoth)), http: undefined }
   return http.isAbsent ? undefined : readHttp(name, http)
 }

@@ -1,5 +1,5 @@
 import type { HttpMatch } from '../model/virtual-service.ts'
-import { isHeaderName, isLabel, readLabels, readPort } from './names.ts'
+import { domainFault, isHeaderName, isLabel, readLabels, readPort } from './names.ts'
 import { readStringMatch, readStringMatches } from './read-string-match.ts'
 import type { Value } from './value.ts'
 
@@ -27,8 +27,6 @@ export function readHttpMatch(value: Value): HttpMatch {
     )
   checkHeaderNames(fields.headers)
   checkHeaderNames(fields.withoutHeaders)
-  const sourceNamespace = fields.sourceNamespace.asString() ?? ''
-  if (sourceNamespace !== '' && !isLabel(sourceNamespace)) fields.sourceNamespace.error('is not a namespace')
   return {
     name: fields.name.asString() ?? '',
     statPrefix: fields.statPrefix.asString() ?? '',
@@ -42,9 +40,16 @@ export function readHttpMatch(value: Value): HttpMatch {
     queryParams: readStringMatches(fields.queryParams),
     port: readPortOrZero(fields.port),
     sourceLabels: readLabels(fields.sourceLabels),
-    sourceNamespace,
+    sourceNamespace: readSourceNamespace(fields.sourceNamespace),
     gateways: readGateways(fields.gateways),
   }
+}
+
+/** A namespace, or nothing for all. */
+export function readSourceNamespace(value: Value): string {
+  const namespace = value.asString() ?? ''
+  if (namespace !== '' && !isLabel(namespace)) value.error('is not a namespace')
+  return namespace
 }
 
 /** Names of gateways: `mesh`, `name` or `namespace/name`. */
@@ -52,14 +57,13 @@ export function readGateways(value: Value): readonly string[] {
   return value.items().map(item => {
     const name = item.required().asString() ?? ''
     const parts = name.split('/')
-    if (parts.length > 2 || !parts.every(isLabelOrHost)) item.error(`is not a gateway: ${JSON.stringify(name)}`)
+    if (parts.length > 2 || parts.some(domainFault)) item.error(`is not a gateway: ${JSON.stringify(name)}`)
     return name
   })
 }
 
-const isLabelOrHost = (text: string) => text !== '' && text.split('.').every(isLabel)
-
-function readPortOrZero(value: Value): number | undefined {
+/** A port, or 0 for any. */
+export function readPortOrZero(value: Value): number | undefined {
   if (value.isAbsent || value.asInteger(0, 0xffff_ffff) === 0) return undefined
   return readPort(value)
 }

@@ -48,12 +48,16 @@ function readJwtRule(rule: Value): JwtRule {
     }),
     fromParams: readTexts(fields.fromParams),
     fromCookies: readTexts(fields.fromCookies),
-    outputPayloadToHeader: fields.outputPayloadToHeader.isAbsent ? '' : readHeaderName(fields.outputPayloadToHeader),
+    outputPayloadToHeader:
+      (fields.outputPayloadToHeader.asString() ?? '') === '' ? '' : readHeaderName(fields.outputPayloadToHeader),
     outputClaimToHeaders: fields.outputClaimToHeaders.items().map(item => {
       const { header, claim } = item.required().fields('header', 'claim')
       const name = claim.required().asString() ?? ''
       if (name === '' && !claim.isAbsent) claim.error('must not be empty')
-      return { header: readHeaderName(header), claim: name }
+      const own = readHeaderName(header)
+      // Narrower than HTTP, as Istio has it.
+      if (/[^-\w]/.test(own)) header.error(`must be of letters, digits, - and _, got ${JSON.stringify(own)}`)
+      return { header: own, claim: name }
     }),
     forwardOriginalToken: fields.forwardOriginalToken.asBoolean() ?? false,
     spaceDelimitedClaims: readTexts(fields.spaceDelimitedClaims),
@@ -74,14 +78,17 @@ function readJwksUri(value: Value): string {
   return text
 }
 
-/** Checks that it is a key set, and warns of keys that should not be in anybody's configuration. */
+/** A key set, or one key that makes one. Warns of keys that should not be in anybody's configuration. */
 function readJwks(value: Value): string {
   const text = value.asString() ?? ''
   if (text === '') return ''
   const keys = keysOf(text)
-  if (keys === undefined) value.error('is not a JSON Web Key Set')
-  else if (keys.some(key => 'd' in key || key.kty === 'oct')) value.warn('has a private key: public ones are enough')
-  return text
+  if (keys === undefined) {
+    value.error('is not a JSON Web Key Set')
+    return ''
+  }
+  if (keys.some(key => 'd' in key || key.kty === 'oct')) value.warn('has a private key: public ones are enough')
+  return JSON.stringify({ keys })
 }
 
 function keysOf(text: string): readonly Readonly<Record<string, unknown>>[] | undefined {

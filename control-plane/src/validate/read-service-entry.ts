@@ -39,7 +39,7 @@ export function readServiceEntry(meta: ObjectMeta, spec: Value): ServiceEntry {
   if (!fields.workloadSelector.isAbsent && !fields.endpoints.isAbsent) fields.endpoints.error('excludes workloadSelector')
   if (resolution === 'none' && endpoints.length > 0) fields.endpoints.error('needs resolution STATIC or DNS')
   if (resolution === 'dns-round-robin' && endpoints.length > 1) fields.endpoints.error('must be one at most for DNS_ROUND_ROBIN')
-  if (resolution === 'dynamic-dns') fields.resolution.warn('has no effect: calls to the hosts go straight through')
+  if (resolution === 'dynamic-dns') checkDynamic(fields)
   if (resolution !== 'none' && hosts.length > 1 && ports.some(({ protocol }) => !httpOrTls.test(protocol)))
     spec.error('has several hosts, which can only be told apart on HTTP and TLS ports')
   checkExportTo(fields.exportTo, meta.namespace, true)
@@ -59,6 +59,19 @@ export function readServiceEntry(meta: ObjectMeta, spec: Value): ServiceEntry {
   }
 }
 
+/** Such an entry says nothing but names, on ports where callers say them. */
+function checkDynamic({ resolution, addresses, endpoints, ports }: Readonly<Record<DynamicField, Value>>): void {
+  resolution.warn('has no effect: calls to the hosts go straight through')
+  for (const each of [addresses, endpoints]) if (each.items().length > 0) each.error('must not be given for DYNAMIC_DNS')
+  for (const item of ports.items()) {
+    const protocol = item.field('protocol')
+    if (!/^(http|tls|grpc|http2)$/i.test(protocol.asString() ?? ''))
+      (protocol.isAbsent ? item : protocol).error('must be HTTP, HTTP2, GRPC or TLS for DYNAMIC_DNS')
+  }
+}
+
+type DynamicField = 'resolution' | 'addresses' | 'endpoints' | 'ports'
+
 /** Reads the spec of a WorkloadEntry. */
 export function readWorkloadEntry(meta: ObjectMeta, spec: Value): WorkloadEntry {
   return { meta, ...readEndpoint(spec.required(), undefined, 'dns') }
@@ -73,6 +86,7 @@ function readHosts(value: Value, resolution: ServiceEntry['resolution'], hasEndp
     const isWildcard = host.startsWith('*')
     if (host === '*') item.error('must not be * alone')
     else if (isWildcard && resolution.startsWith('dns') && !hasEndpoints) item.error('cannot be looked up: it is a wildcard')
+    else if (resolution.startsWith('dns') && !hasEndpoints && domainFault(host)) item.error(domainFault(host) ?? '')
     else if (!isWildcard && resolution === 'dynamic-dns') item.error('must be a wildcard for DYNAMIC_DNS')
     else if (isWildcard) item.warn('reaches Envoy alone: the SDK asks for hosts by their names')
     return [host]
@@ -118,8 +132,9 @@ function readEndpoint(
 ): WorkloadAddress {
   const fields = value.required().fields('address', 'ports', 'labels', 'network', 'locality', 'weight', 'serviceAccount')
   const address = fields.address.asString() ?? ''
-  if (address === '' && fields.network.isAbsent) fields.address.error('is required')
-  else if (address === '' || fields.network.asString()) fields.network.warn('has no effect: everybody is reached directly')
+  const network = fields.network.asString() ?? ''
+  if (address === '' && network === '') fields.address.error('is required')
+  else if (network !== '') fields.network.warn('has no effect: everybody is reached directly')
   else if (address.startsWith('unix://')) fields.address.error('is not supported: endpoints are reached over TCP')
   else if (!isAddress(address)) {
     const fault =
@@ -135,12 +150,12 @@ function readEndpoint(
     else if (!isLabel(name)) item.error(`is not a port name: ${JSON.stringify(name)}`)
     if (port !== undefined) ports.set(name, port)
   }
-  fields.serviceAccount.asString()
   return {
     address: address.toLowerCase(),
     ports,
     labels: readLabels(fields.labels),
     locality: fields.locality.asString() ?? '',
+    serviceAccount: fields.serviceAccount.asString() ?? '',
     weight: fields.weight.asInteger(0, 0xffff_ffff) || undefined,
   }
 }

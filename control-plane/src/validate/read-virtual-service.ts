@@ -3,11 +3,12 @@ import type { ObjectMeta } from '../model/object-meta.ts'
 import type { VirtualService } from '../model/virtual-service.ts'
 import { checkExportTo } from './export-to.ts'
 import { isAddress, readHost } from './names.ts'
+import { checkTcpRoutes, checkTlsRoutes } from './read-connection-routes.ts'
 import { readGateways } from './read-http-match.ts'
 import { readHttpRoute } from './read-http-route.ts'
 import type { Value } from './value.ts'
 
-/** Reads the spec of a VirtualService. TCP and TLS rules have no effect and are said to have none. */
+/** Reads the spec of a VirtualService. TCP and TLS rules are checked, have no effect, and are said to have none. */
 export function readVirtualService(meta: ObjectMeta, spec: Value): VirtualService {
   const fields = spec.required().fields('hosts', 'gateways', 'http', 'tls', 'tcp', 'exportTo')
   const gateways = readGateways(fields.gateways)
@@ -20,6 +21,8 @@ export function readVirtualService(meta: ObjectMeta, spec: Value): VirtualServic
   if (rules.every(count => count === 0)) spec.error('must have http, tls or tcp rules')
   if (fields.tls.items().length > 0) fields.tls.warn('has no effect: connections that the app encrypts itself are not routed')
   if (fields.tcp.items().length > 0) fields.tcp.warn('has no effect: only HTTP and gRPC are routed')
+  checkTlsRoutes(fields.tls, hosts, meta.namespace)
+  checkTcpRoutes(fields.tcp, meta.namespace)
   if (!appliesToMesh) spec.warn(`has no effect: it is bound to the gateways ${gateways.join(', ')}, not to mesh`)
   checkExportTo(fields.exportTo, meta.namespace)
   return {

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { NodeSchema } from 'inmesh/gen/envoy/config/core/v3/base_pb'
+import { viewOf } from '../../src/translate/view.ts'
+import { securityYaml } from '../support/security.ts'
 import { istioYaml, serviceYaml, stateOf, translate, translatedOf, workload } from '../support/translate.ts'
 
 const host = 'reviews.default.svc.cluster.local'
@@ -32,6 +36,34 @@ test('the version of an endpoint is in its metadata', () => {
   const translated = translate(serviceYaml('reviews'), {}, [workload(1, { labels: { version: 'v1' } })])
   const metadata = translated.assignment(name).endpoints[0]?.lbEndpoints[0]?.metadata
   assert.deepEqual(metadata?.filterMetadata, { 'envoy.lb': { version: 'v1' } })
+})
+
+test('the locality of a WorkloadEntry may stand in a label', () => {
+  const entry = (id: number, labels: string, more = '') =>
+    istioYaml('WorkloadEntry', `w${id}`, `{ address: 10.0.1.${id}, labels: { app: reviews, ${labels} }${more} }`)
+  const yaml =
+    serviceYaml('reviews') +
+    entry(1, 'istio-locality: us.a') +
+    entry(2, 'topology.istio.io/locality: eu.b.c, istio-locality: us.a') +
+    entry(3, 'istio-locality: us.a', ', locality: ap/d')
+  assert.deepEqual(groups(translate(yaml)), ['ap/d 0 1 1', 'eu/b 0 1 1', 'us/a 0 1 1'])
+})
+
+test('a WorkloadEntry takes mutual TLS when it has an account, or says so, from callers who have an identity', () => {
+  const entry = (more: string) =>
+    istioYaml('WorkloadEntry', 'w', `{ address: 10.0.1.1, labels: { app: reviews${more.startsWith(',') ? more : ` }, ${more}`} }`)
+  const isMutual = (more: string, isIdentified = true, policy = '') => {
+    const yaml = serviceYaml('reviews') + entry(more) + policy
+    const [endpoint] = translate(yaml, { isIdentified }).assignment(name).endpoints[0]?.lbEndpoints ?? []
+    return endpoint?.metadata?.filterMetadata['envoy.transport_socket_match']?.tlsMode === 'istio'
+  }
+  assert.equal(isMutual('serviceAccount: vm'), true)
+  assert.equal(isMutual('serviceAccount: vm', false), false)
+  assert.equal(isMutual('weight: 1'), false)
+  assert.equal(isMutual(', security.istio.io/tlsMode: istio }'), true)
+  assert.equal(isMutual(', security.istio.io/tlsMode: disabled }, serviceAccount: vm'), false)
+  const disabled = securityYaml('PeerAuthentication', 'p', '{ mtls: { mode: DISABLE } }')
+  assert.equal(isMutual('serviceAccount: vm', true, disabled), false)
 })
 
 test('an address that is there twice is named once', () => {
@@ -68,6 +100,31 @@ test('failoverPriority compares labels in order', () => {
   const translated = translate(yaml, { labels: { version: 'v1' } }, workloads)
   assert.deepEqual(groups(translated), [' 0 1 1', ' 1 1 1', ' 2 1 1'])
   assert.deepEqual(translated.addresses(name), ['10.0.0.1:9080', '10.0.0.2:9080', '10.0.0.3:9080'])
+})
+
+test('failoverPriority and subsets speak of localities by the labels that Kubernetes has for them', () => {
+  const labels = '[topology.kubernetes.io/region, topology.kubernetes.io/zone, topology.istio.io/subzone]'
+  const setting = `loadBalancer: { localityLbSetting: { failoverPriority: ${labels} } }`
+  const subsets = 'subsets: [{ name: us, labels: { topology.kubernetes.io/region: us } }]'
+  const yaml = serviceYaml('reviews') + rule(`trafficPolicy: { outlierDetection: {}, ${setting} }, ${subsets}`)
+  const entry = (id: number, locality: string) =>
+    istioYaml('WorkloadEntry', `w${id}`, `{ address: 10.0.1.${id}, labels: { app: reviews }, locality: ${locality} }`)
+  const workloads = [workload(1, at('us', 'a')), workload(2, at('us', 'b')), workload(3, at('eu', 'a'))]
+  const caller = viewOf(create(NodeSchema, { userAgentName: 'inmesh', locality: { region: 'us', zone: 'a' } }))
+  const translated = translate(yaml + entry(1, 'us/b') + entry(2, 'eu/b'), caller, workloads)
+  assert.deepEqual(groups(translated), ['eu/a 2 1 1', 'eu/b 2 1 1', 'us/a 0 1 1', 'us/b 1 2 2'])
+  const ofSubset = translated.addresses(`outbound|9080|us|${host}`)
+  assert.deepEqual(ofSubset, ['10.0.0.1:9080', '10.0.1.1:9080', '10.0.0.2:9080'])
+})
+
+test('failoverPriority puts other networks last where they come first, and in order', () => {
+  const setting = 'loadBalancer: { localityLbSetting: { failoverPriority: [topology.istio.io/network, version] } }'
+  const yaml = serviceYaml('reviews') + rule(`trafficPolicy: { outlierDetection: {}, ${setting} }`)
+  const on = (id: number, network: string, version: string) =>
+    workload(id, { ...at(`${id}`), labels: { 'topology.istio.io/network': network, version } })
+  const workloads = [on(1, 'n1', 'v1'), on(2, 'n1', 'v2'), on(3, 'n2', 'v1'), on(4, 'n2', 'v2')]
+  const caller = { labels: { 'topology.istio.io/network': 'n1', version: 'v1' } }
+  assert.deepEqual(groups(translate(yaml, caller, workloads)), ['1 0 1 1', '2 1 1 1', '3 2 1 1', '4 3 1 1'])
 })
 
 test('failover sorts within what failoverPriority sorted first', () => {

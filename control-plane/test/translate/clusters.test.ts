@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { durationMs } from '@bufbuild/protobuf/wkt'
 import {
+  type Cluster,
   Cluster_DiscoveryType as DiscoveryType,
   Cluster_LbPolicy as LbPolicy,
 } from 'inmesh/gen/envoy/config/cluster/v3/cluster_pb'
@@ -184,7 +185,17 @@ test("the caller's namespace rules before the service's, and a rule for some cal
   assert.equal(lbPolicy({ namespace: 'shop' }), LbPolicy.RANDOM)
   assert.equal(lbPolicy({}), LbPolicy.LEAST_REQUEST)
   assert.equal(lbPolicy({ labels: { app: 'web' } }), LbPolicy.ROUND_ROBIN)
+  // Labels select among the callers of the rule's own namespace.
+  assert.equal(lbPolicy({ namespace: 'other', labels: { app: 'web' } }), LbPolicy.LEAST_REQUEST)
 })
+
+/** Who must answer. */
+function namesOf({ transportSocket }: Cluster): readonly unknown[] | undefined {
+  const { commonTlsContext } = unpack(transportSocket?.configType.value, UpstreamTlsContextSchema)
+  const validation = commonTlsContext?.validationContextType
+  const value = validation?.case === 'validationContext' ? validation.value : undefined
+  return value?.matchTypedSubjectAltNames.map(({ matcher }) => matcher?.matchPattern.value)
+}
 
 test('tls SIMPLE verifies the peer, by the names given or by the host', () => {
   const context = (spec: string, view: Parameters<typeof translate>[1] = {}) => {
@@ -204,7 +215,50 @@ test('tls SIMPLE verifies the peer, by the names given or by the host', () => {
     system: false,
   })
   assert.equal(context('', { kind: 'envoy' }).ca, '/etc/ssl/certs/ca-certificates.crt')
+  const entry = (subjectAltNames: string) =>
+    istioYaml(
+      'ServiceEntry',
+      'e',
+      `{ hosts: [api.test], ports: [{ number: 443, name: https, protocol: HTTP }], resolution: DNS, subjectAltNames: ${subjectAltNames} }`,
+    )
+  const named = (subjectAltNames: string, spec: string) =>
+    namesOf(
+      translate(
+        entry(subjectAltNames) +
+          istioYaml('DestinationRule', 'd', `{ host: api.test, trafficPolicy: { tls: { mode: SIMPLE${spec} } } }`),
+      ).cluster('outbound|443||api.test'),
+    )
+  assert.deepEqual(named('[]', ''), ['api.test'])
+  assert.deepEqual(named('[a.test, b.test]', ''), ['a.test', 'b.test'], 'those of the ServiceEntry')
+  assert.deepEqual(named('[a.test]', ', subjectAltNames: [c.test]'), ['c.test'])
   assert.equal(policy('tls: { mode: DISABLE }').transportSocket, undefined)
+})
+
+test('mutual TLS expects the account of the service’s name, and those that its workloads say they run under', () => {
+  const mutual = (target: string) =>
+    istioYaml('DestinationRule', 'd', `{ host: ${target}, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }`)
+  const workload = (named: string, account: string, more = '') =>
+    istioYaml(
+      'WorkloadEntry',
+      named,
+      `{ address: 10.0.0.${named.length}, labels: { app: reviews }, serviceAccount: ${account} }`,
+      more,
+    )
+  const ids = (...accounts: readonly string[]) => accounts.map(account => `spiffe://cluster.local/ns/default/sa/${account}`)
+  const entries =
+    workload('a', 'vm') + workload('bb', 'vm') + workload('ccc', 'other') + workload('dddd', 'far', ', namespace: far')
+  const reviews = translate(serviceYaml('reviews') + entries + mutual('reviews')).cluster(name)
+  assert.deepEqual(namesOf(reviews), ids('reviews', 'vm', 'other'))
+  const entry = (more: string) =>
+    istioYaml(
+      'ServiceEntry',
+      'e',
+      `{ hosts: [api.test], location: MESH_INTERNAL, ports: [{ number: 80, name: http, protocol: HTTP }], resolution: STATIC, ${more} }`,
+    )
+  const api = (yaml: string) => namesOf(translate(yaml + mutual('api.test')).cluster('outbound|80||api.test'))
+  assert.deepEqual(api(entry('endpoints: [{ address: 10.0.0.1, serviceAccount: vm }]')), ids('api', 'vm'))
+  const selecting = entry('workloadSelector: { labels: { app: reviews } }, subjectAltNames: [a.test]')
+  assert.deepEqual(api(selecting + entries), [...ids('api', 'vm', 'other'), 'a.test'])
 })
 
 test('a host that is looked up is in its cluster, and has no assignment', () => {

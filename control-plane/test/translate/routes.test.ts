@@ -48,6 +48,25 @@ test('of two VirtualServices on a host the oldest counts whole, then the name', 
   assert.deepEqual(ruler(named('a') + named('b', ', creationTimestamp: "2026-01-01T00:00:00Z"')), ['b'])
 })
 
+test('of two VirtualServices on a host the older one leaves to the other the callers whom it has no rules for', () => {
+  const some = virtualService(`{ name: some, match: [{ sourceLabels: { app: web } }], ${to} }`, 'a')
+  const rest = virtualService(`{ name: rest, ${to} }`, 'b')
+  const ruler = (yaml: string, view: Given = {}) => translate(service + yaml, view).routes(`outbound|9080||${host}`)[0]?.name
+  assert.equal(ruler(some + rest, { labels: { app: 'web' } }), 'some')
+  assert.equal(ruler(some + rest), 'rest')
+  const on = (yaml: string, pattern: string) => yaml.replaceAll('hosts: [reviews]', `hosts: ["${pattern}"]`)
+  const wildcard = '*.default.svc.cluster.local'
+  assert.equal(ruler(on(some + rest, wildcard)), 'default', 'of a wildcard the oldest alone counts, as in Istio')
+  const { virtualHosts } = translate(serviceYaml('web', '[{ port: 80 }]') + on(some + rest, 'api.test'), {
+    kind: 'envoy',
+  }).routeConfiguration('80')
+  const elsewhere = virtualHosts.find(({ domains }) => domains.includes('api.test'))
+  assert.deepEqual(
+    elsewhere?.routes.map(({ name }) => name),
+    ['rest'],
+  )
+})
+
 test('the closest host rules: the name before wildcards, the longer before the shorter', () => {
   const on = (name: string, hosts: string) =>
     istioYaml('VirtualService', name, `{ hosts: ["${hosts}"], http: [{ name: ${name}, ${to} }] }`)
@@ -187,6 +206,10 @@ test('where the destination hashes, the key is on the route and a retry may go t
   assert.equal(specifier?.case, 'cookie')
   assert.deepEqual(specifier?.case === 'cookie' && [specifier.value.name, specifier.value.path], ['c', '/p'])
   assert.deepEqual(action.retryPolicy?.retryHostPredicate, [])
+  const weighted = (weight: number) =>
+    `{ route: [{ destination: { host: other }, weight: 9 }, { destination: { host: reviews }, weight: ${weight} }] }`
+  assert.equal(forwardOf(weighted(1), {}, hashing).hashPolicy.length, 1)
+  assert.equal(forwardOf(weighted(0), {}, hashing).hashPolicy.length, 0, 'nothing goes there')
 })
 
 test('a timeout is that of gRPC calls too', () => {

@@ -127,6 +127,18 @@ describe('mistakes', () => {
     ])
   })
 
+  test('names of authorizers are labels, those of others are not looked at', () => {
+    const provider = (name: string, kind = 'envoyExtAuthzGrpc') =>
+      `extensionProviders: [{ name: "${name}", ${kind}: { service: a, port: 1 } }]\n`
+    for (const name of ['a', '0', 'a-b', 'a'.repeat(63)]) assert.deepEqual(linesOf(decode(provider(name)).problems, 'error'), [])
+    for (const name of ['A', 'a.b', 'a/b', '-a', 'a-', 'a'.repeat(64)]) {
+      const [error = '', ...more] = linesOf(decode(provider(name)).problems, 'error')
+      assert.match(error, /extensionProviders\[0\]\.name: must be of small letters, digits and hyphens inside/, name)
+      assert.deepEqual(more, [])
+    }
+    assert.deepEqual(linesOf(decode(provider('A.b', 'zipkin')).problems, 'error'), [])
+  })
+
   test('a text that is no YAML', () => {
     assert.match(
       linesOf(decode(configMap('a: [')).problems, 'error').join('\n'),

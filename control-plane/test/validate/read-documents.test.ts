@@ -145,6 +145,22 @@ spec:
   ])
 })
 
+test('a VirtualService beside an older one on its host has an effect on the callers whom the older has no rules for', () => {
+  const named = (name: string, match: string) => `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: ${name} }
+spec: { hosts: [api.test], http: [{ match: [${match}], route: [{ destination: { host: reviews } }] }] }
+---
+`
+  const service = 'apiVersion: v1\nkind: Service\nmetadata: { name: reviews }\nspec: { ports: [{ port: 80 }] }\n'
+  const warningsOf = (first: string) =>
+    linesOf(decode(named('a', first) + named('b', '{ uri: { exact: /b } }') + service).problems, 'warning')
+  for (const some of ['{ sourceLabels: { app: web } }', '{ sourceNamespace: shop }', '{ port: 80 }', '{ gateways: [edge] }'])
+    assert.deepEqual(warningsOf(some), [])
+  for (const all of ['{ uri: { exact: /a } }', '{ gateways: [mesh] }', '{ port: 80 }, { uri: { exact: /a } }'])
+    assert.match(warningsOf(all).join('\n'), /VirtualService default\/b: spec\.hosts: has no effect on api\.test/)
+})
+
 test('aliases resolve, and those that multiply are refused', () => {
   const { documents } = decode(`apiVersion: networking.istio.io/v1
 kind: VirtualService

@@ -13,11 +13,11 @@ export const jwtAuthnType = 'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthe
 export function decodeJwtAuthn({ value }: Any, problems: Problems): JwtAuthnFilter | undefined {
   const before = problems.found.length
   try {
-    const fields = readFields(value, { 1: 'providers', 2: 'rules' }, problems)
+    const fields = readFields(value, { 1: 'providers', 2: 'rules', 4: 'bypass_cors_preflight' }, problems)
     const providers = (fields.get(1) ?? []).map(entry => decodeEntry(entry, problems))
     const rules = (fields.get(2) ?? []).map((rule, index) => decodeRule(rule, problems.at('rules', index)))
     if (rules.length !== 1) problems.addAt('rules', 'must be one, for every path')
-    const filter = { providers, isRequired: rules[0] ?? true }
+    const filter = { providers, isRequired: rules[0] ?? true, bypassesCorsPreflight: numberOf(fields, 4) === 1 }
     return problems.found.length === before ? filter : undefined
   } catch (error) {
     problems.add(`cannot be read: ${error instanceof Error ? error.message : String(error)}`)
@@ -78,13 +78,18 @@ function decodeKeys(fields: Fields, problems: Problems): JwtProvider['keys'] {
     const [http = new Uint8Array()] = readFields(remote, { 1: 'http_uri', 2: 'cache_duration' }, problems).get(1) ?? []
     const uri = readFields(http, { 1: 'uri', 2: 'cluster', 3: 'timeout' }, problems)
     const [timeout] = uri.get(3) ?? []
-    const seconds = timeout === undefined ? 5 : numberOf(readFields(timeout, { 1: 'seconds', 2: 'nanos' }, problems), 1)
-    return { kind: 'remote', uri: textOf(uri, 1), timeoutMs: Math.max(1, seconds) * 1000 }
+    return { kind: 'remote', uri: textOf(uri, 1), timeoutMs: timeout === undefined ? 5000 : durationOf(timeout, problems) }
   }
   const [local] = fields.get(4) ?? []
   if (local === undefined) problems.addAt('jwks_source_specifier', 'is required')
   const source = local === undefined ? new Map() : readFields(local, { 2: 'inline_bytes', 3: 'inline_string' }, problems)
   return { kind: 'local', jwks: textOf(source, 3) || textOf(source, 2) }
+}
+
+/** `google.protobuf.Duration` in milliseconds, one at least. */
+function durationOf(bytes: Uint8Array, problems: Problems): number {
+  const fields = readFields(bytes, { 1: 'seconds', 2: 'nanos' }, problems)
+  return Math.max(1, numberOf(fields, 1) * 1000 + Math.ceil(numberOf(fields, 2) / 1_000_000))
 }
 
 /** Whether a token is required. */

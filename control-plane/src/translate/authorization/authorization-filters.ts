@@ -24,6 +24,8 @@ export interface AuthorizationOptions extends PolicyScope {
   readonly protocol?: RuleContext['protocol']
   /** External authorizers. Default none: what a CUSTOM policy matches is denied. */
   readonly authorizers?: Authorizers
+  /** What verifies tokens: goes behind CUSTOM, which asks about the request as it came. Default none. */
+  readonly tokenFilter?: HttpFilter | undefined
 }
 
 /** What {@link authorizationFilters} knows of external authorizers. */
@@ -44,7 +46,7 @@ const never: Policy = {
 }
 
 /**
- * The HTTP filters that enforce the policies for a workload, as Istio's pilot makes them (August 2026) and in its order: CUSTOM, AUDIT, DENY, ALLOW.
+ * The HTTP filters that enforce the policies for a workload, as Istio's pilot makes them (August 2026) and in its order: CUSTOM, tokens, AUDIT, DENY, ALLOW.
  * None without policies, and then everything is allowed. What a CUSTOM policy matches is denied where its provider is not known.
  */
 export function authorizationFilters(
@@ -58,12 +60,14 @@ export function authorizationFilters(
     trustDomainAliases = [],
     protocol = 'http',
     authorizers = noAuthorizers,
+    tokenFilter,
   } = options
   const selected = selectedPolicies(workload, policies, rootNamespace)
   const of = (action: AuthorizationPolicy['action']) => selected.filter(policy => policy.action === action)
   const build = { trustDomains: new TrustDomains(trustDomain, trustDomainAliases), protocol }
   return [
     ...custom(of('CUSTOM'), build, authorizers),
+    ...(tokenFilter === undefined ? [] : [tokenFilter]),
     ...enforced(of('AUDIT'), Action.LOG, build),
     ...enforced(of('DENY'), Action.DENY, build),
     ...enforced(of('ALLOW'), Action.ALLOW, build),
@@ -91,15 +95,11 @@ function enforced(policies: readonly AuthorizationPolicy[], action: Action, buil
   ]
 }
 
-/**
- * For each external authorizer, in the order of their names, the shadow rules that say what it is asked about, and the filter that asks. Of a
- * dry run nobody is asked.
- */
+/** For each external authorizer, in the order of their names, the shadow rules that say what it is asked about, and the filter that asks. */
 function custom(policies: readonly AuthorizationPolicy[], build: Build, authorizers: Authorizers): HttpFilter[] {
-  const real = policies.filter(({ isDryRun }) => !isDryRun)
-  const providers = [...new Set(real.map(({ provider }) => provider))].sort(compareText)
+  const providers = [...new Set(policies.map(({ provider }) => provider))].sort(compareText)
   return providers.flatMap(name => {
-    const own = real.filter(({ provider }) => provider === name)
+    const own = policies.filter(({ provider }) => provider === name)
     const provider = authorizers.extensionProviders.get(name)
     const filter = provider && extAuthzFilter(provider, authorizers.services)
     const rename = (plain: string) => `${policyPrefix(name)}${plain}`

@@ -66,9 +66,7 @@ function serviceOf({ port, timeoutMs, http }: ExtensionProvider, host: string): 
   const cluster = clusterName(port, '', host)
   const timeout = { seconds: BigInt(Math.floor(timeoutMs / 1000)), nanos: (timeoutMs % 1000) * 1_000_000 }
   if (http === undefined) {
-    // No authority may have the bars of a cluster's name.
-    const authority = cluster.replaceAll('|', '_.')
-    const targetSpecifier = { case: 'envoyGrpc' as const, value: { clusterName: cluster, authority } }
+    const targetSpecifier = { case: 'envoyGrpc' as const, value: { clusterName: cluster, authority: host } }
     return { case: 'grpcService', value: { targetSpecifier, timeout } }
   }
   const additional = Object.entries(http.includeAdditionalHeaders).sort(([a], [b]) => compareText(a, b))

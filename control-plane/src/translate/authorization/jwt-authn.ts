@@ -23,6 +23,8 @@ export function jwtAuthnFilter({ providers }: RequestAuthenticationFilter): Http
     message(writer, 1, message(entry, 2, providerMessage(provider)))
   }
   message(writer, 2, rule(providers.map(each => each.name)))
+  // As Istio sets it: a preflight carries no token of its own accord.
+  writer.tag(4, WireType.Varint).bool(true)
   const value = create(AnySchema, { typeUrl, value: writer.finish() })
   return create(HttpFilterSchema, { name, configType: { case: 'typedConfig', value } })
 }
@@ -51,7 +53,8 @@ function providerMessage(provider: JwtProvider): BinaryWriter {
 function remoteKeys({ issuer, jwksUri: given, timeoutMs }: JwtProvider): BinaryWriter {
   // Where OpenID Connect Discovery says that keys are told of; the server follows it.
   const jwksUri = given || `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-  const timeout = new BinaryWriter().tag(1, WireType.Varint).int64(Math.max(1, Math.ceil(timeoutMs / 1000)))
+  const timeout = new BinaryWriter().tag(1, WireType.Varint).int64(Math.floor(timeoutMs / 1000))
+  timeout.tag(2, WireType.Varint).int32((timeoutMs % 1000) * 1_000_000)
   const uri = text(text(new BinaryWriter(), 1, jwksUri), 2, hostOf(jwksUri))
   return message(new BinaryWriter(), 1, message(uri, 3, timeout))
 }
