@@ -221,7 +221,7 @@ export class Cluster {
     const isOtherwiseHealthy = this.#checker?.reconcile(this.#hosts.endpoints(), removed) === true
     if (changed || isOtherwiseHealthy) this.#rebalance()
     for (const endpoint of removed) void endpoint.drain()
-    if (this.#checker === null || this.#checker.pending === 0 || this.hasUsableEndpoint) this.#resolve()
+    if (this.#checker === null || this.#checker.pending === 0 || this.isUsable()) this.#resolve()
     else this.isResolved = false
   }
 
@@ -230,23 +230,27 @@ export class Cluster {
     this.resolving?.release()
   }
 
-  /** Whether an endpoint is there that is neither unhealthy nor ejected. */
-  get hasUsableEndpoint(): boolean {
-    for (const endpoint of this.#hosts.endpoints()) if (isHealthy(endpoint) || isDegraded(endpoint)) return true
+  /** Whether an endpoint is there that is neither unhealthy nor ejected, and none of those that could not be connected. */
+  isUsable(unreachable: readonly Endpoint[] | null = null): boolean {
+    for (const endpoint of this.#hosts.endpoints()) {
+      if ((isHealthy(endpoint) || isDegraded(endpoint)) && unreachable?.includes(endpoint) !== true) return true
+    }
     return false
   }
 
   /**
-   * The cluster that answers for this one: itself, or for an aggregate the first of its clusters that has a usable endpoint, else the first
-   * there is. `null`: an aggregate of clusters that do not exist.
+   * The cluster that answers for this one: itself, or for an aggregate the first of its clusters that is usable, else the first there is (gRFC
+   * A37). `null`: an aggregate of clusters that do not exist.
+   *
+   * @param unreachable endpoints that could not be connected
    */
-  leaf(): Cluster | null {
+  leaf(unreachable: readonly Endpoint[] | null = null): Cluster | null {
     const { discovery } = this.config
     if (discovery.kind !== 'aggregate') return this
     let first: Cluster | null = null
     for (const name of discovery.clusters) {
-      const leaf = this.#manager.handle(name).cluster?.leaf() ?? null
-      if (leaf?.hasUsableEndpoint === true) return leaf
+      const leaf = this.#manager.handle(name).cluster?.leaf(unreachable) ?? null
+      if (leaf?.isUsable(unreachable) === true) return leaf
       first ??= leaf
     }
     return first

@@ -65,6 +65,7 @@ export abstract class Exchange extends RoutedExchange {
   protected abstract release(): void
 
   protected attempt(): void {
+    if (this.#unreachable !== null) this.#leaveUnreachable(this.#unreachable)
     const { cluster } = this
     const plan = this.plan
     if (cluster === null || plan === null) return
@@ -102,6 +103,15 @@ export abstract class Exchange extends RoutedExchange {
     if (channels.requestAttempt.hasSubscribers) channels.requestAttempt.publish({ exchange: this })
     if (this.attempts === 1 && plan.mirrors !== null) this.#mirror(plan.mirrors)
     this.send(endpoint)
+  }
+
+  /** Of an aggregate, the next cluster serves when nobody can be reached in this one. */
+  #leaveUnreachable(unreachable: readonly Endpoint[]): void {
+    const chosen = this.choice?.attachment
+    const cluster = chosen?.cluster(unreachable) ?? null
+    if (chosen === undefined || cluster === null || cluster === this.cluster || !cluster.isUsable(unreachable)) return
+    this.cluster = cluster
+    this.series = chosen.series(this.target, cluster)
   }
 
   /** Once, however often the request itself is retried. */

@@ -37,3 +37,34 @@ test('the second priority serves who reaches nobody in the first (gRFC A56)', as
   third.kill()
   assert.equal((await callUnary(client, 'x')).code, 14)
 })
+
+test('the next cluster of an aggregate serves who reaches nobody in those before it (gRFC A37)', async t => {
+  const dead = await Promise.all([startGrpcBackend(t), startGrpcBackend(t)])
+  const alive = await startGrpcBackend(t)
+  for (const { kill } of dead) kill()
+  const { plane, source, telemetry } = makeMesh(t)
+  source.set({
+    targets: { echo: makeTarget([makeVirtualHost([makeRoute('c')])]) },
+    clusters: [
+      makeCluster('c', [], { discovery: { kind: 'aggregate', clusters: ['empty', 'inner', 'alive'] } }),
+      makeCluster('inner', [], { discovery: { kind: 'aggregate', clusters: ['dead'] } }),
+      makeCluster('empty', []),
+      makeCluster(
+        'dead',
+        dead.map(({ address }) => address),
+      ),
+      makeCluster('alive', [alive.address]),
+    ],
+  })
+  const channel = (target: string) => new MeshChannel(plane, authority => plane.watch(authority, 'http'), target)
+  const client = grpcClientOn({ channel }, EchoClient, 'xds:///echo', {})
+  t.after(() => client.close())
+  for (let call = 0; call < 3; call++) assert.equal((await callUnary(client, 'x')).code, 0)
+  const { outcome, labels } = telemetry.finished.at(-1) ?? {}
+  assert.deepEqual([outcome?.attempts, outcome?.clusterName, labels?.clusterName], [3, 'alive', 'alive'])
+  alive.kill()
+  const { code, details } = await callUnary(client, 'x')
+  assert.equal(code, 14)
+  assert.equal(telemetry.finished.at(-1)?.outcome.clusterName, 'alive')
+  assert.match(details, new RegExp(`^cluster alive: endpoint ${alive.address}: .*ECONNREFUSED`))
+})
