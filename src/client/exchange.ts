@@ -37,6 +37,11 @@ export abstract class Exchange extends RoutedExchange {
   /** Attempts beside the running one; see {@link ParkedAttempt}. */
   #parked: ParkedAttempt[] | null = null
 
+  /** Attempts that the retry policy made; what no server can have read is made again beside them. */
+  get retries(): number {
+    return this.#retry === null ? 0 : this.#retry.granted
+  }
+
   /** Begins attempt {@link epoch} on {@link endpoint}. */
   protected abstract send(endpoint: Endpoint): void
   /** Sends a copy of the request, as soon as it is whole. */

@@ -13,10 +13,10 @@ export interface AttemptMetadata {
   readonly host: string | null
 }
 
-/** The metadata of an attempt: as its route rewrites it, with the trace and the number of attempts before it (gRFC A6). */
+/** The metadata of an attempt: as its route rewrites it, with the trace and the number of attempts before it that a server may have seen (gRFC A6). */
 export function attemptMetadata(exchange: GrpcExchange, metadata: Metadata, endpoint: Endpoint): AttemptMetadata {
-  const { span, choice, changesHeaders, attempts } = exchange
-  if (!changesHeaders && span === null && attempts === 1) return { metadata, path: exchange.path, host: null }
+  const { span, choice, changesHeaders, attempts, retries } = exchange
+  if (!changesHeaders && span === null && retries === 0) return { metadata, path: exchange.path, host: null }
   const own = metadata.clone()
   const headers = new MetadataHeaders(own)
   let path = exchange.path
@@ -28,7 +28,7 @@ export function attemptMetadata(exchange: GrpcExchange, metadata: Metadata, endp
     if (rewritten !== exchange.authority) host = rewritten
   }
   if (choice?.route.attachment?.sendsAttemptCount === true) headers.set('x-envoy-attempt-count', String(attempts))
-  if (attempts > 1) headers.set('grpc-previous-rpc-attempts', String(attempts - 1))
+  if (retries > 0) headers.set('grpc-previous-rpc-attempts', String(retries))
   if (span !== null) {
     headers.set('traceparent', span.traceparent)
     if (span.tracestate !== '') headers.set('tracestate', span.tracestate)

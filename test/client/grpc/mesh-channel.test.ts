@@ -212,6 +212,27 @@ suite('a gRPC channel through the mesh', () => {
     assert.equal(alive.seen.length, 6)
   })
 
+  test('a server is told of the attempts that servers may have seen, not of those that were passed over (gRFC A6)', async t => {
+    const [dead, alive] = await Promise.all([
+      startGrpcBackend(t),
+      startGrpcBackend(t, (_call, callback, number) => {
+        if (number > 2) return false
+        callback({ code: Status.UNAVAILABLE, details: 'not now' })
+        return true
+      }),
+    ])
+    const { client, telemetry } = meshOf(t, [dead, alive], {
+      action: { retryPolicy: { ...retry, retryOn: ['unavailable'], numRetries: 2 } },
+    })
+    dead.kill()
+    assert.equal((await callUnary(client(), 'x')).code, 0)
+    assert.ok((telemetry.finished[0]?.outcome.attempts ?? 0) > 3)
+    assert.deepEqual(
+      alive.seen.map(({ metadata }) => metadata.get('grpc-previous-rpc-attempts')),
+      [[], ['1'], ['2']],
+    )
+  })
+
   test('with nobody to reach, the status says who was tried', async t => {
     const dead = await startGrpcBackend(t)
     const { client } = meshOf(t, [dead])
