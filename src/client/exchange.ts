@@ -58,6 +58,10 @@ export abstract class Exchange extends RoutedExchange {
   protected abstract dropParked(held: unknown, reason: Error | null): void
   /** Whether the same request can be sent once more. */
   protected abstract canReplay(): boolean
+  /** The same after an attempt of which a server has read nothing: what was not sent by it need not have been kept for another. */
+  protected canResend(): boolean {
+    return this.canReplay()
+  }
   /** Hands an answer of the mesh itself to the caller. Called at most once, and then nothing else is. */
   protected abstract deliverReply(reply: LocalReply): void
   /** Hands the final error to the caller. Called at most once. */
@@ -246,7 +250,7 @@ export abstract class Exchange extends RoutedExchange {
       this.fail(cause)
       return
     }
-    if (free === 'once' && !hadAnswer && !this.#usedFreeRetry && this.canReplay()) {
+    if (free === 'once' && !hadAnswer && !this.#usedFreeRetry && this.canResend()) {
       this.#usedFreeRetry = true
       this.#endAttempt()
       this.attempt()
@@ -254,7 +258,7 @@ export abstract class Exchange extends RoutedExchange {
     }
     cluster.reportFailure(endpoint, originOf(failure))
     if (this.#pass !== null) this.#record('failure')
-    if (free === 'elsewhere' && !hadAnswer && this.canReplay()) {
+    if (free === 'elsewhere' && !hadAnswer && this.canResend()) {
       this.#unreachable ??= []
       this.#unreachable.push(endpoint)
       this.#unreachableError = attemptError(this, failure, cause)

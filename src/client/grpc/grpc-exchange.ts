@@ -345,6 +345,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     return this.#messages.canReplay
   }
 
+  protected override canResend(): boolean {
+    return this.#messages.isWhole
+  }
+
   protected isPaused(): boolean {
     return !this.#isReading
   }
@@ -410,6 +414,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
       settle(outgoing)
       if (this.#call !== call) return
       this.#isWriting = false
+      this.#messages.sent()
       this.#write()
     }
     return outgoing.flags === undefined ? { callback } : { callback, flags: outgoing.flags }

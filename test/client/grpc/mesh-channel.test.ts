@@ -212,6 +212,22 @@ suite('a gRPC channel through the mesh', () => {
     assert.equal(alive.seen.length, 6)
   })
 
+  test('an endpoint that cannot be reached is passed over also with more to send than is kept for retries', async t => {
+    const [dead, alive] = await Promise.all([startGrpcBackend(t), startGrpcBackend(t)])
+    const { client } = meshOf(t, [dead, alive], { environment: { maxReplayBytes: 10 } })
+    dead.kill()
+    const stub = client()
+    const long = 'longer than ten bytes'
+    for (let call = 0; call < 4; call++) assert.equal(String((await callUnary(stub, long)).reply), long)
+    const parts = Array.from({ length: 5 }, (_, index) => `${long} ${index}`)
+    const collected = await new Promise<Buffer | undefined>((resolve, reject) => {
+      const call = stub.ClientStream((error, reply) => (error === null ? resolve(reply) : reject(error)))
+      for (const part of parts) call.write(Buffer.from(part))
+      call.end()
+    })
+    assert.equal(String(collected), parts.join(''))
+  })
+
   test('a server is told of the attempts that servers may have seen, not of those that were passed over (gRFC A6)', async t => {
     const [dead, alive] = await Promise.all([
       startGrpcBackend(t),
