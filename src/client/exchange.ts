@@ -97,7 +97,7 @@ export abstract class Exchange extends RoutedExchange {
     }
     const endpoint = this.#pick(cluster, plan)
     if (endpoint === null) {
-      this.#giveUp(this.#unreachableError ?? cluster.noEndpoint(this.attempts))
+      this.#nobodyThere(this.#unreachableError ?? cluster.noEndpoint(this.attempts))
       return
     }
     this.endpoint = endpoint
@@ -112,6 +112,22 @@ export abstract class Exchange extends RoutedExchange {
     if (channels.requestAttempt.hasSubscribers) channels.requestAttempt.publish({ exchange: this })
     if (this.attempts === 1 && plan.mirrors !== null) this.#mirror(plan.mirrors)
     this.send(endpoint)
+  }
+
+  #nobodyThere(error: Error): void {
+    if (this.#parked !== null || !this.waitsForReady()) {
+      this.#giveUp(error)
+      return
+    }
+    this.#endAttempt()
+    this.#unreachable = null
+    this.lookAgain(error, () => this.#attemptAnew())
+  }
+
+  /** The configuration may have changed: the name decides, and an endpoint that has left is not picked again. */
+  #attemptAnew(): void {
+    this.cluster = this.choice?.attachment?.cluster() ?? this.cluster
+    this.attempt()
   }
 
   /** Of an aggregate, the next cluster serves when nobody can be reached in this one. */
@@ -381,7 +397,8 @@ export abstract class Exchange extends RoutedExchange {
     if (this.#pass !== null) this.#record('failure')
     this.flag = flag
     const afterMs = Math.round(this.environment.clock.now() - this.startedAt)
-    const error = timeoutError(this, flag, this.isWholeRequest(), `upstream request timeout after ${afterMs} ms`)
+    const waited = this.unready === null ? '' : `, waiting for what is not there: ${this.unready.message}`
+    const error = timeoutError(this, flag, this.isWholeRequest(), `upstream request timeout after ${afterMs} ms${waited}`)
     this.#stop(error)
     this.fail(error)
   }
@@ -443,9 +460,7 @@ export abstract class Exchange extends RoutedExchange {
     this.backoff = clock.setTimeout(
       () => {
         this.backoff = null
-        // The configuration may have changed: the name decides, and an endpoint that has left is not picked again.
-        this.cluster = this.choice?.attachment?.cluster() ?? this.cluster
-        this.attempt()
+        this.#attemptAnew()
       },
       delayMs,
       true,

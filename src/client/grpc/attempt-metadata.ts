@@ -16,8 +16,10 @@ export interface AttemptMetadata {
 /** The metadata of an attempt: as its route rewrites it, with the trace and the number of attempts before it that a server may have seen (gRFC A6). */
 export function attemptMetadata(exchange: GrpcExchange, metadata: Metadata, endpoint: Endpoint): AttemptMetadata {
   const { span, choice, changesHeaders, attempts, retries } = exchange
-  if (!changesHeaders && span === null && retries === 0) return { metadata, path: exchange.path, host: null }
+  const waits = metadata.getOptions().waitForReady === true
+  if (!changesHeaders && span === null && retries === 0 && !waits) return { metadata, path: exchange.path, host: null }
   const own = metadata.clone()
+  if (waits) own.setOptions({ ...own.getOptions(), waitForReady: false })
   const headers = new MetadataHeaders(own)
   let path = exchange.path
   let host: string | null = null

@@ -341,6 +341,11 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     return failure === null ? retry.retriesResponse(200, answerHeaders(status)) : retry.retriesFailure(failure, status.code)
   }
 
+  /** It is the call that waits, not its attempts: none of them knows of the other endpoints. */
+  protected override waitsForReady(): boolean {
+    return this.#metadata?.getOptions().waitForReady === true
+  }
+
   protected canReplay(): boolean {
     return this.#messages.canReplay
   }
