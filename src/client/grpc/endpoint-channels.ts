@@ -25,6 +25,8 @@ export interface ChannelProfile {
   readonly options: ChannelOptions
   /** Used where the cluster has no TLS of its own. */
   readonly credentials: ChannelCredentials
+  /** No connection is made for it any more. */
+  readonly isClosed: boolean
 }
 
 /** What an endpoint's channel never does itself: routing, retrying and looking up are the mesh's. */

@@ -125,6 +125,11 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     if (this.#listener !== null) this.abortedByCaller(new CallStatusError(this.#cancelled))
   }
 
+  /** A channel was closed; if it is this one's, it ends, since it has no connection yet. */
+  channelClosed(channel: ChannelProfile): void {
+    if (channel === this.#profile) this.cancelWithStatus(grpcCode.unavailable, channelClosed)
+  }
+
   getPeer(): string {
     return this.#call?.getPeer() ?? (this.#lastPeer === '' ? this.authority : this.#lastPeer)
   }
@@ -254,6 +259,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   }
 
   #channelTo(endpoint: Endpoint): ChannelInterface | null {
+    if (this.#profile.isClosed) {
+      this.fail(new CallStatusError(localStatus(grpcCode.unavailable, channelClosed)))
+      return null
+    }
     try {
       return endpoint.grpc.get(this.#profile, this.authority, endpoint.activeRequests)
     } catch (error) {
@@ -273,7 +282,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.#mirrors = null
     const messages = this.#messages.whole()
     for (const mirrored of mirrors) {
-      if (messages === null || this.#metadata === null) mirrored.end(0)
+      if (messages === null || this.#metadata === null || this.#profile.isClosed) mirrored.end(0)
       else this.#sendMirror(mirrored, attemptMetadata(this, this.#metadata, mirrored.endpoint), messages)
     }
   }
@@ -343,7 +352,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
 
   /** It is the call that waits, not its attempts: none of them knows of the other endpoints. */
   protected override waitsForReady(): boolean {
-    return this.#metadata?.getOptions().waitForReady === true
+    return this.#metadata?.getOptions().waitForReady === true && !this.#profile.isClosed
   }
 
   protected canReplay(): boolean {
@@ -447,6 +456,9 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     parentCall.on('cancelled', () => this.cancelWithStatus(grpcCode.cancelled, 'Cancelled by parent call'))
   }
 }
+
+/** What grpc-js says of a call that had no connection when its channel was closed. */
+const channelClosed = 'Channel closed before call started'
 
 /** Longest life of a mirrored call. */
 const mirrorTimeoutMs = 15_000

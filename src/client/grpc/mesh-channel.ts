@@ -2,6 +2,7 @@ import type { ChannelCredentials, ChannelInterface, ChannelOptions, Deadline } f
 import { parseGrpcTarget } from '../../discovery/grpc-target.ts'
 import { parseTargetName, targetUri } from '../../discovery/target-name.ts'
 import type { DataPlane } from '../data-plane.ts'
+import type { PendingQueue } from '../pending-queue.ts'
 import type { Target } from '../target.ts'
 import type { ChannelProfile } from './endpoint-channels.ts'
 import { type Call, GrpcExchange } from './grpc-exchange.ts'
@@ -119,13 +120,26 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
     return this.#channelz.getChannelzRef()
   }
 
+  /** What is on a connection goes on; what waits for one ends. */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#unsubscribe()
     this.#channelz?.close()
-    for (const cluster of this.#plane.clusters.values()) for (const { used } of cluster.endpoints()) used?.grpc?.release(this)
+    this.#endWaits(this.#target.pending)
+    for (const cluster of this.#plane.clusters.values()) {
+      if (cluster.resolving !== null) this.#endWaits(cluster.resolving)
+      for (const { used } of cluster.endpoints()) used?.grpc?.release(this)
+    }
     this.#tellWatchers()
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  #endWaits(queue: PendingQueue): void {
+    for (const waiter of queue.waiters()) if (waiter instanceof GrpcExchange) waiter.channelClosed(this)
   }
 
   #findProbe(): ChannelInterface | null {
