@@ -122,9 +122,13 @@ export class Cluster {
       config.connectTimeoutMs,
       config.circuitBreakers.default.maxConnections,
     ])
-    this.#default = new CircuitBreaker(config.circuitBreakers.default)
-    this.#high = new CircuitBreaker(config.circuitBreakers.high)
-    const { discovery } = config
+    const { discovery, circuitBreakers } = config
+    // What is under way counts for as long as it is, whatever the configuration becomes meanwhile (gRFC A32).
+    const counted = previous !== null && isSameService(previous.config, config) ? previous : null
+    this.#default = counted === null ? new CircuitBreaker(circuitBreakers.default) : counted.#default
+    this.#high = counted === null ? new CircuitBreaker(circuitBreakers.high) : counted.#high
+    this.#default.update(circuitBreakers.default)
+    this.#high.update(circuitBreakers.high)
     const isDns = discovery.kind === 'strict-dns' || discovery.kind === 'logical-dns'
     // Before the connections are handed over, which ends the checks.
     let known = nothingKnown
@@ -477,4 +481,9 @@ export class Cluster {
     this.#sweep?.cancel()
     return kept
   }
+}
+
+/** Whether two configurations of a cluster are of the same endpoints. */
+function isSameService({ discovery: one }: ClusterConfig, { discovery: other }: ClusterConfig): boolean {
+  return one.kind === 'eds' && other.kind === 'eds' ? one.edsServiceName === other.edsServiceName : one.kind === other.kind
 }
