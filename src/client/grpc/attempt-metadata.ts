@@ -15,19 +15,19 @@ export interface AttemptMetadata {
 
 /** The metadata of an attempt: as its route rewrites it, with the trace and the number of attempts before it that a server may have seen (gRFC A6). */
 export function attemptMetadata(exchange: GrpcExchange, metadata: Metadata, endpoint: Endpoint): AttemptMetadata {
-  const { span, choice, changesHeaders, attempts, retries } = exchange
+  const { span, choice, changesHeaders, attempts, retries, ownHost } = exchange
   const waits = metadata.getOptions().waitForReady === true
-  if (!changesHeaders && span === null && retries === 0 && !waits) return { metadata, path: exchange.path, host: null }
+  if (!changesHeaders && span === null && retries === 0 && !waits) return { metadata, path: exchange.path, host: ownHost }
   const own = metadata.clone()
   if (waits) own.setOptions({ ...own.getOptions(), waitForReady: false })
   const headers = new MetadataHeaders(own)
   let path = exchange.path
-  let host: string | null = null
+  let host = ownHost
   if (choice?.attachment?.needsFinalizing === true) {
     const finalized = finalizeRequest(choice, exchange, headers, command => formatCommand(exchange, endpoint, command))
     path = finalized.path
     const rewritten = choice.autoHostRewrite && endpoint.hostname !== '' ? endpoint.hostname : finalized.authority
-    if (rewritten !== exchange.authority) host = rewritten
+    if (ownHost === null && rewritten !== exchange.authority) host = rewritten
   }
   if (choice?.route.attachment?.sendsAttemptCount === true) headers.set('x-envoy-attempt-count', String(attempts))
   if (retries > 0) headers.set('grpc-previous-rpc-attempts', String(retries))

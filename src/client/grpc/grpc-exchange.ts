@@ -26,6 +26,8 @@ type AuthContext = ReturnType<Call['getAuthContext']>
 export interface CallRequest {
   /** `/package.Service/Method` */
   readonly method: string
+  /** The `:authority` of this call alone, which no route rewrites (gRFC A81). */
+  readonly host: string | null
   readonly deadline: Deadline
   readonly parentCall: ParentCall
   readonly propagateFlags: number | null | undefined
@@ -144,6 +146,11 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
 
   getAuthContext(): AuthContext {
     return this.#call?.getAuthContext() ?? null
+  }
+
+  /** The `:authority` that the client asked for, if it did. */
+  get ownHost(): string | null {
+    return this.#request.host
   }
 
   override get isGrpc(): boolean {

@@ -32,6 +32,7 @@ interface StateWatcher {
 export class MeshChannel implements ChannelInterface, ChannelProfile {
   readonly credentials: ChannelCredentials
   readonly options: ChannelOptions
+  /** Of the target, unless the options name another one: what calls are routed by (gRFC A28), and addressed to if they name none. */
   readonly authority: string
   readonly #plane: DataPlane
   readonly #watched: string
@@ -53,7 +54,7 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
     this.credentials = credentials ?? grpcJs().credentials.createInsecure()
     this.options = options
     this.#watched = watchedNameOf(target)
-    this.authority = parseTargetName(this.#watched).authority
+    this.authority = options['grpc.default_authority'] ?? parseTargetName(this.#watched).authority
     this.#plane = plane
     this.#target = watch(this.#watched)
     this.#unsubscribe = plane.onChange(() => this.#tellWatchers())
@@ -67,9 +68,9 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
     propagateFlags: number | null | undefined,
   ): Call {
     if (this.#isClosed) throw new Error('Channel has been shut down')
-    const authority = typeof host === 'string' && host !== '' ? host : this.authority
-    return new GrpcExchange(this.#plane.environment, this.#target, authority, this, {
+    return new GrpcExchange(this.#plane.environment, this.#target, this.authority, this, {
       method,
+      host: typeof host === 'string' && host !== '' ? host : null,
       deadline,
       parentCall,
       propagateFlags,
