@@ -3,6 +3,7 @@ import type { ChannelCredentials, ChannelInterface, ChannelOptions } from '@grpc
 import type { WorkloadIdentity } from '../../security/certificate-provider.ts'
 import type { Address } from '../endpoint.ts'
 import type { SecureTransport } from '../upstream-tls.ts'
+import { ConnectionWait, type ConnectionWaiter } from './connection-wait.ts'
 import { grpcJs, ordinaryChannel } from './grpc-js.ts'
 import { watchedCredentials } from './watched-credentials.ts'
 import { withoutRetries } from './without-retries.ts'
@@ -44,6 +45,8 @@ const meshOptions: ChannelOptions = {
 
 /** What servers commonly let a connection carry at once; what one of them really does grpc-js tells nobody. */
 const callsPerConnection = 100
+/** `connectivityState.READY`, without loading grpc-js. */
+const ready = 2
 /** To one endpoint, for one client. */
 const maxConnections = 16
 
@@ -62,6 +65,9 @@ export class EndpointChannels {
   #isClosed = false
   #beside: { close(): void } | null = null
   #besideProfile: ChannelProfile | null = null
+  #besideChannel: ChannelInterface | null = null
+  /** Of the channels that calls wait for; `null` until there is one. */
+  #waits: Map<ChannelInterface, ConnectionWait> | null = null
 
   constructor(options: EndpointChannelOptions) {
     this.#options = options
@@ -83,6 +89,54 @@ export class EndpointChannels {
     this.#lastAuthority = authority
     this.#last = channel
     return channel
+  }
+
+  /**
+   * Whether a call on one of its channels has a connection. While one is made, `waiter` is told what becomes of it; a channel that was given up
+   * has none until it is there.
+   *
+   * @param now on the monotonic clock
+   */
+  connect(
+    channel: ChannelInterface,
+    waiter: ConnectionWaiter,
+    attempt: number,
+    now: number,
+  ): 'connected' | 'connecting' | 'stuck' {
+    if (channel.getConnectivityState(false) === ready) return 'connected'
+    const wait = this.#waits?.get(channel) ?? this.#await(channel, now, false)
+    if (wait.isHopeless(now)) this.#replace(channel, now)
+    if (wait.isStuck) return 'stuck'
+    wait.add(waiter, attempt)
+    return 'connecting'
+  }
+
+  /** A call has waited for the connection of a channel for too long: no other one does. */
+  giveUp(channel: ChannelInterface): void {
+    this.#waits?.get(channel)?.giveUp()
+  }
+
+  #await(channel: ChannelInterface, now: number, isStuck: boolean): ConnectionWait {
+    this.#waits ??= new Map()
+    const wait = new ConnectionWait(channel, now, isStuck, () => this.#waits?.delete(channel))
+    this.#waits.set(channel, wait)
+    return wait
+  }
+
+  /** Begins another connection in the place of one that does not come. */
+  #replace(channel: ChannelInterface, now: number): void {
+    // First: grpc-js would have the new channel share the connection.
+    channel.close()
+    for (const [profile, byAuthority] of this.#channels) {
+      for (const [key, each] of byAuthority) {
+        if (each !== channel) continue
+        byAuthority.delete(key)
+        if (this.#last === channel) this.#last = null
+        const [authority = '', connection = '0'] = key.split(' ')
+        this.#await(this.#find(profile, authority, Number(connection)), now, true)
+      }
+    }
+    if (this.#besideChannel === channel) this.#moveBeside()
   }
 
   /** With a new identity come new channels; the calls on the old ones go on. */
@@ -139,6 +193,7 @@ export class EndpointChannels {
 
   #beginBeside(profile: ChannelProfile, channel: ChannelInterface): void {
     this.#besideProfile = profile
+    this.#besideChannel = channel
     this.#beside = this.#options.beside?.(channel) ?? null
   }
 
@@ -146,6 +201,7 @@ export class EndpointChannels {
     this.#beside?.close()
     this.#beside = null
     this.#besideProfile = null
+    this.#besideChannel = null
     if (this.#isClosed) return
     for (const [profile, byAuthority] of this.#channels) {
       for (const channel of byAuthority.values()) {

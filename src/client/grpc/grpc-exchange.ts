@@ -12,6 +12,7 @@ import type { RoutePlan, RouteTimeouts } from '../route-plan.ts'
 import type { Target } from '../target.ts'
 import { type AttemptMetadata, attemptMetadata } from './attempt-metadata.ts'
 import { CallStatusError, connectionStatus, failureOf, localStatus, statusOfError, statusOfReply } from './call-status.ts'
+import type { ConnectionWaiter } from './connection-wait.ts'
 import type { ChannelProfile } from './endpoint-channels.ts'
 import { grpcCode, httpStatusOf } from './grpc-code.ts'
 import { type MessageContext, MessageReplay, type OutgoingMessage, settle } from './message-replay.ts'
@@ -43,7 +44,7 @@ interface HeldCall {
  * One gRPC call, whatever it takes. It is the call that the client's stub holds, and the listener of every attempt (later ones speak through
  * {@link AttemptListener}, which knows its number). An attempt is a call on the ordinary channel of an endpoint.
  */
-export class GrpcExchange extends Exchange implements Call, InterceptingListener {
+export class GrpcExchange extends Exchange implements Call, InterceptingListener, ConnectionWaiter {
   readonly #profile: ChannelProfile
   readonly #request: CallRequest
   readonly #deadlineAt: number
@@ -54,6 +55,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   /** The running attempt. */
   #call: Call | null = null
   #number = 0
+  /** The channel of the running attempt while it has no connection. */
+  #connecting: ChannelInterface | null = null
   /** A message is on its way, and its writer must not be let go on yet. */
   #isWriting = false
   #isHalfClosed = false
@@ -247,22 +250,62 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     const sent = attemptMetadata(this, metadata, endpoint)
     const channel = this.#channelTo(endpoint)
     if (channel === null) return
+    const { clock } = this.environment
+    const connection = endpoint.grpc.connect(channel, this, attempt, clock.now())
+    if (connection === 'stuck') {
+      this.attemptFailed('connect-failure', this.#unconnected(), 'elsewhere')
+      return
+    }
+    this.#connecting = connection === 'connecting' ? channel : null
     const call = channel.createCall(sent.path, this.#attemptDeadline(), sent.host, parentCall, propagateFlags)
     this.#call = call
     this.#number = call.getCallNumber()
     if (this.#credentials !== null) call.setCredentials(this.#credentials)
     this.#isWriting = false
     this.#messages.rewind()
-    this.#attemptStartedAt = this.environment.clock.now()
+    this.#attemptStartedAt = clock.now()
     if (this.series !== null) this.environment.telemetry.startAttempt(this.series, this.path)
     call.start(sent.metadata, attempt === 1 ? this : new AttemptListener(this, attempt))
     // The call may have ended already.
     if (this.#call !== call) return
-    // grpc-js does not tell when the call has a connection; calls share one, so that none queues for it.
-    this.attemptSent()
+    if (this.#connecting === null) this.attemptSent()
+    else this.limitTry(clock.now() + this.#connectTimeoutMs)
     if (this.#isReading) call.startRead()
     if (this.#messages.hasNext) this.#write()
     else if (this.#isHalfClosed) call.halfClose()
+  }
+
+  get #connectTimeoutMs(): number {
+    return this.cluster === null ? 0 : this.cluster.config.connectTimeoutMs
+  }
+
+  #unconnected(): Error {
+    return new Error(`No connection established within ${this.#connectTimeoutMs} ms`)
+  }
+
+  onConnected(attempt: number): void {
+    if (attempt !== this.epoch || this.#connecting === null) return
+    this.#connecting = null
+    this.limitTry(0)
+    this.attemptSent()
+  }
+
+  onUnconnected(attempt: number): void {
+    if (attempt !== this.epoch || this.#connecting === null) return
+    this.#connecting = null
+    const error = this.#unconnected()
+    this.abandon()
+    this.attemptFailed('connect-failure', error, 'elsewhere')
+  }
+
+  protected override onTryDeadline(): void {
+    if (this.#connecting === null) {
+      super.onTryDeadline()
+      return
+    }
+    const attempt = this.epoch
+    this.endpoint?.grpc.giveUp(this.#connecting)
+    this.onUnconnected(attempt)
   }
 
   #channelTo(endpoint: Endpoint): ChannelInterface | null {
