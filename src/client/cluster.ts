@@ -53,6 +53,8 @@ const maxResolving = 1000
 
 /** Picks to spend on an endpoint that is not known to be unreachable, before all are looked through. */
 const maxUnreachablePicks = 10
+/** The same where the next pick is the next on the ring, and every call of the same hash is to come to the same one (gRFC A42). */
+const maxUnreachableEntries = 256
 
 /** How many endpoints are worth a millisecond without a new picker. */
 const endpointsPerRefreshMs = 500
@@ -309,11 +311,14 @@ export class Cluster {
    * `null` when there is none.
    */
   pickReachable(context: PickContext, unreachable: readonly Endpoint[]): Endpoint | null {
-    const picked = this.pick(context, unreachable, maxUnreachablePicks)
+    const picked = this.pick(context, unreachable, this.isHashing ? maxUnreachableEntries : maxUnreachablePicks)
     if (picked === null || !unreachable.includes(picked)) return picked
     for (const { localities } of this.#hosts.priorities) {
       const left = localities.flatMap(({ hosts }) => hosts.filter(host => isHealthy(host) && !unreachable.includes(host)))
-      const host = left[Math.floor(context.random() * left.length)]
+      const { hash, random } = context
+      const at =
+        hash !== null && this.isHashing ? Number(hash % BigInt(Math.max(1, left.length))) : Math.floor(random() * left.length)
+      const host = left[at]
       if (host !== undefined) return host
     }
     return null

@@ -26,6 +26,8 @@ export interface ChannelProfile {
   readonly options: ChannelOptions
   /** Used where the cluster has no TLS of its own. */
   readonly credentials: ChannelCredentials
+  /** Tells the client apart where calls are balanced by it (`io.grpc.channel_id`, gRFC A42). */
+  readonly channelId: string
   /** No connection is made for it any more. */
   readonly isClosed: boolean
 }

@@ -168,6 +168,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     return this.#metadata === null ? undefined : readMetadata(this.#metadata, name)
   }
 
+  filterState(key: string): string | undefined {
+    return key === 'io.grpc.channel_id' ? this.#profile.channelId : undefined
+  }
+
   // --- The listener of the first attempt ---
 
   onReceiveMetadata(metadata: Metadata): void {

@@ -14,7 +14,7 @@ export function checkGrpcHealth(
   done: (answer: CheckAnswer) => void,
 ): () => void {
   const { Client, credentials, Metadata } = grpcJs()
-  profile ??= { options: {}, credentials: credentials.createInsecure(), isClosed: false }
+  profile ??= { options: {}, credentials: credentials.createInsecure(), channelId: '', isClosed: false }
   const client = new Client('', credentials.createInsecure(), { channelOverride: channels.get(profile, authority) })
   const sent = new Metadata()
   for (const { name, value } of metadata) sent.add(name, name.endsWith('-bin') ? Buffer.from(value) : value)

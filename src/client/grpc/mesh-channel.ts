@@ -34,6 +34,7 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
   readonly options: ChannelOptions
   /** Of the target, unless the options name another one: what calls are routed by (gRFC A28), and addressed to if they name none. */
   readonly authority: string
+  readonly channelId: string
   readonly #plane: DataPlane
   readonly #watched: string
   readonly #target: Target
@@ -55,6 +56,7 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
     this.options = options
     this.#watched = watchedNameOf(target)
     this.authority = options['grpc.default_authority'] ?? parseTargetName(this.#watched).authority
+    this.channelId = String(Math.floor(plane.environment.random() * 2 ** 53))
     this.#plane = plane
     this.#target = watch(this.#watched)
     this.#unsubscribe = plane.onChange(() => this.#tellWatchers())
