@@ -3,6 +3,7 @@ import type { ChannelCredentials, ChannelInterface, ChannelOptions } from '@grpc
 import type { WorkloadIdentity } from '../../security/certificate-provider.ts'
 import type { Address } from '../endpoint.ts'
 import type { SecureTransport } from '../upstream-tls.ts'
+import { withCallCredentialsOf } from './call-credentials.ts'
 import { ConnectionWait, type ConnectionWaiter } from './connection-wait.ts'
 import { grpcJs, ordinaryChannel } from './grpc-js.ts'
 import { watchedCredentials } from './watched-credentials.ts'
@@ -24,7 +25,7 @@ export interface EndpointChannelOptions {
 export interface ChannelProfile {
   /** grpc-js's own, such as message size limits and compression. */
   readonly options: ChannelOptions
-  /** Used where the cluster has no TLS of its own. */
+  /** Used where the cluster has no TLS of its own; where it has, those of calls are. */
   readonly credentials: ChannelCredentials
   /** Tells the client apart where calls are balanced by it (`io.grpc.channel_id`, gRFC A42). */
   readonly channelId: string
@@ -35,8 +36,13 @@ export interface ChannelProfile {
 /** What an endpoint's channel never does itself: routing, retrying and looking up are the mesh's. */
 const meshOptions: ChannelOptions = {
   'grpc.enable_retries': 0,
+  'grpc.service_config': '{}',
   'grpc.service_config_disable_resolution': 1,
   'grpc.enable_http_proxy': 0,
+}
+
+/** What a client may have otherwise. */
+const defaultOptions: ChannelOptions = {
   // Servers of grpc-go, Java and C++ end a connection that is pinged more often than every 5 minutes. It also is how long a stream can outlive
   // the GOAWAY of its connection: grpc-js takes a connection that is closing for a dead one when it is time for a ping.
   'grpc.keepalive_time_ms': 310_000,
@@ -229,13 +235,14 @@ function createChannel(
   const { address, port, alternatives = [], tls } = endpoint
   const target = targetOf(address, port, alternatives)
   const own = isExtra ? { 'grpc.use_local_subchannel_pool': 1 } : {}
-  const options = { ...meshOptions, ...profile.options, ...own, 'grpc.default_authority': authority }
+  const options = { ...defaultOptions, ...profile.options, ...meshOptions, ...own, 'grpc.default_authority': authority }
   if (tls === undefined) return withoutRetries(new Channel(target, profile.credentials, options))
   const { servername, secureContext, checkServerIdentity } = tls.connectOptions(hostOf(authority))
   const verify = checkServerIdentity === undefined ? {} : { checkServerIdentity }
-  const credentials = watchedCredentials(grpcJs().credentials.createFromSecureContext(secureContext, verify), socket =>
+  const secured = watchedCredentials(grpcJs().credentials.createFromSecureContext(secureContext, verify), socket =>
     tls.watch(socket),
   )
+  const credentials = withCallCredentialsOf(profile.credentials, secured)
   const named = servername === '' ? options : { ...options, 'grpc.ssl_target_name_override': servername }
   return withoutRetries(new Channel(target, credentials, named))
 }

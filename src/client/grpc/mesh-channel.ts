@@ -10,7 +10,7 @@ import { grpcJs, ordinaryChannel } from './grpc-js.ts'
 
 /** Options of {@link MeshChannel}. */
 export interface MeshChannelOptions {
-  /** Used where the cluster configures no TLS, with its call credentials; default insecure. */
+  /** Used where the cluster configures no TLS; their call credentials are used everywhere. Default insecure. */
   readonly credentials?: ChannelCredentials
   /** grpc-js's own: message size limits, compression, user agent. What the mesh does itself (retries, service config, look-up) is ignored. */
   readonly options?: ChannelOptions
