@@ -56,6 +56,9 @@ export function connectionStatus(status: StatusObject): StatusObject {
   return message === undefined ? status : { ...status, code: grpcCode.unavailable, details: `${connectionDropped}: ${message}` }
 }
 
+/** What grpc-js says of a stream that was reset: the last two are ENHANCE_YOUR_CALM and INADEQUATE_SECURITY. */
+const resets = /^(?:Received RST_STREAM|Call cancelled|Write error|read |write |Bandwidth exhausted|Protocol not secure enough)/
+
 /**
  * How an attempt failed whose status no peer sent, or `null` when one did: an answer has headers at least, and grpc-js adds none to what it
  * makes up.
@@ -69,7 +72,6 @@ export function failureOf({ code, details, metadata }: StatusObject): AttemptFai
     )
   )
     return 'connect-failure'
-  if (details.startsWith(connectionDropped) || /^(?:Received RST_STREAM|Call cancelled|Write error|read |write )/.test(details))
-    return 'reset'
+  if (details.startsWith(connectionDropped) || resets.test(details)) return 'reset'
   return null
 }

@@ -55,6 +55,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   /** The running attempt. */
   #call: Call | null = null
   #number = 0
+  /** Headers of an answer that is not of gRPC: its status comes from its HTTP status, and may yet be retried. */
+  #foreign: Metadata | null = null
   /** The channel of the running attempt while it has no connection. */
   #connecting: ChannelInterface | null = null
   /** A message is on its way, and its writer must not be let go on yet. */
@@ -190,7 +192,17 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   // --- What every attempt tells ---
 
   onAttemptMetadata(attempt: number, metadata: Metadata): void {
-    if (attempt !== this.epoch && !this.takesOver(attempt, true)) return
+    if (attempt !== this.epoch) {
+      if (this.takesOver(attempt, true)) this.#accept(metadata)
+    } else if (this.plan !== null && this.plan.retry !== null && !isOfGrpc(metadata)) {
+      this.#foreign = metadata
+    } else {
+      this.#accept(metadata)
+    }
+  }
+
+  #accept(metadata: Metadata): void {
+    this.#foreign = null
     this.commit(200)
     this.#messages.release()
     if (this.changesAnswer) mutateAnswer(this, new MetadataHeaders(metadata))
@@ -199,6 +211,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
 
   onAttemptMessage(attempt: number, message: Buffer): void {
     if (attempt !== this.epoch) return
+    if (this.#foreign !== null) this.#accept(this.#foreign)
     this.responseBytes += message.length
     this.#isReading = false
     this.#listener?.onReceiveMessage(message)
@@ -241,6 +254,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
       return
     }
     if (this.changesAnswer) mutateAnswer(this, new MetadataHeaders(status.metadata))
+    if (this.#foreign !== null) this.#listener?.onReceiveMetadata(this.#foreign)
     this.#end(status)
   }
 
@@ -266,6 +280,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.#number = call.getCallNumber()
     if (this.#credentials !== null) call.setCredentials(this.#credentials)
     this.#isWriting = false
+    this.#foreign = null
     this.#messages.rewind()
     this.#attemptStartedAt = clock.now()
     if (this.series !== null) this.environment.telemetry.startAttempt(this.series, this.path)
@@ -541,6 +556,12 @@ class AttemptListener implements InterceptingListener {
   onReceiveStatus({ code, details, metadata }: StatusObject): void {
     this.#exchange.onAttemptStatus(this.#attempt, { code, details, metadata })
   }
+}
+
+/** Whether an answer is of gRPC at all, and not that of a proxy or another server on the way. */
+function isOfGrpc(metadata: Metadata): boolean {
+  const [type] = metadata.get('content-type')
+  return typeof type === 'string' && type.startsWith('application/grpc')
 }
 
 /** The headers of an answer that is nothing but a status, as a retry policy reads them. */
