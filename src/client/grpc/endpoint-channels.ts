@@ -122,6 +122,9 @@ export class EndpointChannels {
   /** A call has waited for the connection of a channel for too long: no other one does. */
   giveUp(channel: ChannelInterface): void {
     this.#waits?.get(channel)?.giveUp()
+    if (!this.#isClosed) return
+    this.#forget(channel)
+    channel.close()
   }
 
   #await(channel: ChannelInterface, now: number, isStuck: boolean): ConnectionWait {
@@ -135,16 +138,25 @@ export class EndpointChannels {
   #replace(channel: ChannelInterface, now: number): void {
     // First: grpc-js would have the new channel share the connection.
     channel.close()
+    const place = this.#forget(channel)
+    if (place !== null) this.#await(this.#find(place.profile, place.authority, place.connection), now, true)
+    if (this.#besideChannel === channel) this.#moveBeside()
+  }
+
+  /** Takes a channel out. Returns where it was. */
+  #forget(
+    channel: ChannelInterface,
+  ): { readonly profile: ChannelProfile; readonly authority: string; readonly connection: number } | null {
     for (const [profile, byAuthority] of this.#channels) {
       for (const [key, each] of byAuthority) {
         if (each !== channel) continue
         byAuthority.delete(key)
         if (this.#last === channel) this.#last = null
         const [authority = '', connection = '0'] = key.split(' ')
-        this.#await(this.#find(profile, authority, Number(connection)), now, true)
+        return { profile, authority, connection: Number(connection) }
       }
     }
-    if (this.#besideChannel === channel) this.#moveBeside()
+    return null
   }
 
   /** With a new identity come new channels; the calls on the old ones go on. */
@@ -170,8 +182,7 @@ export class EndpointChannels {
       channel = createChannel(this.#options, profile, authority, connection > 0)
       byAuthority.set(key, channel)
       if (this.#beside === null) this.#beginBeside(profile, channel)
-      // An exchange that picked this endpoint just before it was removed still gets its connection.
-      if (this.#isClosed) setImmediate(() => this.#closeAll())
+      if (this.#isClosed) this.#closeOnceConnected(channel)
     }
     return channel
   }
@@ -197,6 +208,19 @@ export class EndpointChannels {
     this.#isClosed = true
     // One turn late, so that what was picked in this turn is accepted.
     setImmediate(() => this.#closeAll())
+  }
+
+  /**
+   * A call keeps the cluster that it has chosen, also when that has left the configuration before an attempt (gRFC A31): the attempt gets its
+   * connection. One turn late, so that it is on it.
+   */
+  #closeOnceConnected(channel: ChannelInterface): void {
+    const close = () => {
+      this.#forget(channel)
+      channel.close()
+    }
+    // Not before the call has asked for the connection.
+    setImmediate(() => new ConnectionWait(channel, 0, false, () => setImmediate(close)))
   }
 
   #beginBeside(profile: ChannelProfile, channel: ChannelInterface): void {
