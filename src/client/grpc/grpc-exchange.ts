@@ -11,10 +11,11 @@ import type { MirroredRequest } from '../mirror.ts'
 import type { RoutePlan, RouteTimeouts } from '../route-plan.ts'
 import type { Target } from '../target.ts'
 import { type AttemptMetadata, attemptMetadata } from './attempt-metadata.ts'
-import { CallStatusError, connectionStatus, failureOf, localStatus, statusOfError, statusOfReply } from './call-status.ts'
+import { CallStatusError, connectionStatus, failureOf, isOwn, localStatus, statusOfError, statusOfReply } from './call-status.ts'
 import type { ConnectionWaiter } from './connection-wait.ts'
 import type { ChannelProfile } from './endpoint-channels.ts'
 import { grpcCode, httpStatusOf } from './grpc-code.ts'
+import { grpcJs } from './grpc-js.ts'
 import { type MessageContext, MessageReplay, type OutgoingMessage, settle } from './message-replay.ts'
 import { MetadataHeaders, readMetadata } from './metadata-headers.ts'
 
@@ -30,6 +31,7 @@ export interface CallRequest {
   /** The `:authority` of this call alone, which no route rewrites (gRFC A81). */
   readonly host: string | null
   readonly deadline: Deadline
+  /** Of the server's call in whose service it is made. */
   readonly parentCall: ParentCall
   readonly propagateFlags: number | null | undefined
 }
@@ -47,7 +49,8 @@ interface HeldCall {
 export class GrpcExchange extends Exchange implements Call, InterceptingListener, ConnectionWaiter {
   readonly #profile: ChannelProfile
   readonly #request: CallRequest
-  readonly #deadlineAt: number
+  /** The client's, or that of the call in whose service it is made; the route's is not in it. */
+  #deadlineAt: number
   readonly #messages: MessageReplay
   #credentials: CallCredentials | null = null
   #metadata: Metadata | null = null
@@ -85,7 +88,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     const { deadline } = request
     this.#profile = profile
     this.#request = request
-    this.#deadlineAt = deadline instanceof Date ? deadline.getTime() : deadline
+    this.#deadlineAt = timeOf(deadline)
     this.#messages = new MessageReplay(environment.maxReplayBytes)
   }
 
@@ -236,9 +239,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
       this.#end(status)
       return
     }
-    if (status.code === grpcCode.deadlineExceeded && this.environment.clock.wallNow() >= this.#deadlineAt) {
+    // The time of an attempt is that of the whole call (gRFC A6), whoever is the first to notice that it is over.
+    if (status.code === grpcCode.deadlineExceeded && (isOwn(status) || this.environment.clock.wallNow() >= this.#deadlineAt)) {
       this.judge(504)
-      this.flag = 'UT'
+      this.flag = this.#attemptDeadline() < this.#deadlineAt ? 'DT' : 'UT'
       this.fail(new CallStatusError(status))
       return
     }
@@ -261,7 +265,6 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   // --- What the sequence asks ---
 
   protected send(endpoint: Endpoint): void {
-    const { parentCall, propagateFlags } = this.#request
     const metadata = this.#metadata
     if (metadata === null) return
     const attempt = this.attempts
@@ -275,7 +278,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
       return
     }
     this.#connecting = connection === 'connecting' ? channel : null
-    const call = channel.createCall(sent.path, this.#attemptDeadline(), sent.host, parentCall, propagateFlags)
+    const call = channel.createCall(sent.path, this.#attemptDeadline(), sent.host, null, null)
     this.#call = call
     this.#number = call.getCallNumber()
     if (this.#credentials !== null) call.setCredentials(this.#credentials)
@@ -504,9 +507,9 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   }
 
   /** The client's, or the route's if that is nearer: it is told to the server. */
-  #attemptDeadline(): Deadline {
+  #attemptDeadline(): number {
     const maxDurationMs = this.plan === null ? 0 : this.plan.grpc.maxDurationMs
-    if (maxDurationMs === 0) return this.#request.deadline
+    if (maxDurationMs === 0) return this.#deadlineAt
     const { clock } = this.environment
     return Math.min(this.#deadlineAt, clock.wallNow() + this.startedAt + maxDurationMs - clock.now())
   }
@@ -518,12 +521,20 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.arm()
   }
 
-  /** grpc-js's own call would do it, but there may be none yet. */
+  /** grpc-js's own call would do it, but there may be none yet, and another one may follow it. */
   #obeyParent(): void {
     const { parentCall, propagateFlags } = this.#request
-    if (parentCall === null || typeof propagateFlags !== 'number' || (propagateFlags & propagateCancellation) === 0) return
-    parentCall.on('cancelled', () => this.cancelWithStatus(grpcCode.cancelled, 'Cancelled by parent call'))
+    if (parentCall === null) return
+    const { propagate } = grpcJs()
+    const flags = propagateFlags ?? propagate.DEFAULTS
+    if ((flags & propagate.DEADLINE) !== 0) this.#deadlineAt = Math.min(this.#deadlineAt, timeOf(parentCall.getDeadline()))
+    if ((flags & propagate.CANCELLATION) !== 0)
+      parentCall.on('cancelled', () => this.cancelWithStatus(grpcCode.cancelled, 'Cancelled by parent call'))
   }
+}
+
+function timeOf(deadline: Deadline): number {
+  return deadline instanceof Date ? deadline.getTime() : deadline
 }
 
 /** What grpc-js says of a call that had no connection when its channel was closed. */
@@ -531,9 +542,6 @@ const channelClosed = 'Channel closed before call started'
 
 /** Longest life of a mirrored call. */
 const mirrorTimeoutMs = 15_000
-
-/** `grpc.propagate.CANCELLATION` */
-const propagateCancellation = 8
 
 /** The listener of an attempt after the first. */
 class AttemptListener implements InterceptingListener {
