@@ -5,6 +5,9 @@ import { formatCommand } from '../format-command.ts'
 import type { GrpcExchange } from './grpc-exchange.ts'
 import { MetadataHeaders } from './metadata-headers.ts'
 
+/** Says how many attempts there were before (gRFC A6). */
+export const previousAttempts = 'grpc-previous-rpc-attempts'
+
 /** What an attempt sends in place of what the client asked for. */
 export interface AttemptMetadata {
   readonly metadata: Metadata
@@ -30,7 +33,7 @@ export function attemptMetadata(exchange: GrpcExchange, metadata: Metadata, endp
     if (ownHost === null && rewritten !== exchange.authority) host = rewritten
   }
   if (choice?.route.attachment?.sendsAttemptCount === true) headers.set('x-envoy-attempt-count', String(attempts))
-  if (retries > 0) headers.set('grpc-previous-rpc-attempts', String(retries))
+  if (retries > 0) headers.set(previousAttempts, String(retries))
   if (span !== null) {
     headers.set('traceparent', span.traceparent)
     if (span.tracestate !== '') headers.set('tracestate', span.tracestate)

@@ -10,7 +10,7 @@ import type { LocalReply } from '../local-reply.ts'
 import type { MirroredRequest } from '../mirror.ts'
 import type { RoutePlan, RouteTimeouts } from '../route-plan.ts'
 import type { Target } from '../target.ts'
-import { type AttemptMetadata, attemptMetadata } from './attempt-metadata.ts'
+import { type AttemptMetadata, attemptMetadata, previousAttempts } from './attempt-metadata.ts'
 import { CallStatusError, connectionStatus, failureOf, isOwn, localStatus, statusOfError, statusOfReply } from './call-status.ts'
 import type { ConnectionWaiter } from './connection-wait.ts'
 import type { ChannelProfile } from './endpoint-channels.ts'
@@ -209,6 +209,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.commit(200)
     this.#messages.release()
     if (this.changesAnswer) mutateAnswer(this, new MetadataHeaders(metadata))
+    this.#tellRetries(metadata)
     this.#listener?.onReceiveMetadata(metadata)
   }
 
@@ -470,13 +471,21 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   #end(status: StatusObject): void {
     this.grpcStatus = status.code
     this.responseEnded()
+    this.#tellRetries(status.metadata)
     this.#listener?.onReceiveStatus(status)
+  }
+
+  /** The client hears of its retries with what comes of them (gRFC A6). */
+  #tellRetries(metadata: Metadata): void {
+    if (this.retries > 0) metadata.set(previousAttempts, String(this.retries))
   }
 
   #deliver(): void {
     const status = this.#own
+    if (status === null) return
+    this.#tellRetries(status.metadata)
     // Never from inside a call of the client's.
-    if (status !== null) process.nextTick(() => this.#listener?.onReceiveStatus(status))
+    process.nextTick(() => this.#listener?.onReceiveStatus(status))
   }
 
   #endAttempt(code: number, startedAt = this.#attemptStartedAt): void {

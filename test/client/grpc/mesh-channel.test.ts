@@ -212,6 +212,26 @@ suite('a gRPC channel through the mesh', () => {
     assert.equal(alive.seen.length, 6)
   })
 
+  test('a client is told how often its call was retried, with whatever comes of it (gRFC A6)', async t => {
+    const backend = await startGrpcBackend(t, (_call, callback, number) => {
+      if (number % 3 === 2) return false
+      callback({ code: Status.UNAVAILABLE, details: 'not now' })
+      return true
+    })
+    const { client } = meshOf(t, [backend], { action: { retryPolicy: { ...retry, retryOn: ['unavailable'], numRetries: 1 } } })
+    const stub = client()
+    const attemptsOf = ({ initial, trailers }: Awaited<ReturnType<typeof callUnary>>) =>
+      [initial, trailers].map(metadata => metadata?.get('grpc-previous-rpc-attempts'))
+    const told = []
+    // Answered by the second attempt, refused by it, and answered by the first.
+    for (let call = 0; call < 3; call++) told.push(attemptsOf(await callUnary(stub, 'x')))
+    assert.deepEqual(told, [
+      [['1'], ['1']],
+      [undefined, ['1']],
+      [[], []],
+    ])
+  })
+
   test('an endpoint that cannot be reached is passed over also with more to send than is kept for retries', async t => {
     const [dead, alive] = await Promise.all([startGrpcBackend(t), startGrpcBackend(t)])
     const { client } = meshOf(t, [dead, alive], { environment: { maxReplayBytes: 10 } })
