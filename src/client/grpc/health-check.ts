@@ -1,5 +1,6 @@
 import type { CheckAnswer, GrpcCheck } from '../../policies/health-check.ts'
-import type { ChannelProfile, EndpointChannels } from './endpoint-channels.ts'
+import type { ChannelProfile } from './endpoint-channel.ts'
+import type { EndpointChannels } from './endpoint-channels.ts'
 import { grpcCode } from './grpc-code.ts'
 import { grpcJs } from './grpc-js.ts'
 

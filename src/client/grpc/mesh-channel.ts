@@ -4,7 +4,7 @@ import { parseTargetName, targetUri } from '../../discovery/target-name.ts'
 import type { DataPlane } from '../data-plane.ts'
 import type { PendingQueue } from '../pending-queue.ts'
 import type { Target } from '../target.ts'
-import type { ChannelProfile } from './endpoint-channels.ts'
+import type { ChannelProfile } from './endpoint-channel.ts'
 import { type Call, GrpcExchange } from './grpc-exchange.ts'
 import { grpcJs, ordinaryChannel } from './grpc-js.ts'
 
