@@ -17,7 +17,7 @@ import type { ChannelProfile } from './endpoint-channel.ts'
 import { grpcCode, httpStatusOf } from './grpc-code.ts'
 import { grpcJs } from './grpc-js.ts'
 import { type MessageContext, MessageReplay, type OutgoingMessage, settle } from './message-replay.ts'
-import { MetadataHeaders, readMetadata } from './metadata-headers.ts'
+import { joinMetadata, MetadataHeaders } from './metadata-headers.ts'
 
 /** grpc-js's call, whose interface it does not export by name. */
 export type Call = ReturnType<ChannelInterface['createCall']>
@@ -167,10 +167,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
 
   // --- What the router asks ---
 
-  header(name: string): string | readonly string[] | undefined {
+  header(name: string): string | undefined {
     // grpc-js sets it later (gRFC A28).
     if (name === 'content-type') return 'application/grpc'
-    return this.#metadata === null ? undefined : readMetadata(this.#metadata, name)
+    return this.#metadata === null ? undefined : joinMetadata(this.#metadata, name)
   }
 
   filterState(key: string): string | undefined {

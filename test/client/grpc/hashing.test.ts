@@ -43,9 +43,9 @@ async function startMany(t: TestContext, count: number) {
 }
 
 /** The endpoint that answers a user. */
-async function endpointOf(client: EchoClient, user: string): Promise<string> {
+async function endpointOf(client: EchoClient, ...users: readonly string[]): Promise<string> {
   const metadata = new grpc.Metadata()
-  metadata.set('x-user', user)
+  for (const user of users) metadata.add('x-user', user)
   const { code, details, peer } = await callUnary(client, 'x', { metadata })
   assert.deepEqual([code, details], [0, ''])
   return peer
@@ -63,6 +63,15 @@ suite('a ring (gRFC A42)', () => {
       seen.add(peer)
     }
     assert.equal(seen.size, 3)
+  })
+
+  test('hashes the values of a header as one', async t => {
+    const { addresses } = await startMany(t, 3)
+    const client = ringOf(t, [addresses], byUser)()
+    for (let number = 0; number < 10; number++) {
+      const [one, other] = [`user-${number}`, `friend-${number}`]
+      assert.equal(await endpointOf(client, one, other), await endpointOf(client, `${one},${other}`))
+    }
   })
 
   for (const [where, place] of [

@@ -145,6 +145,27 @@ suite('a gRPC channel through the mesh', () => {
     )
   })
 
+  test('a header of several values is matched as one (gRFC A28)', async t => {
+    const [plain, special] = await Promise.all([startGrpcBackend(t), startGrpcBackend(t)])
+    const { match } = makeRoute('special')
+    const header = (value: string) => ({
+      name: 'x-user',
+      invert: false,
+      treatMissingAsEmpty: false,
+      match: { kind: 'string', matcher: { kind: 'exact', value, ignoreCase: false } } as const,
+    })
+    const routes = [
+      makeRoute('c', {}, { match: { ...match, headers: [header('jason')] } }),
+      makeRoute('special', {}, { match: { ...match, headers: [header('jason,eve')] } }),
+    ]
+    const { client, source } = meshOf(t, [plain], { routes })
+    source.set({ clusters: [makeCluster('special', [special.address])] })
+    const metadata = metadataOf({ 'x-user': 'jason' })
+    metadata.add('x-user', 'eve')
+    assert.equal((await callUnary(client(), 'x', { metadata })).code, 0)
+    assert.deepEqual([plain.seen.length, special.seen.length], [0, 1])
+  })
+
   test('a status of the server comes through with its details and trailers', async t => {
     const backend = await startGrpcBackend(t, (_call, callback) => {
       callback({ code: Status.NOT_FOUND, details: 'no such thing', metadata: metadataOf({ 'x-why': 'gone' }) })
