@@ -65,7 +65,13 @@ export function createChannel(
   const target = targetOf(address, port, alternatives)
   const own = isExtra ? { 'grpc.use_local_subchannel_pool': 1 } : {}
   const options = { ...defaultOptions, ...profile.options, ...meshOptions, ...own, 'grpc.default_authority': authority }
-  if (tls === undefined) return withoutRetries(new Channel(target, profile.credentials, options))
+  if (tls === undefined) {
+    const { credentials } = profile
+    const known = credentials._isSecure() ? nameOfServer(authority) : ''
+    // The client's own comes first; without any grpc-js expects the address of the endpoint.
+    const named = known === '' ? options : { 'grpc.ssl_target_name_override': known, ...options }
+    return withoutRetries(new Channel(target, credentials, named))
+  }
   const { servername, secureContext, checkServerIdentity } = tls.connectOptions(hostOf(authority))
   const verify = checkServerIdentity === undefined ? {} : { checkServerIdentity }
   const secured = watchedCredentials(grpcJs().credentials.createFromSecureContext(secureContext, verify), socket =>
@@ -74,6 +80,12 @@ export function createChannel(
   const credentials = withCallCredentialsOf(profile.credentials, secured)
   const named = servername === '' ? options : { ...options, 'grpc.ssl_target_name_override': servername }
   return withoutRetries(new Channel(target, credentials, named))
+}
+
+/** Whom a server is to prove to be; empty for an address, which is looked for as such. */
+function nameOfServer(authority: string): string {
+  const host = hostOf(authority)
+  return isIP(host) === 0 ? host : ''
 }
 
 function targetOf(address: string, port: number, alternatives: readonly Address[]): string {

@@ -11,6 +11,7 @@ import { makeCluster, makeRoute, makeTarget, makeVirtualHost } from '../../suppo
 import { callUnary, EchoClient, startGrpcBackend } from '../../support/grpc-backend.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { SvidAuthority } from '../../support/svid-fixtures.ts'
+import { TestCa } from '../../support/test-ca.ts'
 import { makeMesh } from '../../support/test-mesh.ts'
 import { makeTls } from '../../support/tls-model.ts'
 
@@ -53,6 +54,33 @@ suite('what a client asks for itself', () => {
     assert.deepEqual(
       seen.map(({ metadata }) => metadata.get('authorization')),
       [['Bearer mine'], [], []],
+    )
+  })
+
+  test('where the mesh has no TLS its own expects the authority of its calls, not the address of an endpoint', async t => {
+    const ca = await TestCa.create(t)
+    const { certificate, privateKey } = await ca.issue('dns:echo', 'dns:other.example')
+    const pair = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(privateKey) }
+    const { address } = await startGrpcBackend(t, undefined, { credentials: grpc.ServerCredentials.createSsl(null, [pair]) })
+    const { plane, source } = makeMesh(t)
+    source.set({
+      targets: { echo: makeTarget([makeVirtualHost([makeRoute('c')])]) },
+      clusters: [makeCluster('c', [address])],
+    })
+    const channel = (target: string, options?: MeshChannelOptions) =>
+      new MeshChannel(plane, authority => plane.watch(authority, 'http'), target, options)
+    const callWith = async (options: grpc.ChannelOptions) => {
+      const credentials = grpc.credentials.createSsl(Buffer.from(ca.certificate))
+      const client = grpcClientOn({ channel }, EchoClient, 'xds:///echo', { credentials, ...options })
+      t.after(() => client.close())
+      const { code, details } = await callUnary(client, 'x')
+      return code === 0 ? 'OK' : details
+    }
+    assert.equal(await callWith({}), 'OK')
+    assert.equal(await callWith({ 'grpc.ssl_target_name_override': 'other.example' }), 'OK')
+    assert.match(
+      await callWith({ 'grpc.default_authority': 'stranger.example' }),
+      /stranger\.example. is not in the cert's altnames/,
     )
   })
 
