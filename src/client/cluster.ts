@@ -53,8 +53,8 @@ const maxResolving = 1000
 
 /** Picks to spend on an endpoint that is not known to be unreachable, before all are looked through. */
 const maxUnreachablePicks = 10
-/** The same where the next pick is the next on the ring, and every call of the same hash is to come to the same one (gRFC A42). */
-const maxUnreachableEntries = 256
+/** The same where the next pick is the next of an order that all calls, or all of one hash, are to keep to (gRFC A42, A62). */
+const maxUnreachableInOrder = 256
 
 /** How many endpoints are worth a millisecond without a new picker. */
 const endpointsPerRefreshMs = 500
@@ -311,7 +311,8 @@ export class Cluster {
    * `null` when there is none.
    */
   pickReachable(context: PickContext, unreachable: readonly Endpoint[]): Endpoint | null {
-    const picked = this.pick(context, unreachable, this.isHashing ? maxUnreachableEntries : maxUnreachablePicks)
+    const isOrdered = this.isHashing || this.config.loadBalancing.kind === 'pick-first'
+    const picked = this.pick(context, unreachable, isOrdered ? maxUnreachableInOrder : maxUnreachablePicks)
     if (picked === null || !unreachable.includes(picked)) return picked
     for (const { localities } of this.#hosts.priorities) {
       const left = localities.flatMap(({ hosts }) => hosts.filter(host => isHealthy(host) && !unreachable.includes(host)))

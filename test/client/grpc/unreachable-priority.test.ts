@@ -68,3 +68,24 @@ test('the next cluster of an aggregate serves who reaches nobody in those before
   assert.equal(telemetry.finished.at(-1)?.outcome.clusterName, 'alive')
   assert.match(details, new RegExp(`^cluster alive: endpoint ${alive.address}: .*ECONNREFUSED`))
 })
+
+test('pick first goes to the next of its list, always the same, when the first cannot be reached (gRFC A62)', async t => {
+  const dead = await Promise.all([startGrpcBackend(t), startGrpcBackend(t)])
+  const alive = await Promise.all([startGrpcBackend(t), startGrpcBackend(t), startGrpcBackend(t)])
+  for (const { kill } of dead) kill()
+  for (const shuffle of [false, true]) {
+    const { plane, source } = makeMesh(t)
+    const addresses = [...dead, ...alive].map(({ address }) => address)
+    source.set({
+      targets: { echo: makeTarget([makeVirtualHost([makeRoute('c')])]) },
+      clusters: [makeCluster('c', addresses, { loadBalancing: { kind: 'pick-first', shuffle } })],
+    })
+    const channel = (target: string) => new MeshChannel(plane, authority => plane.watch(authority, 'http'), target)
+    const client = grpcClientOn({ channel }, EchoClient, 'xds:///echo', {})
+    t.after(() => client.close())
+    const peers = new Set<string>()
+    for (let call = 0; call < 20; call++) peers.add((await callUnary(client, 'x')).peer)
+    assert.equal(peers.size, 1)
+    if (!shuffle) assert.deepEqual([...peers], [alive[0]?.address])
+  }
+})
