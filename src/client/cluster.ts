@@ -468,11 +468,13 @@ export class Cluster {
     const { address, port, alternatives } = endpoint
     const { weighing } = this
     const options = { address, port, alternatives, tls: this.#tlsOf(endpoint.config) }
-    if (weighing === null || weighing.oobReportingPeriodMs === 0) return new EndpointChannels(options)
+    if (weighing === null) return new EndpointChannels(options)
+    const weighed = { ...options, onConnected: () => endpoint.reportedWeight?.reset() }
+    if (weighing.oobReportingPeriodMs === 0) return new EndpointChannels(weighed)
     const { runtime } = this.#environment
     const onReport = (report: LoadReport) => this.#weigh(endpoint, report)
     return new EndpointChannels({
-      ...options,
+      ...weighed,
       beside: channel => new LoadReportStream({ channel, periodMs: weighing.oobReportingPeriodMs, runtime, onReport }),
     })
   }

@@ -17,6 +17,8 @@ export interface EndpointChannelOptions {
   readonly tls: SecureTransport | undefined
   /** Begins what runs beside the calls on one of the channels. It is ended with that channel, and begun on another while there is one. */
   readonly beside?: (channel: ChannelInterface) => { close(): void }
+  /** Called when the endpoint is connected that was not. */
+  readonly onConnected?: () => void
 }
 
 /** What a client asks of its connections. Its identity tells clients apart. */

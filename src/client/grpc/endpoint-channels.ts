@@ -5,8 +5,9 @@ import { type ChannelProfile, createChannel, type EndpointChannelOptions } from 
 
 /** What servers commonly let a connection carry at once; what one of them really does grpc-js tells nobody. */
 const callsPerConnection = 100
-/** `connectivityState.READY`, without loading grpc-js. */
+/** `connectivityState.READY` and `SHUTDOWN`, without loading grpc-js. */
 const ready = 2
+const shutDown = 4
 /** To one endpoint, for one client. */
 const maxConnections = 16
 
@@ -133,10 +134,25 @@ export class EndpointChannels {
     if (channel === undefined) {
       channel = createChannel(this.#options, profile, authority, connection > 0)
       byAuthority.set(key, channel)
+      if (this.#options.onConnected !== undefined) this.#watch(channel, this.#options.onConnected)
       if (this.#beside === null) this.#beginBeside(profile, channel)
       if (this.#isClosed) this.#closeOnceConnected(channel)
     }
     return channel
+  }
+
+  #watch(channel: ChannelInterface, onConnected: () => void): void {
+    const state = channel.getConnectivityState(false)
+    if (state === shutDown) return
+    channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
+      if (channel.getConnectivityState(false) === ready && !this.#isConnectedBeside(channel)) onConnected()
+      this.#watch(channel, onConnected)
+    })
+  }
+
+  #isConnectedBeside(channel: ChannelInterface): boolean {
+    for (const other of this.channels()) if (other !== channel && other.getConnectivityState(false) === ready) return true
+    return false
   }
 
   /** Forgets a client that is closed. */
