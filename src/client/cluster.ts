@@ -267,11 +267,15 @@ export class Cluster {
     return priority === 'high' ? this.#high : this.#default
   }
 
-  /** Lets an attempt in, or says why not. What it took is given back by the exchange, through the breaker. */
-  admit(context: PickContext & { readonly attempts: number }, breaker: CircuitBreaker): MeshError | null {
+  /**
+   * Lets an attempt in, or says why not. What it took is given back by the exchange, through the breaker.
+   *
+   * @param isPassedOn it takes the place of one that was let in, and that no server has read: it is not dropped by chance again
+   */
+  admit(context: PickContext & { readonly attempts: number }, breaker: CircuitBreaker, isPassedOn = false): MeshError | null {
     this.#wasCalled = true
     const { assignment } = this.#hosts
-    if (assignment !== null && assignment.dropOverloads.length > 0) {
+    if (assignment !== null && assignment.dropOverloads.length > 0 && !isPassedOn) {
       const category = dropCategory(assignment.dropOverloads, context.random)
       if (category !== null) return this.#drop('MESH_ERR_OVERFLOW', `dropped by ${category}`, context.attempts, category)
     }

@@ -31,6 +31,7 @@ export abstract class Exchange extends RoutedExchange {
   #isPending = false
   #isOnEndpoint = false
   #usedFreeRetry = false
+  #isPassedOn = false
   /** Endpoints that could not be reached, and why the last of them could not. */
   #unreachable: Endpoint[] | null = null
   #unreachableError: Error | null = null
@@ -80,7 +81,8 @@ export abstract class Exchange extends RoutedExchange {
     if (cluster === null || plan === null) return
     this.phase = 'trying'
     const breaker = cluster.breaker(plan.priority)
-    const refusal = cluster.admit(this, breaker)
+    const refusal = cluster.admit(this, breaker, this.#isPassedOn)
+    this.#isPassedOn = false
     if (refusal !== null) {
       this.#giveUp(refusal)
       return
@@ -268,8 +270,7 @@ export abstract class Exchange extends RoutedExchange {
     }
     if (free === 'once' && !hadAnswer && !this.#usedFreeRetry && this.canResend()) {
       this.#usedFreeRetry = true
-      this.#endAttempt()
-      this.attempt()
+      this.#passOn()
       return
     }
     cluster.reportFailure(endpoint, originOf(failure))
@@ -278,8 +279,7 @@ export abstract class Exchange extends RoutedExchange {
       this.#unreachable ??= []
       this.#unreachable.push(endpoint)
       this.#unreachableError = attemptError(this, failure, cause)
-      this.#endAttempt()
-      this.attempt()
+      this.#passOn()
       return
     }
     if (!hadAnswer && retry?.retriesFailure(failure, grpcStatus) === true && this.#reserveRetry(retry)) {
@@ -289,6 +289,13 @@ export abstract class Exchange extends RoutedExchange {
     }
     if (hadAnswer) this.fail(attemptError(this, failure, cause))
     else this.#giveUp(attemptError(this, failure, cause))
+  }
+
+  /** No server has read the running attempt: another one takes its place. */
+  #passOn(): void {
+    this.#endAttempt()
+    this.#isPassedOn = true
+    this.attempt()
   }
 
   /** Nothing more comes of the running attempt: an error, unless another one is still to be answered. */

@@ -11,6 +11,7 @@ import {
   makeVirtualHost,
 } from '../../support/fake-config-source.ts'
 import { callUnary, EchoClient, startGrpcBackend } from '../../support/grpc-backend.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
 import { makeMesh } from '../../support/test-mesh.ts'
 
 test('the second priority serves who reaches nobody in the first (gRFC A56)', async t => {
@@ -88,4 +89,29 @@ test('pick first goes to the next of its list, always the same, when the first c
     assert.equal(peers.size, 1)
     if (!shuffle) assert.deepEqual([...peers], [alive[0]?.address])
   }
+})
+
+test('a call is dropped by chance once, however many endpoints it passes over (gRFC A27)', async t => {
+  const dead = await Promise.all(Array.from({ length: 9 }, () => startGrpcBackend(t)))
+  const alive = await startGrpcBackend(t)
+  for (const { kill } of dead) kill()
+  const { plane, source } = makeMesh(t, { random: seededRandom(7) })
+  const cluster = makeCluster(
+    'c',
+    [...dead, alive].map(({ address }) => address),
+  )
+  assert.ok(cluster.kind === 'ready')
+  const assignment = { ...cluster.assignment, dropOverloads: [{ category: 'half', probability: 0.5 }] }
+  source.set({
+    targets: { echo: makeTarget([makeVirtualHost([makeRoute('c')])]) },
+    clusters: [{ ...cluster, assignment }],
+  })
+  const channel = (target: string) => new MeshChannel(plane, authority => plane.watch(authority, 'http'), target)
+  const client = grpcClientOn({ channel }, EchoClient, 'xds:///echo', {})
+  t.after(() => client.close())
+  const results = []
+  for (let call = 0; call < 100; call++) results.push(await callUnary(client, 'x'))
+  const dropped = results.filter(({ details }) => details === 'cluster c: dropped by half').length
+  assert.ok(dropped > 35 && dropped < 65, `${dropped} of 100`)
+  assert.equal(results.filter(({ code }) => code === 0).length, 100 - dropped)
 })
