@@ -275,7 +275,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     const { clock } = this.environment
     const connection = endpoint.grpc.connect(channel, this, attempt, clock.now())
     if (connection === 'stuck') {
-      this.attemptFailed('connect-failure', this.#unconnected(), 'elsewhere')
+      this.#notSent(this.#unconnected())
       return
     }
     this.#connecting = connection === 'connecting' ? channel : null
@@ -339,9 +339,17 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     try {
       return endpoint.grpc.get(this.#profile, this.authority, endpoint.activeRequests)
     } catch (error) {
-      this.attemptFailed('connect-failure', error instanceof Error ? error : new Error(String(error)), 'elsewhere')
+      this.#notSent(error instanceof Error ? error : new Error(String(error)))
       return null
     }
+  }
+
+  /** Not at once: it may be that of a thousand endpoints, one after the other. */
+  #notSent(error: Error): void {
+    const attempt = this.epoch
+    process.nextTick(() => {
+      if (attempt === this.epoch) this.attemptFailed('connect-failure', error, 'elsewhere')
+    })
   }
 
   protected mirror(mirrored: MirroredRequest): void {

@@ -9,6 +9,7 @@ import { makeCluster, makeRetryPolicy, makeRoute, makeTarget, makeVirtualHost } 
 import { callUnary, EchoClient, type GrpcBackend, startGrpcBackend } from '../../support/grpc-backend.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { makeMesh } from '../../support/test-mesh.ts'
+import { makeTls } from '../../support/tls-model.ts'
 import { until } from '../../support/until.ts'
 
 /** An endpoint that accepts connections and says nothing on them, until it is told to pass them on to `backend`. */
@@ -99,5 +100,25 @@ suite('an endpoint whose connection does not come', () => {
         assert.equal(await call(), grpc.status.OK)
       },
     )
+  })
+
+  test('fails no call by the number of such endpoints', async t => {
+    const count = 3000
+    const { plane, source } = makeMesh(t)
+    const addresses = Array.from({ length: count }, (_, index) => `127.0.0.1:${index + 1}`)
+    const noIdentity = {
+      certificate: { kind: 'provider', instance: 'none' },
+      trust: { kind: 'provider', instance: 'none' },
+    } as const
+    source.set({
+      targets: { echo: makeTarget([makeVirtualHost([makeRoute('c')])]) },
+      clusters: [makeCluster('c', addresses, { tls: makeTls(noIdentity) })],
+    })
+    const channel = (target: string) => new MeshChannel(plane, authority => plane.watch(authority, 'http'), target)
+    const client = grpcClientOn({ channel }, EchoClient, 'xds:///echo', {})
+    t.after(() => client.close())
+    const { code, details } = await callUnary(client, 'x')
+    assert.equal(code, grpc.status.UNAVAILABLE)
+    assert.match(details, /^cluster c: endpoint 127\.0\.0\.1:\d+: /)
   })
 })
