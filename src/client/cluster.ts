@@ -53,6 +53,8 @@ const maxResolving = 1000
 
 /** Picks to spend on an endpoint that is not known to be unreachable, before all are looked through. */
 const maxUnreachablePicks = 10
+/** The same where the next pick is the next of an order that all calls, or all of one hash, are to keep to (gRFC A42, A62). */
+const maxUnreachableInOrder = 256
 
 /** How many endpoints are worth a millisecond without a new picker. */
 const endpointsPerRefreshMs = 500
@@ -122,9 +124,13 @@ export class Cluster {
       config.connectTimeoutMs,
       config.circuitBreakers.default.maxConnections,
     ])
-    this.#default = new CircuitBreaker(config.circuitBreakers.default)
-    this.#high = new CircuitBreaker(config.circuitBreakers.high)
-    const { discovery } = config
+    const { discovery, circuitBreakers } = config
+    // What is under way counts for as long as it is, whatever the configuration becomes meanwhile (gRFC A32).
+    const counted = previous !== null && isSameService(previous.config, config) ? previous : null
+    this.#default = counted === null ? new CircuitBreaker(circuitBreakers.default) : counted.#default
+    this.#high = counted === null ? new CircuitBreaker(circuitBreakers.high) : counted.#high
+    this.#default.update(circuitBreakers.default)
+    this.#high.update(circuitBreakers.high)
     const isDns = discovery.kind === 'strict-dns' || discovery.kind === 'logical-dns'
     // Before the connections are handed over, which ends the checks.
     let known = nothingKnown
@@ -218,7 +224,7 @@ export class Cluster {
     const isOtherwiseHealthy = this.#checker?.reconcile(this.#hosts.endpoints(), removed) === true
     if (changed || isOtherwiseHealthy) this.#rebalance()
     for (const endpoint of removed) void endpoint.drain()
-    if (this.#checker === null || this.#checker.pending === 0 || this.hasUsableEndpoint) this.#resolve()
+    if (this.#checker === null || this.#checker.pending === 0 || this.isUsable()) this.#resolve()
     else this.isResolved = false
   }
 
@@ -227,23 +233,27 @@ export class Cluster {
     this.resolving?.release()
   }
 
-  /** Whether an endpoint is there that is neither unhealthy nor ejected. */
-  get hasUsableEndpoint(): boolean {
-    for (const endpoint of this.#hosts.endpoints()) if (isHealthy(endpoint) || isDegraded(endpoint)) return true
+  /** Whether an endpoint is there that is neither unhealthy nor ejected, and none of those that could not be connected. */
+  isUsable(unreachable: readonly Endpoint[] | null = null): boolean {
+    for (const endpoint of this.#hosts.endpoints()) {
+      if ((isHealthy(endpoint) || isDegraded(endpoint)) && unreachable?.includes(endpoint) !== true) return true
+    }
     return false
   }
 
   /**
-   * The cluster that answers for this one: itself, or for an aggregate the first of its clusters that has a usable endpoint, else the first
-   * there is. `null`: an aggregate of clusters that do not exist.
+   * The cluster that answers for this one: itself, or for an aggregate the first of its clusters that is usable, else the first there is (gRFC
+   * A37). `null`: an aggregate of clusters that do not exist.
+   *
+   * @param unreachable endpoints that could not be connected
    */
-  leaf(): Cluster | null {
+  leaf(unreachable: readonly Endpoint[] | null = null): Cluster | null {
     const { discovery } = this.config
     if (discovery.kind !== 'aggregate') return this
     let first: Cluster | null = null
     for (const name of discovery.clusters) {
-      const leaf = this.#manager.handle(name).cluster?.leaf() ?? null
-      if (leaf?.hasUsableEndpoint === true) return leaf
+      const leaf = this.#manager.handle(name).cluster?.leaf(unreachable) ?? null
+      if (leaf?.isUsable(unreachable) === true) return leaf
       first ??= leaf
     }
     return first
@@ -254,11 +264,15 @@ export class Cluster {
     return priority === 'high' ? this.#high : this.#default
   }
 
-  /** Lets an attempt in, or says why not. What it took is given back by the exchange, through the breaker. */
-  admit(context: PickContext & { readonly attempts: number }, breaker: CircuitBreaker): MeshError | null {
+  /**
+   * Lets an attempt in, or says why not. What it took is given back by the exchange, through the breaker.
+   *
+   * @param isPassedOn it takes the place of one that was let in, and that no server has read: it is not dropped by chance again
+   */
+  admit(context: PickContext & { readonly attempts: number }, breaker: CircuitBreaker, isPassedOn = false): MeshError | null {
     this.#wasCalled = true
     const { assignment } = this.#hosts
-    if (assignment !== null && assignment.dropOverloads.length > 0) {
+    if (assignment !== null && assignment.dropOverloads.length > 0 && !isPassedOn) {
       const category = dropCategory(assignment.dropOverloads, context.random)
       if (category !== null) return this.#drop('MESH_ERR_OVERFLOW', `dropped by ${category}`, context.attempts, category)
     }
@@ -298,11 +312,15 @@ export class Cluster {
    * `null` when there is none.
    */
   pickReachable(context: PickContext, unreachable: readonly Endpoint[]): Endpoint | null {
-    const picked = this.pick(context, unreachable, maxUnreachablePicks)
+    const isOrdered = this.isHashing || this.config.loadBalancing.kind === 'pick-first'
+    const picked = this.pick(context, unreachable, isOrdered ? maxUnreachableInOrder : maxUnreachablePicks)
     if (picked === null || !unreachable.includes(picked)) return picked
     for (const { localities } of this.#hosts.priorities) {
       const left = localities.flatMap(({ hosts }) => hosts.filter(host => isHealthy(host) && !unreachable.includes(host)))
-      const host = left[Math.floor(context.random() * left.length)]
+      const { hash, random } = context
+      const at =
+        hash !== null && this.isHashing ? Number(hash % BigInt(Math.max(1, left.length))) : Math.floor(random() * left.length)
+      const host = left[at]
       if (host !== undefined) return host
     }
     return null
@@ -451,11 +469,13 @@ export class Cluster {
     const { address, port, alternatives } = endpoint
     const { weighing } = this
     const options = { address, port, alternatives, tls: this.#tlsOf(endpoint.config) }
-    if (weighing === null || weighing.oobReportingPeriodMs === 0) return new EndpointChannels(options)
+    if (weighing === null) return new EndpointChannels(options)
+    const weighed = { ...options, onConnected: () => endpoint.reportedWeight?.reset() }
+    if (weighing.oobReportingPeriodMs === 0) return new EndpointChannels(weighed)
     const { runtime } = this.#environment
     const onReport = (report: LoadReport) => this.#weigh(endpoint, report)
     return new EndpointChannels({
-      ...options,
+      ...weighed,
       beside: channel => new LoadReportStream({ channel, periodMs: weighing.oobReportingPeriodMs, runtime, onReport }),
     })
   }
@@ -470,4 +490,9 @@ export class Cluster {
     this.#sweep?.cancel()
     return kept
   }
+}
+
+/** Whether two configurations of a cluster are of the same endpoints. */
+function isSameService({ discovery: one }: ClusterConfig, { discovery: other }: ClusterConfig): boolean {
+  return one.kind === 'eds' && other.kind === 'eds' ? one.edsServiceName === other.edsServiceName : one.kind === other.kind
 }

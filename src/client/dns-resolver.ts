@@ -24,8 +24,9 @@ const maxRetryMs = 5_000
 type DnsDiscovery = Extract<ClusterDiscovery, { kind: 'strict-dns' | 'logical-dns' }>
 
 /**
- * Keeps an assignment whose addresses are host names resolved. `strict-dns`: every address is an endpoint. `logical-dns`: the first one is, and
- * connections made to earlier ones are left alone. A name that cannot be resolved keeps the addresses it had.
+ * Keeps an assignment whose addresses are host names resolved. `strict-dns`: every address is an endpoint. `logical-dns`: all of them are one
+ * endpoint, called by the first address and reached at any (gRFC A61; as in Envoy), and connections made to earlier ones are left alone. A name
+ * that cannot be resolved keeps the addresses it had.
  */
 export class DnsResolver {
   readonly #discovery: DnsDiscovery
@@ -73,7 +74,7 @@ export class DnsResolver {
   async #resolve(name: string): Promise<'same' | 'changed' | 'failed'> {
     try {
       const found = await this.#lookup(name)
-      const addresses = this.#discovery.kind === 'logical-dns' ? found.slice(0, 1) : [...found].sort().slice(0, maxAddresses)
+      const addresses = (this.#isLogical ? found : [...found].sort()).slice(0, maxAddresses)
       const before = this.#addresses.get(name)
       if (before !== undefined && before.join() === addresses.join()) return 'same'
       this.#addresses.set(name, addresses)
@@ -83,6 +84,10 @@ export class DnsResolver {
       this.#runtime.logger.warn(`cluster ${this.#discovery.assignment.name}: ${name}: ${reason}`)
       return 'failed'
     }
+  }
+
+  get #isLogical(): boolean {
+    return this.#discovery.kind === 'logical-dns'
   }
 
   #assignment(): ClusterLoadAssignment {
@@ -99,8 +104,15 @@ export class DnsResolver {
     if (port === 0 || isIP(address) !== 0) return [endpoint]
     const made = this.#endpoints.get(endpoint) ?? new Map<string, LbEndpoint>()
     const now = new Map<string, LbEndpoint>()
-    for (const ip of this.#addresses.get(address) ?? []) {
-      now.set(ip, made.get(ip) ?? { ...endpoint, address: ip, hostname: hostname === '' ? address : hostname })
+    const called = { ...endpoint, hostname: hostname === '' ? address : hostname }
+    const found = this.#addresses.get(address) ?? []
+    const [first, ...others] = found
+    if (this.#isLogical && first !== undefined) {
+      const additionalAddresses = others.map(other => ({ address: other, port }))
+      const key = found.join()
+      now.set(key, made.get(key) ?? { ...called, address: first, additionalAddresses })
+    } else {
+      for (const ip of found) now.set(ip, made.get(ip) ?? { ...called, address: ip })
     }
     this.#endpoints.set(endpoint, now)
     return [...now.values()]

@@ -31,11 +31,17 @@ export abstract class Exchange extends RoutedExchange {
   #isPending = false
   #isOnEndpoint = false
   #usedFreeRetry = false
+  #isPassedOn = false
   /** Endpoints that could not be reached, and why the last of them could not. */
   #unreachable: Endpoint[] | null = null
   #unreachableError: Error | null = null
   /** Attempts beside the running one; see {@link ParkedAttempt}. */
   #parked: ParkedAttempt[] | null = null
+
+  /** Attempts that the retry policy made; what no server can have read is made again beside them. */
+  get retries(): number {
+    return this.#retry === null ? 0 : this.#retry.granted
+  }
 
   /** Begins attempt {@link epoch} on {@link endpoint}. */
   protected abstract send(endpoint: Endpoint): void
@@ -53,6 +59,10 @@ export abstract class Exchange extends RoutedExchange {
   protected abstract dropParked(held: unknown, reason: Error | null): void
   /** Whether the same request can be sent once more. */
   protected abstract canReplay(): boolean
+  /** The same after an attempt of which a server has read nothing: what was not sent by it need not have been kept for another. */
+  protected canResend(): boolean {
+    return this.canReplay()
+  }
   /** Hands an answer of the mesh itself to the caller. Called at most once, and then nothing else is. */
   protected abstract deliverReply(reply: LocalReply): void
   /** Hands the final error to the caller. Called at most once. */
@@ -65,12 +75,14 @@ export abstract class Exchange extends RoutedExchange {
   protected abstract release(): void
 
   protected attempt(): void {
+    if (this.#unreachable !== null) this.#leaveUnreachable(this.#unreachable)
     const { cluster } = this
     const plan = this.plan
     if (cluster === null || plan === null) return
     this.phase = 'trying'
     const breaker = cluster.breaker(plan.priority)
-    const refusal = cluster.admit(this, breaker)
+    const refusal = cluster.admit(this, breaker, this.#isPassedOn)
+    this.#isPassedOn = false
     if (refusal !== null) {
       this.#giveUp(refusal)
       return
@@ -87,7 +99,7 @@ export abstract class Exchange extends RoutedExchange {
     }
     const endpoint = this.#pick(cluster, plan)
     if (endpoint === null) {
-      this.#giveUp(this.#unreachableError ?? cluster.noEndpoint(this.attempts))
+      this.#nobodyThere(this.#unreachableError ?? cluster.noEndpoint(this.attempts))
       return
     }
     this.endpoint = endpoint
@@ -102,6 +114,31 @@ export abstract class Exchange extends RoutedExchange {
     if (channels.requestAttempt.hasSubscribers) channels.requestAttempt.publish({ exchange: this })
     if (this.attempts === 1 && plan.mirrors !== null) this.#mirror(plan.mirrors)
     this.send(endpoint)
+  }
+
+  #nobodyThere(error: Error): void {
+    if (this.#parked !== null || !this.waitsForReady()) {
+      this.#giveUp(error)
+      return
+    }
+    this.#endAttempt()
+    this.#unreachable = null
+    this.lookAgain(error, () => this.#attemptAnew())
+  }
+
+  /** The configuration may have changed: the name decides, and an endpoint that has left is not picked again. */
+  #attemptAnew(): void {
+    this.cluster = this.choice?.attachment?.cluster() ?? this.cluster
+    this.attempt()
+  }
+
+  /** Of an aggregate, the next cluster serves when nobody can be reached in this one. */
+  #leaveUnreachable(unreachable: readonly Endpoint[]): void {
+    const chosen = this.choice?.attachment
+    const cluster = chosen?.cluster(unreachable) ?? null
+    if (chosen === undefined || cluster === null || cluster === this.cluster || !cluster.isUsable(unreachable)) return
+    this.cluster = cluster
+    this.series = chosen.series(this.target, cluster)
   }
 
   /** Once, however often the request itself is retried. */
@@ -231,20 +268,18 @@ export abstract class Exchange extends RoutedExchange {
       this.fail(cause)
       return
     }
-    if (free === 'once' && !hadAnswer && !this.#usedFreeRetry && this.canReplay()) {
+    if (free === 'once' && !hadAnswer && !this.#usedFreeRetry && this.canResend()) {
       this.#usedFreeRetry = true
-      this.#endAttempt()
-      this.attempt()
+      this.#passOn()
       return
     }
     cluster.reportFailure(endpoint, originOf(failure))
     if (this.#pass !== null) this.#record('failure')
-    if (free === 'elsewhere' && !hadAnswer && this.canReplay()) {
+    if (free === 'elsewhere' && !hadAnswer && this.canResend()) {
       this.#unreachable ??= []
       this.#unreachable.push(endpoint)
       this.#unreachableError = attemptError(this, failure, cause)
-      this.#endAttempt()
-      this.attempt()
+      this.#passOn()
       return
     }
     if (!hadAnswer && retry?.retriesFailure(failure, grpcStatus) === true && this.#reserveRetry(retry)) {
@@ -254,6 +289,13 @@ export abstract class Exchange extends RoutedExchange {
     }
     if (hadAnswer) this.fail(attemptError(this, failure, cause))
     else this.#giveUp(attemptError(this, failure, cause))
+  }
+
+  /** No server has read the running attempt: another one takes its place. */
+  #passOn(): void {
+    this.#endAttempt()
+    this.#isPassedOn = true
+    this.attempt()
   }
 
   /** Nothing more comes of the running attempt: an error, unless another one is still to be answered. */
@@ -362,7 +404,8 @@ export abstract class Exchange extends RoutedExchange {
     if (this.#pass !== null) this.#record('failure')
     this.flag = flag
     const afterMs = Math.round(this.environment.clock.now() - this.startedAt)
-    const error = timeoutError(this, flag, this.isWholeRequest(), `upstream request timeout after ${afterMs} ms`)
+    const waited = this.unready === null ? '' : `, waiting for what is not there: ${this.unready.message}`
+    const error = timeoutError(this, flag, this.isWholeRequest(), `upstream request timeout after ${afterMs} ms${waited}`)
     this.#stop(error)
     this.fail(error)
   }
@@ -424,9 +467,7 @@ export abstract class Exchange extends RoutedExchange {
     this.backoff = clock.setTimeout(
       () => {
         this.backoff = null
-        // The configuration may have changed: the name decides, and an endpoint that has left is not picked again.
-        this.cluster = this.choice?.attachment?.cluster() ?? this.cluster
-        this.attempt()
+        this.#attemptAnew()
       },
       delayMs,
       true,

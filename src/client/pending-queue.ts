@@ -79,6 +79,11 @@ export class PendingQueue {
     return ticket
   }
 
+  /** Those that wait now, in the order of arrival. */
+  waiters(): readonly Waiter[] {
+    return Array.from(this.#tickets, ({ waiter }) => waiter)
+  }
+
   /** Takes a ticket out; called by the ticket. */
   remove(ticket: Ticket): void {
     if (this.#tickets.delete(ticket)) this.#limit.count--

@@ -10,6 +10,7 @@ import type { Endpoint } from './endpoint.ts'
 export class RetryState {
   readonly #policy: CompiledRetryPolicy
   #retries: number
+  #granted: number
   /** Retries since the backoff began at its base. */
   #backOffs: number
   /** Holds a retry of the cluster's breaker until the next one, or the end. */
@@ -19,9 +20,15 @@ export class RetryState {
   constructor(policy: CompiledRetryPolicy) {
     this.#policy = policy
     this.#retries = 0
+    this.#granted = 0
     this.#backOffs = 0
     this.#breaker = null
     this.#previous = null
+  }
+
+  /** Retries that were allowed so far. */
+  get granted(): number {
+    return this.#granted
   }
 
   /** Endpoints that another attempt is to avoid, or `null` when it does not matter. */
@@ -36,9 +43,12 @@ export class RetryState {
     this.release()
     if (!breaker.tryAcquireRetry()) return 'UO'
     this.#breaker = breaker
-    if (cluster.retryTokens === null || cluster.retryTokens.tryWithdraw()) return ''
-    this.release()
-    return 'UO'
+    if (cluster.retryTokens !== null && !cluster.retryTokens.tryWithdraw()) {
+      this.release()
+      return 'UO'
+    }
+    this.#granted++
+    return ''
   }
 
   /** An attempt on `endpoint` is over, and another one will follow. */

@@ -10,6 +10,7 @@ import type { Cluster } from './cluster.ts'
 import type { ClusterHandle, ClusterManager } from './cluster-manager.ts'
 import type { ClusterTarget } from './cluster-target.ts'
 import type { CompiledRoute, Forward } from './compiled-route.ts'
+import type { Endpoint } from './endpoint.ts'
 import { needsFinalizing } from './finalize-request.ts'
 import { RouteMirror } from './mirror.ts'
 import type { Router } from './router.ts'
@@ -106,13 +107,17 @@ export class ClusterPlan {
     this.#handle = manager.handle(choice.clusterName)
   }
 
-  /** The cluster as it is now, or `null` when there is none of that name. */
-  cluster(): Cluster | null {
+  /**
+   * The cluster as it is now, or `null` when there is none of that name.
+   *
+   * @param unreachable endpoints that could not be connected, which an aggregate passes over
+   */
+  cluster(unreachable: readonly Endpoint[] | null = null): Cluster | null {
     const { cluster } = this.#handle
-    if (cluster !== null) return cluster.config.discovery.kind === 'aggregate' ? cluster.leaf() : cluster
+    if (cluster !== null) return cluster.config.discovery.kind === 'aggregate' ? cluster.leaf(unreachable) : cluster
     // The name may have come since, under a handle of its own.
     this.#handle = this.#manager.handle(this.#choice.clusterName)
-    return this.#handle.cluster?.leaf() ?? null
+    return this.#handle.cluster?.leaf(unreachable) ?? null
   }
 
   /** Where calls of `target` to `cluster` by this route are counted. */

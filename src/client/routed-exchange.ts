@@ -1,4 +1,5 @@
 import { MeshError } from '../errors.ts'
+import { backOffMs, readinessBackOff } from '../policies/back-off.ts'
 import type { CompiledFault } from '../policies/fault.ts'
 import type { Timer } from '../runtime.ts'
 import { normalizePath } from '../security/path-normalization.ts'
@@ -22,8 +23,11 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
   protected series: CallSeries | null
   /** Its place among those that wait for configuration. */
   protected ticket: PendingTicket | null
-  /** What ends a wait of its own: a delay that was injected, or the backoff before a retry. */
+  /** What ends a wait of its own: a delay that was injected, the backoff before a retry, or the time to {@link lookAgain}. */
   protected backoff: Timer | null
+  /** Why it has to {@link lookAgain}. */
+  protected unready: Error | null
+  #looks: number
   #fault: CompiledFault | null
 
   constructor(environment: ExchangeEnvironment, target: Target, authority: string, scheme: string, method: string, path: string) {
@@ -31,6 +35,8 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
     this.series = null
     this.ticket = null
     this.backoff = null
+    this.unready = null
+    this.#looks = 0
     this.#fault = null
   }
 
@@ -47,12 +53,21 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
   /** The times that hold for the transport's kind of request; each 0 when it is off. */
   protected abstract timeouts(plan: RoutePlan): RouteTimeouts
 
+  /** Whether the caller would rather wait, until its deadline, than hear that there is nobody to call. */
+  protected waitsForReady(): boolean {
+    return false
+  }
+
   /** Runs it. */
   protected run(): void {
     const { clock, telemetry } = this.environment
     this.startedAt = clock.now()
     this.span = telemetry.startSpan(this)
     if (channels.requestStart.hasSubscribers) channels.requestStart.publish({ exchange: this })
+    this.#begin()
+  }
+
+  #begin(): void {
     if (this.target.router !== null) {
       this.#match()
     } else if (this.target.failure !== null) {
@@ -65,7 +80,23 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
   /** There is no configuration: an error, unless what the mesh does not know may go past it. */
   #refuse(failure: MeshError): void {
     if (failure.code === 'MESH_ERR_UNKNOWN_HOST' && this.passThrough()) return
-    this.fail(failure)
+    if (this.waitsForReady() && failure.code !== 'MESH_ERR_CLOSED') this.lookAgain(failure, () => this.#begin())
+    else this.fail(failure)
+  }
+
+  /** There is nobody to call for now: goes on with `look` after a while. */
+  protected lookAgain(reason: Error, look: () => void): void {
+    const { clock, random } = this.environment
+    this.unready = reason
+    this.phase = 'backoff'
+    this.backoff = clock.setTimeout(
+      () => {
+        this.backoff = null
+        look()
+      },
+      backOffMs(readinessBackOff, ++this.#looks, random),
+      true,
+    )
   }
 
   #wait(queue: PendingQueue): void {
@@ -92,7 +123,10 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
     this.ticket = null
     if (this.phase !== 'waiting') return
     const message = `${this.#waitsFor}: not resolved within ${this.environment.configTimeoutMs} ms`
-    this.fail(new MeshError('MESH_ERR_CONFIG_TIMEOUT', message, { flag: 'NFCF', statusCode: 503 }))
+    const error = new MeshError('MESH_ERR_CONFIG_TIMEOUT', message, { flag: 'NFCF', statusCode: 503 })
+    if (!this.waitsForReady()) this.fail(error)
+    else if (this.cluster === null) this.lookAgain(error, () => this.#begin())
+    else this.lookAgain(error, () => this.#hash())
   }
 
   #match(): void {
@@ -127,7 +161,9 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
     this.plan = plan
     const cluster = choice.attachment.cluster()
     if (cluster === null) {
-      this.fail(choice.attachment.missing(action.forward.config.clusterNotFoundStatus))
+      const missing = choice.attachment.missing(action.forward.config.clusterNotFoundStatus)
+      if (this.waitsForReady()) this.lookAgain(missing, () => this.#match())
+      else this.fail(missing)
       return
     }
     this.cluster = cluster

@@ -14,6 +14,9 @@ export function backOffMs({ baseIntervalMs, maxIntervalMs }: RetryBackOff, retry
   return Math.floor(random() * intervalMs)
 }
 
+/** How long a call that waits for somebody to be there (gRPC's `wait_for_ready`) leaves between two looks. */
+export const readinessBackOff: RetryBackOff = { baseIntervalMs: 100, maxIntervalMs: 1000 }
+
 /**
  * What `grpc-retry-pushback-ms` asks for (gRFC A6): so many milliseconds, without jitter; `null`: no more attempts, which is what a negative or
  * unreadable value says; `undefined`: there is none.

@@ -41,10 +41,17 @@ describe('DnsResolver', () => {
     resolver.close()
   })
 
-  it('logical: the first address is', async () => {
-    const { seen, settle, resolver } = resolve('logical-dns', [['10.0.0.2', '10.0.0.1']])
+  it('logical: all addresses are one endpoint, reached at any of them (gRFC A61)', async () => {
+    const { clock, seen, settle, resolver } = resolve('logical-dns', [
+      ['10.0.0.2', '10.0.0.1'],
+      ['10.0.0.2', '10.0.0.3'],
+    ])
     await settle()
     assert.deepEqual(addressesOf(seen[0]), ['10.0.0.2'])
+    const others = () => seen.at(-1)?.localities[0]?.endpoints[0]?.additionalAddresses
+    assert.deepEqual(others(), [{ address: '10.0.0.1', port: 5 }])
+    await clock.advanceAsync(10_000)
+    assert.deepEqual([addressesOf(seen[1]), others()], [['10.0.0.2'], [{ address: '10.0.0.3', port: 5 }]])
     resolver.close()
   })
 

@@ -6,7 +6,7 @@ import { grpcClientOn } from '../../src/client/grpc/grpc-client.ts'
 import { MeshChannel } from '../../src/client/grpc/mesh-channel.ts'
 import type { ClientSideWeightedRoundRobin } from '../../src/policies/load-balancing/config.ts'
 import { makeCluster, makeRoute, makeTarget, makeVirtualHost } from '../support/fake-config-source.ts'
-import { callUnary, EchoClient, startGrpcBackend } from '../support/grpc-backend.ts'
+import { callUnary, EchoClient, startGrpcBackend, type UnaryAnswer } from '../support/grpc-backend.ts'
 import { startUpstream } from '../support/http-upstream.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { makeMesh } from '../support/test-mesh.ts'
@@ -64,6 +64,31 @@ function serveReports(server: grpc.Server, handle: (call: ReportStream) => void)
 }
 
 describe('the load that endpoints report weighs them', () => {
+  test('what an endpoint reported before it was connected anew does not count any more (A58)', async t => {
+    const answer: UnaryAnswer = (call, callback) => {
+      const trailers = new grpc.Metadata()
+      trailers.set('endpoint-load-metrics-bin', reportOf(0.5))
+      callback(null, call.request, trailers)
+      return true
+    }
+    const backend = await startGrpcBackend(t, answer)
+    const { client, clock, plane } = meshOf(t, [backend.address], { blackoutPeriodMs: 10_000 })
+    const weight = () => {
+      const endpoint = [...(plane.clusters.handle('c').cluster?.endpoints() ?? [])][0]
+      return endpoint?.reportedWeight?.current({ ...weighing, blackoutPeriodMs: 10_000 }, clock.now())
+    }
+    await callUnary(client, 'x')
+    clock.advance(10_000)
+    assert.equal(weight(), 200)
+    backend.kill()
+    await startGrpcBackend(t, answer, { port: backend.port })
+    await until(async () => (await callUnary(client, 'x')).code === 0)
+    assert.equal(weight(), 0)
+    clock.advance(10_000)
+    await callUnary(client, 'x')
+    assert.equal(weight(), 200)
+  })
+
   test('in the trailers of gRPC calls', async t => {
     const backends = await Promise.all(
       utilizations.map(utilization =>

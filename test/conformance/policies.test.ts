@@ -729,6 +729,41 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: 'circuit breaking: what is under way counts also when the cluster is configured anew (A32)',
+    backends: 1,
+    setup: () => ({
+      cluster: { circuitBreakers: { default: { ...defaultThresholds, maxRequests: 2 }, high: defaultThresholds } },
+    }),
+    async check({ call, backends, last, mesh }) {
+      const limitTo = (maxRequests: number, edsServiceName = 'c') => {
+        const circuitBreakers = { default: { ...defaultThresholds, maxRequests }, high: defaultThresholds }
+        const discovery = { kind: 'eds', edsServiceName } as const
+        mesh.source.set({ clusters: [makeCluster('c', [backends[0]?.address ?? ''], { circuitBreakers, discovery })] })
+      }
+      backends[0]?.behave('silent')
+      const held = [call(), call()]
+      await until(() => backends[0]?.calls === 2)
+      limitTo(2)
+      assert.equal((await call()).isOk, false)
+      assert.deepEqual(last(), { flag: 'UO', attempts: 0 })
+      limitTo(3)
+      held.push(call())
+      await until(() => backends[0]?.calls === 3)
+      limitTo(1)
+      backends[0]?.answerLate()
+      for (const each of held) assert.equal((await each).isOk, true)
+      held.splice(0, 3, call())
+      await until(() => backends[0]?.calls === 4)
+      assert.equal((await call()).isOk, false)
+      // Other endpoints have counts of their own.
+      limitTo(1, 'other')
+      held.push(call())
+      await until(() => backends[0]?.calls === 5)
+      backends[0]?.answerLate()
+      for (const each of held) assert.equal((await each).isOk, true)
+    },
+  },
+  {
     name: 'circuit breaking: a call that waits for its answer is not pending',
     backends: 1,
     setup: () => ({

@@ -56,12 +56,18 @@ export function connectionStatus(status: StatusObject): StatusObject {
   return message === undefined ? status : { ...status, code: grpcCode.unavailable, details: `${connectionDropped}: ${message}` }
 }
 
-/**
- * How an attempt failed whose status no peer sent, or `null` when one did: an answer has headers at least, and grpc-js adds none to what it
- * makes up.
- */
-export function failureOf({ code, details, metadata }: StatusObject): AttemptFailure | null {
-  if (code === grpcCode.ok || Object.keys(metadata.getMap()).length > 0) return null
+/** What grpc-js says of a stream that was reset: the last two are ENHANCE_YOUR_CALM and INADEQUATE_SECURITY. */
+const resets = /^(?:Received RST_STREAM|Call cancelled|Write error|read |write |Bandwidth exhausted|Protocol not secure enough)/
+
+/** Whether no peer sent a status: an answer has headers at least, and grpc-js adds none to what it makes up. */
+export function isOwn({ code, metadata }: StatusObject): boolean {
+  return code !== grpcCode.ok && Object.keys(metadata.getMap()).length === 0
+}
+
+/** How an attempt failed whose status no peer sent, or `null` when one did, or nothing failed on the way. */
+export function failureOf(status: StatusObject): AttemptFailure | null {
+  if (!isOwn(status)) return null
+  const { details } = status
   if (details === 'Stream refused by server') return 'refused-stream'
   if (
     /^(?:No connection established|Channel closed before call started|Name resolution failed|Failed to start HTTP\/2 stream)/.test(
@@ -69,7 +75,6 @@ export function failureOf({ code, details, metadata }: StatusObject): AttemptFai
     )
   )
     return 'connect-failure'
-  if (details.startsWith(connectionDropped) || /^(?:Received RST_STREAM|Call cancelled|Write error|read |write )/.test(details))
-    return 'reset'
+  if (details.startsWith(connectionDropped) || resets.test(details)) return 'reset'
   return null
 }

@@ -1,47 +1,13 @@
-import { isIP } from 'node:net'
-import type { ChannelCredentials, ChannelInterface, ChannelOptions } from '@grpc/grpc-js'
+import type { ChannelInterface } from '@grpc/grpc-js'
 import type { WorkloadIdentity } from '../../security/certificate-provider.ts'
-import type { Address } from '../endpoint.ts'
-import type { SecureTransport } from '../upstream-tls.ts'
-import { grpcJs, ordinaryChannel } from './grpc-js.ts'
-import { watchedCredentials } from './watched-credentials.ts'
-import { withoutRetries } from './without-retries.ts'
-
-/** Where and how to connect: everything about an endpoint's channels that its cluster decides. */
-export interface EndpointChannelOptions {
-  /** IP address, host name (logical DNS), or path of a Unix socket when `port` is 0. */
-  readonly address: string
-  readonly port: number
-  /** Other addresses of the same server, tried 250 ms apart (gRFC A61); those of the other family are left out: a target of grpc-js has one. */
-  readonly alternatives?: readonly Address[]
-  readonly tls: SecureTransport | undefined
-  /** Begins what runs beside the calls on one of the channels. It is ended with that channel, and begun on another while there is one. */
-  readonly beside?: (channel: ChannelInterface) => { close(): void }
-}
-
-/** What a client asks of its connections. Its identity tells clients apart. */
-export interface ChannelProfile {
-  /** grpc-js's own, such as message size limits and compression. */
-  readonly options: ChannelOptions
-  /** Used where the cluster has no TLS of its own. */
-  readonly credentials: ChannelCredentials
-}
-
-/** What an endpoint's channel never does itself: routing, retrying and looking up are the mesh's. */
-const meshOptions: ChannelOptions = {
-  'grpc.enable_retries': 0,
-  'grpc.service_config_disable_resolution': 1,
-  'grpc.enable_http_proxy': 0,
-  // Servers of grpc-go, Java and C++ end a connection that is pinged more often than every 5 minutes. It also is how long a stream can outlive
-  // the GOAWAY of its connection: grpc-js takes a connection that is closing for a dead one when it is time for a ping.
-  'grpc.keepalive_time_ms': 310_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-  'grpc.initial_reconnect_backoff_ms': 1_000,
-  'grpc.max_reconnect_backoff_ms': 10_000,
-}
+import { ConnectionWait, type ConnectionWaiter } from './connection-wait.ts'
+import { type ChannelProfile, createChannel, type EndpointChannelOptions } from './endpoint-channel.ts'
 
 /** What servers commonly let a connection carry at once; what one of them really does grpc-js tells nobody. */
 const callsPerConnection = 100
+/** `connectivityState.READY` and `SHUTDOWN`, without loading grpc-js. */
+const ready = 2
+const shutDown = 4
 /** To one endpoint, for one client. */
 const maxConnections = 16
 
@@ -60,6 +26,9 @@ export class EndpointChannels {
   #isClosed = false
   #beside: { close(): void } | null = null
   #besideProfile: ChannelProfile | null = null
+  #besideChannel: ChannelInterface | null = null
+  /** Of the channels that calls wait for; `null` until there is one. */
+  #waits: Map<ChannelInterface, ConnectionWait> | null = null
 
   constructor(options: EndpointChannelOptions) {
     this.#options = options
@@ -81,6 +50,66 @@ export class EndpointChannels {
     this.#lastAuthority = authority
     this.#last = channel
     return channel
+  }
+
+  /**
+   * Whether a call on one of its channels has a connection. While one is made, `waiter` is told what becomes of it; a channel that was given up
+   * has none until it is there.
+   *
+   * @param now on the monotonic clock
+   */
+  connect(
+    channel: ChannelInterface,
+    waiter: ConnectionWaiter,
+    attempt: number,
+    now: number,
+  ): 'connected' | 'connecting' | 'stuck' {
+    if (channel.getConnectivityState(false) === ready) return 'connected'
+    const wait = this.#waits?.get(channel) ?? this.#await(channel, now, false)
+    if (wait.isHopeless(now)) this.#replace(channel, now)
+    if (wait.isStuck) return 'stuck'
+    wait.add(waiter, attempt)
+    return 'connecting'
+  }
+
+  /** A call has waited for the connection of a channel for too long: no other one does. */
+  giveUp(channel: ChannelInterface): void {
+    this.#waits?.get(channel)?.giveUp()
+    if (!this.#isClosed) return
+    this.#forget(channel)
+    channel.close()
+  }
+
+  #await(channel: ChannelInterface, now: number, isStuck: boolean): ConnectionWait {
+    this.#waits ??= new Map()
+    const wait = new ConnectionWait(channel, now, isStuck, () => this.#waits?.delete(channel))
+    this.#waits.set(channel, wait)
+    return wait
+  }
+
+  /** Begins another connection in the place of one that does not come. */
+  #replace(channel: ChannelInterface, now: number): void {
+    // First: grpc-js would have the new channel share the connection.
+    channel.close()
+    const place = this.#forget(channel)
+    if (place !== null) this.#await(this.#find(place.profile, place.authority, place.connection), now, true)
+    if (this.#besideChannel === channel) this.#moveBeside()
+  }
+
+  /** Takes a channel out. Returns where it was. */
+  #forget(
+    channel: ChannelInterface,
+  ): { readonly profile: ChannelProfile; readonly authority: string; readonly connection: number } | null {
+    for (const [profile, byAuthority] of this.#channels) {
+      for (const [key, each] of byAuthority) {
+        if (each !== channel) continue
+        byAuthority.delete(key)
+        if (this.#last === channel) this.#last = null
+        const [authority = '', connection = '0'] = key.split(' ')
+        return { profile, authority, connection: Number(connection) }
+      }
+    }
+    return null
   }
 
   /** With a new identity come new channels; the calls on the old ones go on. */
@@ -105,11 +134,25 @@ export class EndpointChannels {
     if (channel === undefined) {
       channel = createChannel(this.#options, profile, authority, connection > 0)
       byAuthority.set(key, channel)
+      if (this.#options.onConnected !== undefined) this.#watch(channel, this.#options.onConnected)
       if (this.#beside === null) this.#beginBeside(profile, channel)
-      // An exchange that picked this endpoint just before it was removed still gets its connection.
-      if (this.#isClosed) setImmediate(() => this.#closeAll())
+      if (this.#isClosed) this.#closeOnceConnected(channel)
     }
     return channel
+  }
+
+  #watch(channel: ChannelInterface, onConnected: () => void): void {
+    const state = channel.getConnectivityState(false)
+    if (state === shutDown) return
+    channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
+      if (channel.getConnectivityState(false) === ready && !this.#isConnectedBeside(channel)) onConnected()
+      this.#watch(channel, onConnected)
+    })
+  }
+
+  #isConnectedBeside(channel: ChannelInterface): boolean {
+    for (const other of this.channels()) if (other !== channel && other.getConnectivityState(false) === ready) return true
+    return false
   }
 
   /** Forgets a client that is closed. */
@@ -135,8 +178,22 @@ export class EndpointChannels {
     setImmediate(() => this.#closeAll())
   }
 
+  /**
+   * A call keeps the cluster that it has chosen, also when that has left the configuration before an attempt (gRFC A31): the attempt gets its
+   * connection. One turn late, so that it is on it.
+   */
+  #closeOnceConnected(channel: ChannelInterface): void {
+    const close = () => {
+      this.#forget(channel)
+      channel.close()
+    }
+    // Not before the call has asked for the connection.
+    setImmediate(() => new ConnectionWait(channel, 0, false, () => setImmediate(close)))
+  }
+
   #beginBeside(profile: ChannelProfile, channel: ChannelInterface): void {
     this.#besideProfile = profile
+    this.#besideChannel = channel
     this.#beside = this.#options.beside?.(channel) ?? null
   }
 
@@ -144,6 +201,7 @@ export class EndpointChannels {
     this.#beside?.close()
     this.#beside = null
     this.#besideProfile = null
+    this.#besideChannel = null
     if (this.#isClosed) return
     for (const [profile, byAuthority] of this.#channels) {
       for (const channel of byAuthority.values()) {
@@ -156,39 +214,4 @@ export class EndpointChannels {
   #closeAll(): void {
     for (const profile of [...this.#channels.keys()]) this.release(profile)
   }
-}
-
-/** @param isExtra with a connection of its own, which grpc-js would otherwise share */
-function createChannel(
-  endpoint: EndpointChannelOptions,
-  profile: ChannelProfile,
-  authority: string,
-  isExtra: boolean,
-): ChannelInterface {
-  const Channel = ordinaryChannel()
-  const { address, port, alternatives = [], tls } = endpoint
-  const target = targetOf(address, port, alternatives)
-  const own = isExtra ? { 'grpc.use_local_subchannel_pool': 1 } : {}
-  const options = { ...meshOptions, ...profile.options, ...own, 'grpc.default_authority': authority }
-  if (tls === undefined) return withoutRetries(new Channel(target, profile.credentials, options))
-  const { servername, secureContext, checkServerIdentity } = tls.connectOptions(hostOf(authority))
-  const verify = checkServerIdentity === undefined ? {} : { checkServerIdentity }
-  const credentials = watchedCredentials(grpcJs().credentials.createFromSecureContext(secureContext, verify), socket =>
-    tls.watch(socket),
-  )
-  const named = servername === '' ? options : { ...options, 'grpc.ssl_target_name_override': servername }
-  return withoutRetries(new Channel(target, credentials, named))
-}
-
-function targetOf(address: string, port: number, alternatives: readonly Address[]): string {
-  if (port === 0) return `unix:${address}`
-  const family = isIP(address)
-  if (family === 0) return `dns:${address}:${port}`
-  const all = [{ address, port }, ...alternatives.filter(each => isIP(each.address) === family)]
-  if (family === 4) return `ipv4:${all.map(each => `${each.address}:${each.port}`).join(',')}`
-  return `ipv6:${all.map(each => `[${each.address}]:${each.port}`).join(',')}`
-}
-
-function hostOf(authority: string): string {
-  return /^\[([^\]]+)\]|^[^:]+/.exec(authority)?.[1] ?? authority.replace(/:\d+$/, '')
 }

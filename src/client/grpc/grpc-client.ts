@@ -10,7 +10,7 @@ export type GrpcClientType<C> = new (address: string, credentials: ChannelCreden
 
 /** grpc-js's client options (interceptors, message size limits …) and the credentials of its calls. */
 export interface GrpcClientOptions extends ClientOptions {
-  /** Used where the cluster configures no TLS; default insecure. */
+  /** Used where the cluster configures no TLS; their call credentials are used everywhere. Default insecure. */
   readonly credentials?: ChannelCredentials
 }
 

@@ -10,12 +10,14 @@ import type { LocalReply } from '../local-reply.ts'
 import type { MirroredRequest } from '../mirror.ts'
 import type { RoutePlan, RouteTimeouts } from '../route-plan.ts'
 import type { Target } from '../target.ts'
-import { type AttemptMetadata, attemptMetadata } from './attempt-metadata.ts'
-import { CallStatusError, connectionStatus, failureOf, localStatus, statusOfError, statusOfReply } from './call-status.ts'
-import type { ChannelProfile } from './endpoint-channels.ts'
+import { type AttemptMetadata, attemptMetadata, previousAttempts } from './attempt-metadata.ts'
+import { CallStatusError, connectionStatus, failureOf, isOwn, localStatus, statusOfError, statusOfReply } from './call-status.ts'
+import type { ConnectionWaiter } from './connection-wait.ts'
+import type { ChannelProfile } from './endpoint-channel.ts'
 import { grpcCode, httpStatusOf } from './grpc-code.ts'
+import { grpcJs } from './grpc-js.ts'
 import { type MessageContext, MessageReplay, type OutgoingMessage, settle } from './message-replay.ts'
-import { MetadataHeaders, readMetadata } from './metadata-headers.ts'
+import { joinMetadata, MetadataHeaders } from './metadata-headers.ts'
 
 /** grpc-js's call, whose interface it does not export by name. */
 export type Call = ReturnType<ChannelInterface['createCall']>
@@ -26,7 +28,10 @@ type AuthContext = ReturnType<Call['getAuthContext']>
 export interface CallRequest {
   /** `/package.Service/Method` */
   readonly method: string
+  /** The `:authority` of this call alone, which no route rewrites (gRFC A81). */
+  readonly host: string | null
   readonly deadline: Deadline
+  /** Of the server's call in whose service it is made. */
   readonly parentCall: ParentCall
   readonly propagateFlags: number | null | undefined
 }
@@ -41,10 +46,11 @@ interface HeldCall {
  * One gRPC call, whatever it takes. It is the call that the client's stub holds, and the listener of every attempt (later ones speak through
  * {@link AttemptListener}, which knows its number). An attempt is a call on the ordinary channel of an endpoint.
  */
-export class GrpcExchange extends Exchange implements Call, InterceptingListener {
+export class GrpcExchange extends Exchange implements Call, InterceptingListener, ConnectionWaiter {
   readonly #profile: ChannelProfile
   readonly #request: CallRequest
-  readonly #deadlineAt: number
+  /** The client's, or that of the call in whose service it is made; the route's is not in it. */
+  #deadlineAt: number
   readonly #messages: MessageReplay
   #credentials: CallCredentials | null = null
   #metadata: Metadata | null = null
@@ -52,6 +58,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   /** The running attempt. */
   #call: Call | null = null
   #number = 0
+  /** Headers of an answer that is not of gRPC: its status comes from its HTTP status, and may yet be retried. */
+  #foreign: Metadata | null = null
+  /** The channel of the running attempt while it has no connection. */
+  #connecting: ChannelInterface | null = null
   /** A message is on its way, and its writer must not be let go on yet. */
   #isWriting = false
   #isHalfClosed = false
@@ -78,7 +88,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     const { deadline } = request
     this.#profile = profile
     this.#request = request
-    this.#deadlineAt = deadline instanceof Date ? deadline.getTime() : deadline
+    this.#deadlineAt = timeOf(deadline)
     this.#messages = new MessageReplay(environment.maxReplayBytes)
   }
 
@@ -125,6 +135,11 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     if (this.#listener !== null) this.abortedByCaller(new CallStatusError(this.#cancelled))
   }
 
+  /** A channel was closed; if it is this one's, it ends, since it has no connection yet. */
+  channelClosed(channel: ChannelProfile): void {
+    if (channel === this.#profile) this.cancelWithStatus(grpcCode.unavailable, channelClosed)
+  }
+
   getPeer(): string {
     return this.#call?.getPeer() ?? (this.#lastPeer === '' ? this.authority : this.#lastPeer)
   }
@@ -141,16 +156,25 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     return this.#call?.getAuthContext() ?? null
   }
 
+  /** The `:authority` that the client asked for, if it did. */
+  get ownHost(): string | null {
+    return this.#request.host
+  }
+
   override get isGrpc(): boolean {
     return true
   }
 
   // --- What the router asks ---
 
-  header(name: string): string | readonly string[] | undefined {
+  header(name: string): string | undefined {
     // grpc-js sets it later (gRFC A28).
     if (name === 'content-type') return 'application/grpc'
-    return this.#metadata === null ? undefined : readMetadata(this.#metadata, name)
+    return this.#metadata === null ? undefined : joinMetadata(this.#metadata, name)
+  }
+
+  filterState(key: string): string | undefined {
+    return key === 'io.grpc.channel_id' ? this.#profile.channelId : undefined
   }
 
   // --- The listener of the first attempt ---
@@ -171,15 +195,27 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   // --- What every attempt tells ---
 
   onAttemptMetadata(attempt: number, metadata: Metadata): void {
-    if (attempt !== this.epoch && !this.takesOver(attempt, true)) return
+    if (attempt !== this.epoch) {
+      if (this.takesOver(attempt, true)) this.#accept(metadata)
+    } else if (this.plan !== null && this.plan.retry !== null && !isOfGrpc(metadata)) {
+      this.#foreign = metadata
+    } else {
+      this.#accept(metadata)
+    }
+  }
+
+  #accept(metadata: Metadata): void {
+    this.#foreign = null
     this.commit(200)
     this.#messages.release()
     if (this.changesAnswer) mutateAnswer(this, new MetadataHeaders(metadata))
+    this.#tellRetries(metadata)
     this.#listener?.onReceiveMetadata(metadata)
   }
 
   onAttemptMessage(attempt: number, message: Buffer): void {
     if (attempt !== this.epoch) return
+    if (this.#foreign !== null) this.#accept(this.#foreign)
     this.responseBytes += message.length
     this.#isReading = false
     this.#listener?.onReceiveMessage(message)
@@ -204,9 +240,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
       this.#end(status)
       return
     }
-    if (status.code === grpcCode.deadlineExceeded && this.environment.clock.wallNow() >= this.#deadlineAt) {
+    // The time of an attempt is that of the whole call (gRFC A6), whoever is the first to notice that it is over.
+    if (status.code === grpcCode.deadlineExceeded && (isOwn(status) || this.environment.clock.wallNow() >= this.#deadlineAt)) {
       this.judge(504)
-      this.flag = 'UT'
+      this.flag = this.#attemptDeadline() < this.#deadlineAt ? 'DT' : 'UT'
       this.fail(new CallStatusError(status))
       return
     }
@@ -222,44 +259,97 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
       return
     }
     if (this.changesAnswer) mutateAnswer(this, new MetadataHeaders(status.metadata))
+    if (this.#foreign !== null) this.#listener?.onReceiveMetadata(this.#foreign)
     this.#end(status)
   }
 
   // --- What the sequence asks ---
 
   protected send(endpoint: Endpoint): void {
-    const { parentCall, propagateFlags } = this.#request
     const metadata = this.#metadata
     if (metadata === null) return
     const attempt = this.attempts
     const sent = attemptMetadata(this, metadata, endpoint)
     const channel = this.#channelTo(endpoint)
     if (channel === null) return
-    const call = channel.createCall(sent.path, this.#attemptDeadline(), sent.host, parentCall, propagateFlags)
+    const { clock } = this.environment
+    const connection = endpoint.grpc.connect(channel, this, attempt, clock.now())
+    if (connection === 'stuck') {
+      this.#notSent(this.#unconnected())
+      return
+    }
+    this.#connecting = connection === 'connecting' ? channel : null
+    const call = channel.createCall(sent.path, this.#attemptDeadline(), sent.host, null, null)
     this.#call = call
     this.#number = call.getCallNumber()
     if (this.#credentials !== null) call.setCredentials(this.#credentials)
     this.#isWriting = false
+    this.#foreign = null
     this.#messages.rewind()
-    this.#attemptStartedAt = this.environment.clock.now()
+    this.#attemptStartedAt = clock.now()
     if (this.series !== null) this.environment.telemetry.startAttempt(this.series, this.path)
     call.start(sent.metadata, attempt === 1 ? this : new AttemptListener(this, attempt))
     // The call may have ended already.
     if (this.#call !== call) return
-    // grpc-js does not tell when the call has a connection; calls share one, so that none queues for it.
-    this.attemptSent()
+    if (this.#connecting === null) this.attemptSent()
+    else this.limitTry(clock.now() + this.#connectTimeoutMs)
     if (this.#isReading) call.startRead()
     if (this.#messages.hasNext) this.#write()
     else if (this.#isHalfClosed) call.halfClose()
   }
 
+  get #connectTimeoutMs(): number {
+    return this.cluster === null ? 0 : this.cluster.config.connectTimeoutMs
+  }
+
+  #unconnected(): Error {
+    return new Error(`No connection established within ${this.#connectTimeoutMs} ms`)
+  }
+
+  onConnected(attempt: number): void {
+    if (attempt !== this.epoch || this.#connecting === null) return
+    this.#connecting = null
+    this.limitTry(0)
+    this.attemptSent()
+  }
+
+  onUnconnected(attempt: number): void {
+    if (attempt !== this.epoch || this.#connecting === null) return
+    this.#connecting = null
+    const error = this.#unconnected()
+    this.abandon()
+    this.attemptFailed('connect-failure', error, 'elsewhere')
+  }
+
+  protected override onTryDeadline(): void {
+    if (this.#connecting === null) {
+      super.onTryDeadline()
+      return
+    }
+    const attempt = this.epoch
+    this.endpoint?.grpc.giveUp(this.#connecting)
+    this.onUnconnected(attempt)
+  }
+
   #channelTo(endpoint: Endpoint): ChannelInterface | null {
+    if (this.#profile.isClosed) {
+      this.fail(new CallStatusError(localStatus(grpcCode.unavailable, channelClosed)))
+      return null
+    }
     try {
       return endpoint.grpc.get(this.#profile, this.authority, endpoint.activeRequests)
     } catch (error) {
-      this.attemptFailed('connect-failure', error instanceof Error ? error : new Error(String(error)), 'elsewhere')
+      this.#notSent(error instanceof Error ? error : new Error(String(error)))
       return null
     }
+  }
+
+  /** Not at once: it may be that of a thousand endpoints, one after the other. */
+  #notSent(error: Error): void {
+    const attempt = this.epoch
+    process.nextTick(() => {
+      if (attempt === this.epoch) this.attemptFailed('connect-failure', error, 'elsewhere')
+    })
   }
 
   protected mirror(mirrored: MirroredRequest): void {
@@ -273,7 +363,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.#mirrors = null
     const messages = this.#messages.whole()
     for (const mirrored of mirrors) {
-      if (messages === null || this.#metadata === null) mirrored.end(0)
+      if (messages === null || this.#metadata === null || this.#profile.isClosed) mirrored.end(0)
       else this.#sendMirror(mirrored, attemptMetadata(this, this.#metadata, mirrored.endpoint), messages)
     }
   }
@@ -341,8 +431,17 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     return failure === null ? retry.retriesResponse(200, answerHeaders(status)) : retry.retriesFailure(failure, status.code)
   }
 
+  /** It is the call that waits, not its attempts: none of them knows of the other endpoints. */
+  protected override waitsForReady(): boolean {
+    return this.#metadata?.getOptions().waitForReady === true && !this.#profile.isClosed
+  }
+
   protected canReplay(): boolean {
     return this.#messages.canReplay
+  }
+
+  protected override canResend(): boolean {
+    return this.#messages.isWhole
   }
 
   protected isPaused(): boolean {
@@ -380,13 +479,21 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   #end(status: StatusObject): void {
     this.grpcStatus = status.code
     this.responseEnded()
+    this.#tellRetries(status.metadata)
     this.#listener?.onReceiveStatus(status)
+  }
+
+  /** The client hears of its retries with what comes of them (gRFC A6). */
+  #tellRetries(metadata: Metadata): void {
+    if (this.retries > 0) metadata.set(previousAttempts, String(this.retries))
   }
 
   #deliver(): void {
     const status = this.#own
+    if (status === null) return
+    this.#tellRetries(status.metadata)
     // Never from inside a call of the client's.
-    if (status !== null) process.nextTick(() => this.#listener?.onReceiveStatus(status))
+    process.nextTick(() => this.#listener?.onReceiveStatus(status))
   }
 
   #endAttempt(code: number, startedAt = this.#attemptStartedAt): void {
@@ -410,15 +517,16 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
       settle(outgoing)
       if (this.#call !== call) return
       this.#isWriting = false
+      this.#messages.sent()
       this.#write()
     }
     return outgoing.flags === undefined ? { callback } : { callback, flags: outgoing.flags }
   }
 
   /** The client's, or the route's if that is nearer: it is told to the server. */
-  #attemptDeadline(): Deadline {
+  #attemptDeadline(): number {
     const maxDurationMs = this.plan === null ? 0 : this.plan.grpc.maxDurationMs
-    if (maxDurationMs === 0) return this.#request.deadline
+    if (maxDurationMs === 0) return this.#deadlineAt
     const { clock } = this.environment
     return Math.min(this.#deadlineAt, clock.wallNow() + this.startedAt + maxDurationMs - clock.now())
   }
@@ -430,19 +538,27 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.arm()
   }
 
-  /** grpc-js's own call would do it, but there may be none yet. */
+  /** grpc-js's own call would do it, but there may be none yet, and another one may follow it. */
   #obeyParent(): void {
     const { parentCall, propagateFlags } = this.#request
-    if (parentCall === null || typeof propagateFlags !== 'number' || (propagateFlags & propagateCancellation) === 0) return
-    parentCall.on('cancelled', () => this.cancelWithStatus(grpcCode.cancelled, 'Cancelled by parent call'))
+    if (parentCall === null) return
+    const { propagate } = grpcJs()
+    const flags = propagateFlags ?? propagate.DEFAULTS
+    if ((flags & propagate.DEADLINE) !== 0) this.#deadlineAt = Math.min(this.#deadlineAt, timeOf(parentCall.getDeadline()))
+    if ((flags & propagate.CANCELLATION) !== 0)
+      parentCall.on('cancelled', () => this.cancelWithStatus(grpcCode.cancelled, 'Cancelled by parent call'))
   }
 }
 
+function timeOf(deadline: Deadline): number {
+  return deadline instanceof Date ? deadline.getTime() : deadline
+}
+
+/** What grpc-js says of a call that had no connection when its channel was closed. */
+const channelClosed = 'Channel closed before call started'
+
 /** Longest life of a mirrored call. */
 const mirrorTimeoutMs = 15_000
-
-/** `grpc.propagate.CANCELLATION` */
-const propagateCancellation = 8
 
 /** The listener of an attempt after the first. */
 class AttemptListener implements InterceptingListener {
@@ -465,6 +581,12 @@ class AttemptListener implements InterceptingListener {
   onReceiveStatus({ code, details, metadata }: StatusObject): void {
     this.#exchange.onAttemptStatus(this.#attempt, { code, details, metadata })
   }
+}
+
+/** Whether an answer is of gRPC at all, and not that of a proxy or another server on the way. */
+function isOfGrpc(metadata: Metadata): boolean {
+  const [type] = metadata.get('content-type')
+  return typeof type === 'string' && type.startsWith('application/grpc')
 }
 
 /** The headers of an answer that is nothing but a status, as a retry policy reads them. */

@@ -1,5 +1,6 @@
 import type { CheckAnswer, GrpcCheck } from '../../policies/health-check.ts'
-import type { ChannelProfile, EndpointChannels } from './endpoint-channels.ts'
+import type { ChannelProfile } from './endpoint-channel.ts'
+import type { EndpointChannels } from './endpoint-channels.ts'
 import { grpcCode } from './grpc-code.ts'
 import { grpcJs } from './grpc-js.ts'
 
@@ -14,7 +15,7 @@ export function checkGrpcHealth(
   done: (answer: CheckAnswer) => void,
 ): () => void {
   const { Client, credentials, Metadata } = grpcJs()
-  profile ??= { options: {}, credentials: credentials.createInsecure() }
+  profile ??= { options: {}, credentials: credentials.createInsecure(), channelId: '', isClosed: false }
   const client = new Client('', credentials.createInsecure(), { channelOverride: channels.get(profile, authority) })
   const sent = new Metadata()
   for (const { name, value } of metadata) sent.add(name, name.endsWith('-bin') ? Buffer.from(value) : value)

@@ -2,14 +2,15 @@ import type { ChannelCredentials, ChannelInterface, ChannelOptions, Deadline } f
 import { parseGrpcTarget } from '../../discovery/grpc-target.ts'
 import { parseTargetName, targetUri } from '../../discovery/target-name.ts'
 import type { DataPlane } from '../data-plane.ts'
+import type { PendingQueue } from '../pending-queue.ts'
 import type { Target } from '../target.ts'
-import type { ChannelProfile } from './endpoint-channels.ts'
+import type { ChannelProfile } from './endpoint-channel.ts'
 import { type Call, GrpcExchange } from './grpc-exchange.ts'
 import { grpcJs, ordinaryChannel } from './grpc-js.ts'
 
 /** Options of {@link MeshChannel}. */
 export interface MeshChannelOptions {
-  /** Used where the cluster configures no TLS, with its call credentials; default insecure. */
+  /** Used where the cluster configures no TLS; their call credentials are used everywhere. Default insecure. */
   readonly credentials?: ChannelCredentials
   /** grpc-js's own: message size limits, compression, user agent. What the mesh does itself (retries, service config, look-up) is ignored. */
   readonly options?: ChannelOptions
@@ -31,7 +32,9 @@ interface StateWatcher {
 export class MeshChannel implements ChannelInterface, ChannelProfile {
   readonly credentials: ChannelCredentials
   readonly options: ChannelOptions
+  /** Of the target, unless the options name another one: what calls are routed by (gRFC A28), and addressed to if they name none. */
   readonly authority: string
+  readonly channelId: string
   readonly #plane: DataPlane
   readonly #watched: string
   readonly #target: Target
@@ -52,7 +55,8 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
     this.credentials = credentials ?? grpcJs().credentials.createInsecure()
     this.options = options
     this.#watched = watchedNameOf(target)
-    this.authority = parseTargetName(this.#watched).authority
+    this.authority = options['grpc.default_authority'] ?? parseTargetName(this.#watched).authority
+    this.channelId = String(Math.floor(plane.environment.random() * 2 ** 53))
     this.#plane = plane
     this.#target = watch(this.#watched)
     this.#unsubscribe = plane.onChange(() => this.#tellWatchers())
@@ -66,9 +70,9 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
     propagateFlags: number | null | undefined,
   ): Call {
     if (this.#isClosed) throw new Error('Channel has been shut down')
-    const authority = typeof host === 'string' && host !== '' ? host : this.authority
-    return new GrpcExchange(this.#plane.environment, this.#target, authority, this, {
+    return new GrpcExchange(this.#plane.environment, this.#target, this.authority, this, {
       method,
+      host: typeof host === 'string' && host !== '' ? host : null,
       deadline,
       parentCall,
       propagateFlags,
@@ -119,13 +123,26 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
     return this.#channelz.getChannelzRef()
   }
 
+  /** What is on a connection goes on; what waits for one ends. */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#unsubscribe()
     this.#channelz?.close()
-    for (const cluster of this.#plane.clusters.values()) for (const { used } of cluster.endpoints()) used?.grpc?.release(this)
+    this.#endWaits(this.#target.pending)
+    for (const cluster of this.#plane.clusters.values()) {
+      if (cluster.resolving !== null) this.#endWaits(cluster.resolving)
+      for (const { used } of cluster.endpoints()) used?.grpc?.release(this)
+    }
     this.#tellWatchers()
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  #endWaits(queue: PendingQueue): void {
+    for (const waiter of queue.waiters()) if (waiter instanceof GrpcExchange) waiter.channelClosed(this)
   }
 
   #findProbe(): ChannelInterface | null {

@@ -10,8 +10,8 @@ export class MetadataHeaders implements ReadableHeaders {
   }
 
   get(name: string): string | undefined {
-    const value = readMetadata(this.#metadata, name)
-    return typeof value === 'string' ? value : value?.[0]
+    const values = readMetadata(this.#metadata, name)
+    return values === undefined ? undefined : String(values[0])
   }
 
   has(name: string): boolean {
@@ -31,10 +31,17 @@ export class MetadataHeaders implements ReadableHeaders {
   }
 }
 
-/** The value or values of a header in metadata; `undefined` when it is absent or binary. */
-export function readMetadata(metadata: Metadata, name: string): string | readonly string[] | undefined {
+/** A header in metadata; `undefined` when it is absent or binary. */
+function readMetadata(metadata: Metadata, name: string): readonly unknown[] | undefined {
   if (name.endsWith('-bin')) return undefined
   const values = metadata.get(name)
-  if (values.length === 0) return undefined
-  return values.length === 1 ? String(values[0]) : values.map(String)
+  return values.length === 0 ? undefined : values
+}
+
+/** The values of a header in one, as gRPC's routers match and hash them (gRFC A28, A42). */
+export function joinMetadata(metadata: Metadata, name: string): string | undefined {
+  const values = readMetadata(metadata, name)
+  if (values === undefined) return undefined
+  // RFC 9113 section 8.2.3 has another way for this one.
+  return values.length === 1 ? String(values[0]) : values.join(name === 'cookie' ? '; ' : ',')
 }

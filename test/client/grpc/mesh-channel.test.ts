@@ -145,6 +145,27 @@ suite('a gRPC channel through the mesh', () => {
     )
   })
 
+  test('a header of several values is matched as one (gRFC A28)', async t => {
+    const [plain, special] = await Promise.all([startGrpcBackend(t), startGrpcBackend(t)])
+    const { match } = makeRoute('special')
+    const header = (value: string) => ({
+      name: 'x-user',
+      invert: false,
+      treatMissingAsEmpty: false,
+      match: { kind: 'string', matcher: { kind: 'exact', value, ignoreCase: false } } as const,
+    })
+    const routes = [
+      makeRoute('c', {}, { match: { ...match, headers: [header('jason')] } }),
+      makeRoute('special', {}, { match: { ...match, headers: [header('jason,eve')] } }),
+    ]
+    const { client, source } = meshOf(t, [plain], { routes })
+    source.set({ clusters: [makeCluster('special', [special.address])] })
+    const metadata = metadataOf({ 'x-user': 'jason' })
+    metadata.add('x-user', 'eve')
+    assert.equal((await callUnary(client(), 'x', { metadata })).code, 0)
+    assert.deepEqual([plain.seen.length, special.seen.length], [0, 1])
+  })
+
   test('a status of the server comes through with its details and trailers', async t => {
     const backend = await startGrpcBackend(t, (_call, callback) => {
       callback({ code: Status.NOT_FOUND, details: 'no such thing', metadata: metadataOf({ 'x-why': 'gone' }) })
@@ -210,6 +231,63 @@ suite('a gRPC channel through the mesh', () => {
     const stub = client()
     for (let call = 0; call < 6; call++) assert.equal((await callUnary(stub, 'x')).code, 0)
     assert.equal(alive.seen.length, 6)
+  })
+
+  test('a client is told how often its call was retried, with whatever comes of it (gRFC A6)', async t => {
+    const backend = await startGrpcBackend(t, (_call, callback, number) => {
+      if (number % 3 === 2) return false
+      callback({ code: Status.UNAVAILABLE, details: 'not now' })
+      return true
+    })
+    const { client } = meshOf(t, [backend], { action: { retryPolicy: { ...retry, retryOn: ['unavailable'], numRetries: 1 } } })
+    const stub = client()
+    const attemptsOf = ({ initial, trailers }: Awaited<ReturnType<typeof callUnary>>) =>
+      [initial, trailers].map(metadata => metadata?.get('grpc-previous-rpc-attempts'))
+    const told = []
+    // Answered by the second attempt, refused by it, and answered by the first.
+    for (let call = 0; call < 3; call++) told.push(attemptsOf(await callUnary(stub, 'x')))
+    assert.deepEqual(told, [
+      [['1'], ['1']],
+      [undefined, ['1']],
+      [[], []],
+    ])
+  })
+
+  test('an endpoint that cannot be reached is passed over also with more to send than is kept for retries', async t => {
+    const [dead, alive] = await Promise.all([startGrpcBackend(t), startGrpcBackend(t)])
+    const { client } = meshOf(t, [dead, alive], { environment: { maxReplayBytes: 10 } })
+    dead.kill()
+    const stub = client()
+    const long = 'longer than ten bytes'
+    for (let call = 0; call < 4; call++) assert.equal(String((await callUnary(stub, long)).reply), long)
+    const parts = Array.from({ length: 5 }, (_, index) => `${long} ${index}`)
+    const collected = await new Promise<Buffer | undefined>((resolve, reject) => {
+      const call = stub.ClientStream((error, reply) => (error === null ? resolve(reply) : reject(error)))
+      for (const part of parts) call.write(Buffer.from(part))
+      call.end()
+    })
+    assert.equal(String(collected), parts.join(''))
+  })
+
+  test('a server is told of the attempts that servers may have seen, not of those that were passed over (gRFC A6)', async t => {
+    const [dead, alive] = await Promise.all([
+      startGrpcBackend(t),
+      startGrpcBackend(t, (_call, callback, number) => {
+        if (number > 2) return false
+        callback({ code: Status.UNAVAILABLE, details: 'not now' })
+        return true
+      }),
+    ])
+    const { client, telemetry } = meshOf(t, [dead, alive], {
+      action: { retryPolicy: { ...retry, retryOn: ['unavailable'], numRetries: 2 } },
+    })
+    dead.kill()
+    assert.equal((await callUnary(client(), 'x')).code, 0)
+    assert.ok((telemetry.finished[0]?.outcome.attempts ?? 0) > 3)
+    assert.deepEqual(
+      alive.seen.map(({ metadata }) => metadata.get('grpc-previous-rpc-attempts')),
+      [[], ['1'], ['2']],
+    )
   })
 
   test('with nobody to reach, the status says who was tried', async t => {
@@ -291,7 +369,7 @@ suite('a gRPC channel through the mesh', () => {
     const deadline = Date.now() + 500
     const { code, details } = await callUnary(client(), 'x', { deadline })
     assert.equal(code, Status.DEADLINE_EXCEEDED)
-    assert.match(details, /Deadline exceeded/)
+    assert.match(details, /Deadline exceeded|request timeout/)
     assert.ok(Math.abs(Number(told[0]) - deadline) <= 400, `${told[0]} is about ${deadline}`)
   })
 

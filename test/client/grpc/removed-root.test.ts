@@ -44,7 +44,7 @@ async function openStream(t: TestContext) {
   const security = new UpstreamSecurity(clock, new Identities(new Map([['default', provider]])))
   const tls = new SecureTransport(makeTls({ certificate: provided, trust: provided, subjectAltNames: [serverName] }), security)
   const channels = new EndpointChannels({ address: '127.0.0.1', port, tls })
-  const profile = { options: {}, credentials: grpc.credentials.createInsecure() }
+  const profile = { options: {}, credentials: grpc.credentials.createInsecure(), channelId: '', isClosed: false }
   const client = new EchoClient('server', profile.credentials, { channelOverride: channels.get(profile, 'server') })
   t.after(() => {
     client.close()

@@ -9,10 +9,11 @@ const { cluster } = resourceTypesOf({ isInbound: () => false, isForGrpc: true })
 const good = (more: JsonObject = {}) =>
   decodeGood(cluster, ClusterSchema, { name: 'c', type: 'EDS', edsClusterConfig: { edsConfig: { ads: {} } }, ...more })
 
-test('a cluster for gRPC that says nothing weighs localities, never panics and has no limit of retries', () => {
+test('a cluster for gRPC that says nothing weighs localities, never panics and limits calls alone', () => {
   const { commonLb, circuitBreakers } = good()
   assert.deepEqual(commonLb, { healthyPanicThreshold: 0, failTrafficOnPanic: false, localityWeighted: true })
   assert.equal(circuitBreakers.default.maxRetries, 0xffff_ffff)
+  assert.equal(circuitBreakers.default.maxPendingRequests, 0xffff_ffff)
   assert.equal(circuitBreakers.default.maxRequests, 1024)
 })
 
