@@ -438,7 +438,7 @@ export class Cluster {
 
   #tlsOf(endpoint: LbEndpoint): SecureTransport | undefined {
     const { tls, tlsMatches } = this.config
-    return this.#environment.security.choose(tls, tlsMatches, endpoint.transportSocketMatch)
+    return this.#environment.security.choose(tls, tlsMatches, endpoint)
   }
 
   /** New connections for an endpoint. */

@@ -5,12 +5,25 @@ import { UpstreamTlsContextSchema } from 'inmesh/gen/envoy/extensions/transport_
 import type { ClientTls } from '../model/destination-rule.ts'
 import type { MeshPort, MeshService } from '../model/mesh-service.ts'
 import { pack } from './config-source.ts'
-import { automaticTls, identitiesOf, mutualTlsSocket } from './mutual-tls.ts'
+import { identitiesOf, meshSockets, mutualTlsSocket } from './mutual-tls.ts'
 import { subjectAltNames } from './subject-alt-names.ts'
 import type { View } from './view.ts'
 
 /** Where the usual systems keep their roots. Envoy has no notion of them and would verify nothing. */
 const systemRoots = '/etc/ssl/certs/ca-certificates.crt'
+
+/** `upstream_http_protocol_options` of a cluster whose peers are asked for by the name that is called. */
+export interface AutomaticTls {
+  readonly autoSni: true
+  /** The peer must be who is called. */
+  readonly autoSanValidation: boolean
+}
+
+/** Of a service that has no one name, as in Istio; `undefined` where the TLS context says everything. */
+export function automaticTls(tls: ClientTls | undefined, { host }: MeshService): AutomaticTls | undefined {
+  if (tls?.mode !== 'simple' || tls.sni !== '' || !host.startsWith('*')) return undefined
+  return { autoSni: true, autoSanValidation: tls.subjectAltNames.length === 0 }
+}
 
 /** The socket of a cluster; `undefined` for plain text. Without `sni` the peer is asked for, and must be, the host of the service. */
 export function transportSocket(
@@ -59,10 +72,10 @@ export function automaticSockets(
   port: MeshPort,
   view: View,
   trustDomain: string,
-): ReturnType<typeof automaticTls> {
+): ReturnType<typeof meshSockets> {
   const isUnderstood = view.kind === 'envoy' ? view.isIdentified : view.agent === 'inmesh'
   if (!isUnderstood || service.external || service.resolution !== 'listed') return []
-  return automaticTls(mutualTlsSocket(identitiesOf(service, trustDomain), alpnOf(port), sniOf(service), view))
+  return meshSockets(mutualTlsSocket(identitiesOf(service, trustDomain), alpnOf(port), sniOf(service), view))
 }
 
 const alpnOf = ({ protocol }: MeshPort) => [protocol === 'http2' ? 'h2' : 'http/1.1']

@@ -173,8 +173,10 @@ function createChannel(
   if (tls === undefined) return withoutRetries(new Channel(target, profile.credentials, options))
   const { servername, secureContext, checkServerIdentity } = tls.connectOptions(hostOf(authority))
   const verify = checkServerIdentity === undefined ? {} : { checkServerIdentity }
-  const credentials = watchedCredentials(grpcJs().credentials.createFromSecureContext(secureContext, verify), socket =>
-    tls.watch(socket),
+  const credentials = watchedCredentials(
+    grpcJs().credentials.createFromSecureContext(secureContext, verify),
+    servername !== '',
+    socket => tls.watch(socket),
   )
   const named = servername === '' ? options : { ...options, 'grpc.ssl_target_name_override': servername }
   return withoutRetries(new Channel(target, credentials, named))

@@ -24,7 +24,8 @@ const defaultRefreshRateMs = 5000
 /** Decodes `envoy.config.cluster.v3.Cluster`. */
 export function decodeCluster(message: Cluster, problems: Problems): ClusterConfig {
   problems.required('name', message.name)
-  const { tls, matches } = decodeUpstreamTransport(message, problems)
+  const { http, automaticTls } = decodeUpstreamHttp(message, problems)
+  const { tls, matches } = decodeUpstreamTransport(message, automaticTls, problems)
   return {
     name: message.name,
     discovery: decodeDiscovery(message, problems),
@@ -42,7 +43,7 @@ export function decodeCluster(message: Cluster, problems: Problems): ClusterConf
     healthCheck: decodeHealthChecks(message, problems),
     tls,
     tlsMatches: matches,
-    http: decodeUpstreamHttp(message, problems),
+    http,
     destination: decodeDestination(message),
     loadReporting: decodeLoadReporting(message, problems),
   }

@@ -235,10 +235,11 @@ test('HTTP options come from the extension, else from the deprecated fields', ()
   assert.equal(good({ http2ProtocolOptions: {} }).http.protocol, 'http2')
 })
 
-const tls = (commonTlsContext: JsonObject): JsonObject => ({
+const tls = (commonTlsContext: JsonObject, more: JsonObject = {}): JsonObject => ({
   name: 'tls',
-  typedConfig: { '@type': type('transport_sockets.tls.v3.UpstreamTlsContext'), sni: 's', commonTlsContext },
+  typedConfig: { '@type': type('transport_sockets.tls.v3.UpstreamTlsContext'), sni: 's', commonTlsContext, ...more },
 })
+const systemRoots = { validationContext: { systemRootCerts: {} } }
 
 test('simple TLS is decoded', () => {
   const { tls: decoded } = good({
@@ -253,6 +254,10 @@ test('simple TLS is decoded', () => {
   })
   assert.deepEqual(decoded, {
     sni: 's',
+    autoHostSni: false,
+    autoSni: false,
+    autoSniSanValidation: false,
+    autoSanValidation: false,
     certificate: undefined,
     trust: { kind: 'inline', ca: 'PEM' },
     subjectAltNames: [{ type: 'dns', matcher: { kind: 'exact', value: 'reviews', ignoreCase: false } }],
@@ -260,6 +265,47 @@ test('simple TLS is decoded', () => {
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
   })
+})
+
+test('the SNI may be that of the endpoint, and be what the peer is verified by (A101)', () => {
+  const { tls: decoded } = good({ transportSocket: tls(systemRoots, { autoHostSni: true, autoSniSanValidation: true }) })
+  assert.deepEqual([decoded?.sni, decoded?.autoHostSni, decoded?.autoSniSanValidation], ['s', true, true])
+})
+
+test('the SNI and the name in the certificate may be that which is called', () => {
+  const names = (more: JsonObject) => {
+    const { tls: decoded } = good({ transportSocket: tls(systemRoots), ...more })
+    return [decoded?.autoSni, decoded?.autoSanValidation]
+  }
+  const extension = (upstreamHttpProtocolOptions: JsonObject): JsonObject => ({
+    typedExtensionProtocolOptions: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': type('upstreams.http.v3.HttpProtocolOptions'),
+        upstreamHttpProtocolOptions,
+        explicitHttpConfig: { httpProtocolOptions: {} },
+      },
+    },
+  })
+  assert.deepEqual(names(extension({ autoSni: true })), [true, false])
+  assert.deepEqual(names(extension({ autoSanValidation: true })), [false, true])
+  assert.deepEqual(names({ upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: true } }), [true, true])
+  // It would change nothing.
+  assert.deepEqual(names(extension({ overrideAutoSniHeader: 'x-host' })), [false, false])
+})
+
+test("the system's roots are trusted where the cluster says so, and names no others (A82)", () => {
+  const trust = (validation: JsonObject) => good({ transportSocket: tls(validation) }).tls?.trust
+  assert.deepEqual(trust(systemRoots), { kind: 'system' })
+  const provided = { systemRootCerts: {}, caCertificateProviderInstance: { instanceName: 'roots' } }
+  assert.deepEqual(trust({ validationContext: provided }), { kind: 'provider', instance: 'roots' })
+  assert.deepEqual(trust({ validationContext: { systemRootCerts: {}, trustedCa: { inlineString: 'PEM' } } }), {
+    kind: 'inline',
+    ca: 'PEM',
+  })
+  const combined = (validationContextSdsSecretConfig: JsonObject) => ({
+    combinedValidationContext: { defaultValidationContext: { systemRootCerts: {} }, validationContextSdsSecretConfig },
+  })
+  assert.deepEqual(trust(combined({ name: 'ROOTCA' })), { kind: 'provider', instance: 'default' })
 })
 
 test("Istio's automatic mutual TLS is a choice by the metadata of an endpoint", () => {
@@ -291,6 +337,16 @@ test("Istio's automatic mutual TLS is a choice by the metadata of an endpoint", 
 })
 
 const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
+  [
+    'an SNI of more than 255 bytes (A101)',
+    { transportSocket: tls(systemRoots, { sni: 'a'.repeat(256) }) },
+    ['transport_socket.sni: must be at most 255 bytes, got 256'],
+  ],
+  [
+    'an SNI from a header',
+    { upstreamHttpProtocolOptions: { autoSni: true, overrideAutoSniHeader: 'x-host' } },
+    ['upstream_http_protocol_options.override_auto_sni_header: is not supported'],
+  ],
   ['no name', { name: '' }, ['name: is required']],
   [
     'EDS from a file',
