@@ -116,14 +116,22 @@ export class Endpoint implements Host {
   }
 
   /** Takes over the connections that the same address had in an earlier cluster. */
-  adopt({ http, grpc }: UsedConnections): void {
-    this.#http = http
-    this.#grpc = grpc
+  adopt(before: Endpoint): void {
+    this.#http = before.#http
+    this.#grpc = before.#grpc
   }
 
   /** Ends its connections once what is in flight on them is done. */
   drain(): Promise<void> {
     return drainConnections({ http: this.#http, grpc: this.#grpc })
+  }
+
+  /** The next call makes new connections; what is in flight on the old ones goes on. */
+  #reconnect(): void {
+    const { used } = this
+    this.#http = null
+    this.#grpc = null
+    if (used !== null) void drainConnections(used)
   }
 
   /** Takes over what an update says about the same address. Returns whether anything that balancing looks at changed. */
@@ -135,6 +143,7 @@ export class Endpoint implements Host {
       priority !== this.priority ||
       config.hostname !== this.hostname ||
       !sameLocality(locality, this.locality)
+    if (isReachedOtherwise(config, this.config)) this.#reconnect()
     this.hostname = config.hostname
     this.weight = config.weight
     this.health = config.health
@@ -146,8 +155,17 @@ export class Endpoint implements Host {
   }
 }
 
+/** Whether connections to an address would now be made in another way: over another transport socket, with another SNI, by other addresses. */
+export function isReachedOtherwise(one: LbEndpoint, other: LbEndpoint): boolean {
+  return (
+    one.hostname !== other.hostname ||
+    !sameEntries(one.transportSocketMatch, other.transportSocketMatch) ||
+    !sameAddresses(one.additionalAddresses, other.additionalAddresses)
+  )
+}
+
 /** Ends connections once what is in flight on them is done. */
-export async function drainConnections({ http, grpc }: UsedConnections): Promise<void> {
+async function drainConnections({ http, grpc }: UsedConnections): Promise<void> {
   grpc?.drain()
   await http?.drain()
 }
@@ -160,4 +178,19 @@ export function endpointName(address: string, port: number): string {
 
 function sameLocality(one: Locality, other: Locality): boolean {
   return one === other || (one.region === other.region && one.zone === other.zone && one.subZone === other.subZone)
+}
+
+function sameEntries(one: LbEndpoint['transportSocketMatch'], other: LbEndpoint['transportSocketMatch']): boolean {
+  if (one === other) return true
+  if (one === undefined || other === undefined) return false
+  const entries = Object.entries(one)
+  return entries.length === Object.keys(other).length && entries.every(([key, value]) => other[key] === value)
+}
+
+function sameAddresses(one: readonly Address[], other: readonly Address[]): boolean {
+  return (
+    one === other ||
+    (one.length === other.length &&
+      one.every(({ address, port }, index) => other[index]?.address === address && other[index].port === port))
+  )
 }
