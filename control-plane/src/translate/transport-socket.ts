@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { TransportSocketSchema } from 'inmesh/gen/envoy/config/core/v3/base_pb'
 import type { CertificateValidationContextSchema } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/common_pb'
 import { UpstreamTlsContextSchema } from 'inmesh/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb'
-import type { ClientTls } from '../model/destination-rule.ts'
+import { type ClientTls, maxSniBytes } from '../model/destination-rule.ts'
 import type { MeshPort, MeshService } from '../model/mesh-service.ts'
 import { pack } from './config-source.ts'
 import { identitiesOf, meshSockets, mutualTlsSocket } from './mutual-tls.ts'
@@ -20,8 +20,8 @@ export interface AutomaticTls {
 }
 
 /** Of a service that has no one name, as in Istio; `undefined` where the TLS context says everything. */
-export function automaticTls(tls: ClientTls | undefined, { host }: MeshService): AutomaticTls | undefined {
-  if (tls?.mode !== 'simple' || tls.sni !== '' || !host.startsWith('*')) return undefined
+export function automaticTls(tls: ClientTls | undefined, service: MeshService): AutomaticTls | undefined {
+  if (tls?.mode !== 'simple' || tls.sni !== '' || sniOf(service) !== '') return undefined
   return { autoSni: true, autoSanValidation: tls.subjectAltNames.length === 0 }
 }
 
@@ -33,14 +33,13 @@ export function transportSocket(
   view: View,
   trustDomain: string,
 ): MessageInitShape<typeof TransportSocketSchema> | undefined {
-  const { host } = service
   const { protocol } = port
   if (tls?.mode === 'mesh') {
     const names = tls.subjectAltNames.length > 0 ? tls.subjectAltNames : identitiesOf(service, trustDomain)
     return mutualTlsSocket(names, alpnOf(port), tls.sni || sniOf(service), view)
   }
   if (tls?.mode !== 'simple') return undefined
-  const sni = tls.sni || (host.startsWith('*') ? '' : host)
+  const sni = tls.sni || sniOf(service)
   const names = tls.subjectAltNames.length > 0 || sni === '' ? tls.subjectAltNames : [sni]
   return {
     name: 'envoy.transport_sockets.tls',
@@ -80,7 +79,8 @@ export function automaticSockets(
 
 const alpnOf = ({ protocol }: MeshPort) => [protocol === 'http2' ? 'h2' : 'http/1.1']
 
-const sniOf = ({ host }: MeshService) => (host.startsWith('*') ? '' : host)
+/** Empty where the host cannot be one. */
+const sniOf = ({ host }: MeshService) => (host.startsWith('*') || Buffer.byteLength(host) > maxSniBytes ? '' : host)
 
 type Context = Exclude<MessageInitShape<typeof CertificateValidationContextSchema>, { $typeName: string }>
 
