@@ -4,6 +4,7 @@ import type { VirtualHost as VirtualHostMessage } from '../gen/envoy/config/rout
 import type { RouteConfiguration as RouteConfigurationMessage } from '../gen/envoy/config/route/v3/route_pb.ts'
 import { routeConfigurationType, virtualHostType } from '../message-types.ts'
 import type { FilterOverrides, RouteConfiguration, VirtualHost } from '../model/route.ts'
+import { readTypedConfig } from './any.ts'
 import { decodeHeaderMutations } from './header-mutations.ts'
 import { decodeFilterOverrides } from './http-filter.ts'
 import { decodeMirrorPolicies } from './mirror-policy.ts'
@@ -17,6 +18,7 @@ interface Inherited {
   readonly mirrors: readonly MirrorPolicy[]
   readonly filterOverrides: FilterOverrides
   readonly maxBodyBytes: number
+  readonly specifierPlugins: ReadonlySet<string>
 }
 
 /** Decodes `envoy.config.route.v3.RouteConfiguration`. */
@@ -75,6 +77,7 @@ class RouteConfigurationDecoder {
       mirrors: decodeMirrorPolicies(message.requestMirrorPolicies, problems),
       filterOverrides: decodeFilterOverrides(message.typedPerFilterConfig, problems),
       maxBodyBytes: message.maxDirectResponseBodySizeBytes ?? defaultMaxBodyBytes,
+      specifierPlugins: readSpecifierPlugins(message, problems),
     }
   }
 
@@ -94,6 +97,19 @@ class RouteConfigurationDecoder {
       mostSpecificHeaderMutationsWins: message.mostSpecificHeaderMutationsWins,
     }
   }
+}
+
+/** None is supported: one that is not optional refuses the configuration, and the routes of the others are left out. */
+function readSpecifierPlugins({ clusterSpecifierPlugins }: RouteConfigurationMessage, problems: Problems): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const [index, { extension, isOptional }] of clusterSpecifierPlugins.entries()) {
+    const { name = '', typedConfig } = extension ?? {}
+    names.add(name)
+    if (isOptional) continue
+    const type = readTypedConfig(typedConfig).type
+    problems.at('cluster_specifier_plugins', index).add(`"${name}" of type "${type}" is not supported and not optional`)
+  }
+  return names
 }
 
 function checkDomains(message: VirtualHostMessage, owners: Map<string, string>, problems: Problems): void {
@@ -124,6 +140,7 @@ function decodeVirtualHost(message: VirtualHostMessage, inherited: Inherited, pr
       hedgeOnPerTryTimeout: message.hedgePolicy?.hedgeOnPerTryTimeout ?? false,
     },
     maxBodyBytes: inherited.maxBodyBytes,
+    specifierPlugins: inherited.specifierPlugins,
   }
   return {
     name: message.name,
