@@ -1,3 +1,4 @@
+import { parseIp } from '../../policies/ip-range.ts'
 import type {
   FilterChainMatch as FilterChainMatchMessage,
   FilterChain as FilterChainMessage,
@@ -37,7 +38,10 @@ export function decodeInboundListener(message: ListenerMessage, problems: Proble
 
 function addressOf({ address }: ListenerMessage, problems: Problems): InboundListener['address'] {
   const specifier = address?.address
-  if (specifier === undefined || specifier.case === undefined) return undefined
+  if (specifier === undefined || specifier.case === undefined) {
+    problems.addAt('address', 'is required')
+    return undefined
+  }
   if (specifier.case !== 'socketAddress') {
     problems.addAt('address', `must be a socket_address, got ${specifier.case}`)
     return undefined
@@ -145,10 +149,17 @@ function matchKeys({
 }: FilterChainMatch): string[] {
   if (isUnsupported) return []
   const orAny = (keys: readonly string[]) => (keys.length === 0 ? [''] : keys)
-  const ranges = (list: readonly CidrRange[]) => orAny(list.map(({ address, prefixLength }) => `${address}/${prefixLength}`))
+  const ranges = (list: readonly CidrRange[]) => orAny(list.map(rangeKey))
   return ranges(prefixRanges).flatMap(to =>
     ranges(sourcePrefixRanges).flatMap(from =>
       orAny(sourcePorts.map(String)).map(port => [to, transportProtocol, sourceType, from, port].join(' ')),
     ),
   )
+}
+
+/** The same for ranges of the same addresses, however they are written. */
+function rangeKey({ address, prefixLength }: CidrRange): string {
+  const bytes = parseIp(address) ?? []
+  const bits = Array.from(bytes, (byte, at) => byte & (0xff00 >> Math.max(0, Math.min(8, prefixLength - 8 * at))) & 0xff)
+  return `${bits.join('.')}/${prefixLength}`
 }
