@@ -95,8 +95,17 @@ function decodeDns(message: Cluster, problems: Problems): ClusterDiscovery {
   const count = assignment.localities.reduce((sum, locality) => sum + locality.endpoints.length, 0)
   if (logical && (assignment.localities.length !== 1 || count !== 1))
     problems.addAt('load_assignment', `of a LOGICAL_DNS cluster must hold one locality with one endpoint, got ${count} endpoints`)
+  if (namesResolver(message)) problems.addAt('load_assignment', 'must not have a resolver_name: the system resolves')
   const refreshRateMs = optionalDurationMs(message.dnsRefreshRate, 'positive', problems, 'dns_refresh_rate')
   return { kind: logical ? 'logical-dns' : 'strict-dns', assignment, refreshRateMs: refreshRateMs ?? defaultRefreshRateMs }
+}
+
+function namesResolver({ loadAssignment }: Cluster): boolean {
+  const endpoints = loadAssignment?.endpoints.flatMap(({ lbEndpoints }) => lbEndpoints) ?? []
+  return endpoints.some(({ hostIdentifier }) => {
+    const address = hostIdentifier.case === 'endpoint' ? hostIdentifier.value.address?.address : undefined
+    return address?.case === 'socketAddress' && address.value.resolverName !== ''
+  })
 }
 
 function decodeAssignment(message: Cluster, problems: Problems): ClusterLoadAssignment {

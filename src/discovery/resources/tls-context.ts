@@ -37,18 +37,23 @@ export function refuseUnsupported(common: CommonTlsContext, problems: Problems):
   for (const [field, given] of unsupported) if (given) problems.addAt(field, 'is not supported')
 }
 
-/** Decodes the own certificate: given here, or one of a provider's; `undefined` where there is none. */
+/**
+ * Decodes the own certificate; `undefined` where there is none. One of a provider's wins over those given here, and they over secrets; of several
+ * none could be chosen for the peer.
+ */
 export function decodeCertificate(common: CommonTlsContext, problems: Problems): CertificateSource | undefined {
   const { tlsCertificateProviderInstance: instance, tlsCertificateSdsSecretConfigs: secrets, tlsCertificates } = common
   if (instance !== undefined) return { kind: 'provider', instance: instance.instanceName || workloadIdentity }
   const [secret] = secrets
-  if (secret !== undefined) {
+  const [certificate] = tlsCertificates
+  if (tlsCertificates.length > 1) problems.addAt('tls_certificates', `must be one, got ${tlsCertificates.length}`)
+  if (certificate === undefined) {
+    if (secret === undefined) return undefined
+    if (secrets.length > 1) problems.addAt('tls_certificate_sds_secret_configs', `must be one, got ${secrets.length}`)
     const at = problems.at('tls_certificate_sds_secret_configs', 0)
     if (secret.name !== identitySecret) at.addAt('name', `"${secret.name}" cannot be fetched: only "${identitySecret}" is known`)
     return { kind: 'provider', instance: workloadIdentity }
   }
-  const [certificate] = tlsCertificates
-  if (certificate === undefined) return undefined
   const at = problems.at('tls_certificates', 0)
   const { certificateChain, privateKey } = certificate
   if (certificateChain === undefined) at.addAt('certificate_chain', 'is required')

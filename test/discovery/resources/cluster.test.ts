@@ -179,6 +179,20 @@ test('wrr_locality is taken off, and a policy known by name comes as a TypedStru
   assert.equal(commonLb.localityWeighted, true)
 })
 
+test("gRPC's own policies come by their names with the fields of a service config (A52)", () => {
+  const named = (name: string, value: JsonObject) =>
+    good({ loadBalancingPolicy: lb(struct(`type.googleapis.com/${name}`, value)) }).loadBalancing
+  assert.deepEqual(named('pick_first', { shuffleAddressList: true }), { kind: 'pick-first', shuffle: true })
+  assert.deepEqual(named('pick_first', {}), { kind: 'pick-first', shuffle: false })
+  const leastRequest = { kind: 'least-request', choiceCount: 5, activeRequestBias: 1, slowStart: undefined }
+  assert.deepEqual(named('least_request_experimental', { choiceCount: 5 }), leastRequest)
+  assert.deepEqual(named('ring_hash_experimental', { minRingSize: '10' }), {
+    kind: 'ring-hash',
+    minimumRingSize: 10,
+    maximumRingSize: 4096,
+  })
+})
+
 test('the deprecated balancers are decoded with their settings', () => {
   assert.deepEqual(good({ lbPolicy: 'RING_HASH', ringHashLbConfig: { minimumRingSize: '10' } }).loadBalancing, {
     kind: 'ring-hash',
@@ -293,6 +307,14 @@ test('the SNI and the name in the certificate may be that which is called', () =
   assert.deepEqual(names(extension({ overrideAutoSniHeader: 'x-host' })), [false, false])
 })
 
+test('certificates that are given go before secrets', () => {
+  const given = { certificateChain: { inlineString: 'chain' }, privateKey: { inlineString: 'key' } }
+  const { tls: decoded } = good({
+    transportSocket: tls({ tlsCertificates: [given], tlsCertificateSdsSecretConfigs: [{ name: 'default' }], ...systemRoots }),
+  })
+  assert.equal(decoded?.certificate?.kind, 'inline')
+})
+
 test("the system's roots are trusted where the cluster says so, and names no others (A82)", () => {
   const trust = (validation: JsonObject) => good({ transportSocket: tls(validation) }).tls?.trust
   assert.deepEqual(trust(systemRoots), { kind: 'system' })
@@ -341,6 +363,52 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
     'an SNI of more than 255 bytes (A101)',
     { transportSocket: tls(systemRoots, { sni: 'a'.repeat(256) }) },
     ['transport_socket.sni: must be at most 255 bytes, got 256'],
+  ],
+  [
+    'a policy of gRPC with a wrong field (A52)',
+    { loadBalancingPolicy: lb(struct('type.googleapis.com/least_request_experimental', { choiceCount: 'many' })) },
+    ['load_balancing_policy.policies[0].typed_extension_config.choiceCount: must be a whole number above 0, got "many"'],
+  ],
+  [
+    'localities weighted around no policy that is known',
+    {
+      loadBalancingPolicy: lb(
+        {
+          '@type': type('load_balancing_policies.wrr_locality.v3.WrrLocality'),
+          endpointPickingPolicy: lb(struct('type.googleapis.com/my_policy')),
+        },
+        struct('type.googleapis.com/round_robin'),
+      ),
+    },
+    ['load_balancing_policy.policies[0].typed_extension_config.endpoint_picking_policy: names no policy that is supported'],
+  ],
+  [
+    'several certificates of which one would be chosen',
+    {
+      transportSocket: tls({
+        tlsCertificates: ['a', 'b'].map(text => ({
+          certificateChain: { inlineString: text },
+          privateKey: { inlineString: text },
+        })),
+        ...systemRoots,
+      }),
+    },
+    ['transport_socket.common_tls_context.tls_certificates: must be one, got 2'],
+  ],
+  [
+    'a resolver of its own',
+    {
+      type: 'LOGICAL_DNS',
+      loadAssignment: {
+        clusterName: 'c',
+        endpoints: [
+          {
+            lbEndpoints: [{ endpoint: { address: { socketAddress: { address: 'a.com', portValue: 80, resolverName: 'x' } } } }],
+          },
+        ],
+      },
+    },
+    ['load_assignment: must not have a resolver_name: the system resolves'],
   ],
   [
     'an SNI from a header',
