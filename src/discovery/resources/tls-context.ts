@@ -31,7 +31,6 @@ export interface Validation {
 export function refuseUnsupported(common: CommonTlsContext, problems: Problems): void {
   const unsupported: readonly (readonly [string, boolean])[] = [
     ['tls_certificate_certificate_provider', common.tlsCertificateCertificateProvider !== undefined],
-    ['tls_certificate_certificate_provider_instance', common.tlsCertificateCertificateProviderInstance !== undefined],
     ['custom_handshaker', common.customHandshaker !== undefined],
   ]
   for (const [field, given] of unsupported) if (given) problems.addAt(field, 'is not supported')
@@ -42,7 +41,9 @@ export function refuseUnsupported(common: CommonTlsContext, problems: Problems):
  * none could be chosen for the peer.
  */
 export function decodeCertificate(common: CommonTlsContext, problems: Problems): CertificateSource | undefined {
-  const { tlsCertificateProviderInstance: instance, tlsCertificateSdsSecretConfigs: secrets, tlsCertificates } = common
+  const { tlsCertificateSdsSecretConfigs: secrets, tlsCertificates } = common
+  // The deprecated one is what Istio writes for clients of gRPC.
+  const instance = common.tlsCertificateProviderInstance ?? common.tlsCertificateCertificateProviderInstance
   if (instance !== undefined) return { kind: 'provider', instance: instance.instanceName || workloadIdentity }
   const [secret] = secrets
   const [certificate] = tlsCertificates
@@ -88,6 +89,8 @@ export function decodeValidation({ validationContextType }: CommonTlsContext, pr
       const trust = rootsOf(validationContextType.value.name, problems.at('validation_context_sds_secret_config'))
       return { trust, subjectAltNames: [] }
     }
+    case 'validationContextCertificateProviderInstance':
+      return { trust: providerOf(validationContextType.value.instanceName), subjectAltNames: [] }
     case undefined:
       return undefined
     default:

@@ -307,6 +307,25 @@ test('the SNI and the name in the certificate may be that which is called', () =
   assert.deepEqual(names(extension({ overrideAutoSniHeader: 'x-host' })), [false, false])
 })
 
+test('provider instances are also read from the fields that are deprecated, which Istio writes (A29)', () => {
+  const instance = (instanceName: string) => ({ instanceName, certificateName: 'x' })
+  const sourcesOf = (common: JsonObject) => {
+    const { tls: decoded } = good({ transportSocket: tls(common) })
+    return [decoded?.certificate, decoded?.trust]
+  }
+  const deprecated = {
+    tlsCertificateCertificateProviderInstance: instance('a'),
+    combinedValidationContext: {
+      defaultValidationContext: { matchSubjectAltNames: [{ exact: 'spiffe://td/x' }] },
+      validationContextCertificateProviderInstance: instance('b'),
+    },
+  }
+  const [a, b, c] = ['a', 'b', 'c'].map(name => ({ kind: 'provider', instance: name }))
+  assert.deepEqual(sourcesOf(deprecated), [a, b])
+  assert.deepEqual(sourcesOf({ ...deprecated, tlsCertificateProviderInstance: instance('c') }), [c, b])
+  assert.deepEqual(sourcesOf({ validationContextCertificateProviderInstance: instance('c') }), [undefined, c])
+})
+
 test('certificates that are given go before secrets', () => {
   const given = { certificateChain: { inlineString: 'chain' }, privateKey: { inlineString: 'key' } }
   const { tls: decoded } = good({
