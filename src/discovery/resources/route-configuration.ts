@@ -130,7 +130,6 @@ function checkDomains(message: VirtualHostMessage, owners: Map<string, string>, 
 const tlsRequirements = ['none', 'external-only', 'all'] as const
 
 function decodeVirtualHost(message: VirtualHostMessage, inherited: Inherited, problems: Problems): VirtualHost {
-  problems.required('name', message.name)
   if (message.matcher !== undefined) problems.addAt('matcher', 'is not supported')
   if (message.retryPolicyTypedConfig !== undefined) problems.addAt('retry_policy_typed_config', 'is not supported')
   const mirrors = decodeMirrorPolicies(message.requestMirrorPolicies, problems)

@@ -10,11 +10,12 @@ import { decodeGood, errorsOf } from '../../support/resource-errors.ts'
 const { listener } = resourceTypesOf({ isInbound: () => true, isForGrpc: false })
 const type = (name: string) => `type.googleapis.com/envoy.extensions.${name}`
 const router = { name: 'router', typedConfig: { '@type': type('filters.http.router.v3.Router') } }
-const hcm = (more: JsonObject = {}): JsonObject => ({
+const byRds: JsonObject = { rds: { routeConfigName: 'r', configSource: { ads: {} } } }
+const hcm = (more: JsonObject = {}, routes = byRds): JsonObject => ({
   name: 'hcm',
   typedConfig: {
     '@type': type('filters.network.http_connection_manager.v3.HttpConnectionManager'),
-    rds: { routeConfigName: 'r', configSource: { ads: {} } },
+    ...routes,
     httpFilters: [router],
     ...more,
   },
@@ -60,6 +61,26 @@ test('a server has the address of its listener, and mutual TLS by provider insta
     minVersion: undefined,
     maxVersion: 'TLSv1.3',
   })
+})
+
+test('a listener that Istio makes for servers of gRPC is taken: its virtual host has no name, its TLS context the deprecated fields too', () => {
+  const instance = { instanceName: 'default', certificateName: 'ROOTCA' }
+  const commonTlsContext = {
+    tlsCertificateProviderInstance: instance,
+    tlsCertificateCertificateProviderInstance: instance,
+    combinedValidationContext: {
+      defaultValidationContext: { caCertificateProviderInstance: instance },
+      validationContextCertificateProviderInstance: instance,
+    },
+  }
+  const routeConfig = {
+    name: 'inbound',
+    virtualHosts: [{ domains: ['*'], routes: [{ match: { prefix: '/' }, nonForwardingAction: {} }] }],
+  }
+  const filters = [hcm({}, { routeConfig })]
+  const [found] = good({ filterChains: [{ filters, ...tls(commonTlsContext, { requireClientCertificate: true }) }] }).filterChains
+  assert.deepEqual([found?.tls?.certificate, found?.tls?.trust], Array(2).fill({ kind: 'provider', instance: 'default' }))
+  assert.equal(found?.http.routes.kind, 'inline')
 })
 
 test('a certificate without a validation context asks nobody for one (A29)', () => {
