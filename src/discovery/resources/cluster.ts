@@ -96,6 +96,9 @@ function decodeDns(message: Cluster, problems: Problems): ClusterDiscovery {
   if (logical && (assignment.localities.length !== 1 || count !== 1))
     problems.addAt('load_assignment', `of a LOGICAL_DNS cluster must hold one locality with one endpoint, got ${count} endpoints`)
   if (namesResolver(message)) problems.addAt('load_assignment', 'must not have a resolver_name: the system resolves')
+  // Without a port it would be the path of a Unix socket.
+  if (assignment.localities.some(({ endpoints }) => endpoints.some(({ port }) => port === 0)))
+    problems.addAt('load_assignment', 'must name a host and a port for each endpoint')
   const refreshRateMs = optionalDurationMs(message.dnsRefreshRate, 'positive', problems, 'dns_refresh_rate')
   return { kind: logical ? 'logical-dns' : 'strict-dns', assignment, refreshRateMs: refreshRateMs ?? defaultRefreshRateMs }
 }

@@ -51,7 +51,10 @@ export function* readRouteConfiguration(
       rest.push(bytes.subarray(start, reader.pos))
     }
   }
-  const decoder = new RouteConfigurationDecoder(routeConfigurationType.decode(Buffer.concat(rest)), problems)
+  const message = routeConfigurationType.decode(Buffer.concat(rest))
+  // One within a listener needs none.
+  problems.required('name', message.name)
+  const decoder = new RouteConfigurationDecoder(message, problems)
   for (const virtualHost of virtualHosts) {
     decoder.addVirtualHost(virtualHostType.decode(virtualHost))
     yield

@@ -415,6 +415,17 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
     ['transport_socket.common_tls_context.tls_certificates: must be one, got 2'],
   ],
   [
+    'a name without a port',
+    {
+      type: 'STRICT_DNS',
+      loadAssignment: {
+        clusterName: 'c',
+        endpoints: [{ lbEndpoints: [{ endpoint: { address: { socketAddress: { address: 'a.com', portValue: 0 } } } }] }],
+      },
+    },
+    ['load_assignment: must name a host and a port for each endpoint'],
+  ],
+  [
     'a resolver of its own',
     {
       type: 'LOGICAL_DNS',

@@ -64,6 +64,10 @@ test('a route by a cluster specifier plugin is left out where the plugin is opti
   ])
 })
 
+test('routes of their own have a name, since nobody could ask for them otherwise', () => {
+  assert.deepEqual(errors({ ...configuration([toC]), name: '' }), ['name: is required'])
+})
+
 test('deprecated header specifiers are still read', () => {
   const headers = [
     { name: 'A', exactMatch: 'x' },
