@@ -27,7 +27,8 @@ export function decodeInboundListener(message: ListenerMessage, problems: Proble
   refuseEqualMatches(filterChains, problems)
   const { defaultFilterChain } = message
   const at = problems.at('default_filter_chain')
-  if (filterChains.length === 0 && defaultFilterChain === undefined) problems.addAt('filter_chains', 'must not be empty')
+  if (defaultFilterChain === undefined && filterChains.every(({ match }) => match.isUnsupported))
+    problems.addAt('filter_chains', filterChains.length === 0 ? 'must not be empty' : 'have none that a connection could match')
   return {
     name: message.name,
     address: addressOf(message, problems),

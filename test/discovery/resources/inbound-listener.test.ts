@@ -108,6 +108,11 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
   ['no address (A36)', { address: {} }, ['address: is required']],
   ['an address that is none of TCP', { address: { pipe: { path: '/x' } } }, ['address: must be a socket_address, got pipe']],
   ['no chains', { filterChains: [] }, ['filter_chains: must not be empty']],
+  [
+    'chains of which none can match',
+    match({ serverNames: ['a'] }, { destinationPort: 80 }),
+    ['filter_chains: have none that a connection could match'],
+  ],
   ['what is for clients', { apiListener: {} }, ['api_listener: is for clients, not for servers']],
   ['listener filters (A36)', { listenerFilters: [{ name: 'x' }] }, ['listener_filters: are not supported']],
   ['the original destination', { useOriginalDst: true }, ['use_original_dst: is not supported']],
