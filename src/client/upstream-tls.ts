@@ -122,7 +122,8 @@ export class UpstreamSecurity {
       ...(certificate?.kind === 'inline'
         ? { cert: certificate.certificateChain, key: certificate.privateKey.reveal() }
         : undefined),
-      ...(trust.kind === 'inline' ? { ca: trust.ca } : undefined),
+      // Not the text itself: an empty one would mean the roots that Node brings.
+      ...(trust.kind === 'inline' ? { ca: [trust.ca] } : undefined),
       ...(trusted === undefined ? undefined : { ca: authoritiesOf(trusted) }),
     })
     this.#contexts.set(tls, { identities: [own, trusted], context })

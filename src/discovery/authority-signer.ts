@@ -89,7 +89,7 @@ export class AuthoritySigner implements CertificateSigner {
 
   async #tlsOptions(current: WorkloadIdentity | undefined): Promise<ConnectionOptions> {
     const { credentials } = this.#options
-    if (credentials.kind === 'token-file') return { ca: readFile(credentials.caCertificateFile) }
+    if (credentials.kind === 'token-file') return { ca: [readFile(credentials.caCertificateFile)] }
     if (current !== undefined)
       return {
         ca: authoritiesOf(current),

@@ -1,3 +1,4 @@
+import type { DataSource } from '../gen/envoy/config/core/v3/base_pb.ts'
 import type {
   CertificateValidationContext,
   SubjectAltNameMatcher as SanMatcherMessage,
@@ -130,11 +131,21 @@ function decodeTrust(
   problems: Problems,
 ): TrustSource {
   if (caCertificateProviderInstance !== undefined) return providerOf(caCertificateProviderInstance.instanceName)
-  if (trustedCa !== undefined) return { kind: 'inline', ca: readDataSource(trustedCa, problems.at('trusted_ca')) }
+  if (trustedCa !== undefined) return { kind: 'inline', ca: readAuthorities(trustedCa, problems.at('trusted_ca')) }
   if (named !== undefined) return named
   if (systemRootCerts === undefined)
     problems.addAt('trusted_ca', 'is required, or system_root_certs: the peer would not be verified')
   return { kind: 'system' }
+}
+
+const pemCertificate = /-----BEGIN ([A-Z0-9]+ )?CERTIFICATE-----/
+
+/** Without a certificate in it nobody could be verified. */
+function readAuthorities(source: DataSource, problems: Problems): string {
+  const before = problems.found.length
+  const text = readDataSource(source, problems)
+  if (problems.found.length === before && !pemCertificate.test(text)) problems.add('holds no certificate in PEM')
+  return text
 }
 
 const sanTypes: Readonly<Record<number, SubjectAltNameMatcher['type']>> = {

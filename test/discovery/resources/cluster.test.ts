@@ -253,6 +253,7 @@ const tls = (commonTlsContext: JsonObject, more: JsonObject = {}): JsonObject =>
   name: 'tls',
   typedConfig: { '@type': type('transport_sockets.tls.v3.UpstreamTlsContext'), sni: 's', commonTlsContext, ...more },
 })
+const pem = '-----BEGIN CERTIFICATE-----'
 const systemRoots = { validationContext: { systemRootCerts: {} } }
 
 test('simple TLS is decoded', () => {
@@ -261,7 +262,7 @@ test('simple TLS is decoded', () => {
       tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' },
       alpnProtocols: ['h2'],
       validationContext: {
-        trustedCa: { inlineString: 'PEM' },
+        trustedCa: { inlineString: pem },
         matchTypedSubjectAltNames: [{ sanType: 'DNS', matcher: { exact: 'reviews' } }],
       },
     }),
@@ -273,7 +274,7 @@ test('simple TLS is decoded', () => {
     autoSniSanValidation: false,
     autoSanValidation: false,
     certificate: undefined,
-    trust: { kind: 'inline', ca: 'PEM' },
+    trust: { kind: 'inline', ca: pem },
     subjectAltNames: [{ type: 'dns', matcher: { kind: 'exact', value: 'reviews', ignoreCase: false } }],
     alpnProtocols: ['h2'],
     minVersion: 'TLSv1.2',
@@ -339,9 +340,9 @@ test("the system's roots are trusted where the cluster says so, and names no oth
   assert.deepEqual(trust(systemRoots), { kind: 'system' })
   const provided = { systemRootCerts: {}, caCertificateProviderInstance: { instanceName: 'roots' } }
   assert.deepEqual(trust({ validationContext: provided }), { kind: 'provider', instance: 'roots' })
-  assert.deepEqual(trust({ validationContext: { systemRootCerts: {}, trustedCa: { inlineString: 'PEM' } } }), {
+  assert.deepEqual(trust({ validationContext: { systemRootCerts: {}, trustedCa: { inlineString: pem } } }), {
     kind: 'inline',
-    ca: 'PEM',
+    ca: pem,
   })
   const combined = (validationContextSdsSecretConfig: JsonObject) => ({
     combinedValidationContext: { defaultValidationContext: { systemRootCerts: {} }, validationContextSdsSecretConfig },
@@ -414,6 +415,14 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
     },
     ['transport_socket.common_tls_context.tls_certificates: must be one, got 2'],
   ],
+  ...['', ' ', 'text'].map(
+    inlineString =>
+      [
+        `roots that are none: ${JSON.stringify(inlineString)}`,
+        { transportSocket: tls({ validationContext: { trustedCa: { inlineString } } }) },
+        ['transport_socket.common_tls_context.validation_context.trusted_ca: holds no certificate in PEM'],
+      ] as const,
+  ),
   [
     'a name without a port',
     {
