@@ -58,6 +58,8 @@ export function decodeCertificate(common: CommonTlsContext, problems: Problems):
   }
   const at = problems.at('tls_certificates', 0)
   const { certificateChain, privateKey } = certificate
+  for (const field of ['pkcs12', 'password'] as const) if (certificate[field] !== undefined) at.addAt(field, 'is not supported')
+  if (certificate.privateKeyProvider !== undefined) at.addAt('private_key_provider', 'is not supported')
   if (certificateChain === undefined) at.addAt('certificate_chain', 'is required')
   if (privateKey === undefined) at.addAt('private_key', 'is required')
   if (certificateChain === undefined || privateKey === undefined) return undefined
@@ -120,6 +122,7 @@ function decodeValidationContext(
     ['require_signed_certificate_timestamp', message.requireSignedCertificateTimestamp === true],
     ['allow_expired_certificate', message.allowExpiredCertificate],
     ['trust_chain_verification', message.trustChainVerification !== 0],
+    ['max_verify_depth', message.maxVerifyDepth !== undefined],
   ]
   for (const [field, given] of unsupported) if (given) problems.addAt(field, 'is not supported')
   return { trust: decodeTrust(message, named, problems), subjectAltNames: decodeSubjectAltNames(message, problems) }
@@ -131,8 +134,9 @@ function decodeTrust(
   problems: Problems,
 ): TrustSource {
   if (caCertificateProviderInstance !== undefined) return providerOf(caCertificateProviderInstance.instanceName)
-  if (trustedCa !== undefined) return { kind: 'inline', ca: readAuthorities(trustedCa, problems.at('trusted_ca')) }
+  // What is fetched is merged over what is given, as in Envoy.
   if (named !== undefined) return named
+  if (trustedCa !== undefined) return { kind: 'inline', ca: readAuthorities(trustedCa, problems.at('trusted_ca')) }
   if (systemRootCerts === undefined)
     problems.addAt('trusted_ca', 'is required, or system_root_certs: the peer would not be verified')
   return { kind: 'system' }

@@ -344,10 +344,12 @@ test("the system's roots are trusted where the cluster says so, and names no oth
     kind: 'inline',
     ca: pem,
   })
-  const combined = (validationContextSdsSecretConfig: JsonObject) => ({
-    combinedValidationContext: { defaultValidationContext: { systemRootCerts: {} }, validationContextSdsSecretConfig },
+  const combined = (defaultValidationContext: JsonObject) => ({
+    combinedValidationContext: { defaultValidationContext, validationContextSdsSecretConfig: { name: 'ROOTCA' } },
   })
-  assert.deepEqual(trust(combined({ name: 'ROOTCA' })), { kind: 'provider', instance: 'default' })
+  const fetched = { kind: 'provider', instance: 'default' }
+  assert.deepEqual(trust(combined({ systemRootCerts: {} })), fetched)
+  assert.deepEqual(trust(combined({ trustedCa: { inlineString: pem } })), fetched)
 })
 
 test("Istio's automatic mutual TLS is a choice by the metadata of an endpoint", () => {
@@ -423,6 +425,27 @@ const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
         ['transport_socket.common_tls_context.validation_context.trusted_ca: holds no certificate in PEM'],
       ] as const,
   ),
+  [
+    'a key that cannot be read, and a chain that is not counted',
+    {
+      transportSocket: tls({
+        tlsCertificates: [
+          {
+            certificateChain: { inlineString: 'chain' },
+            privateKey: { inlineString: 'key' },
+            password: { inlineString: 'secret' },
+            privateKeyProvider: { providerName: 'x' },
+          },
+        ],
+        validationContext: { systemRootCerts: {}, maxVerifyDepth: 1 },
+      }),
+    },
+    [
+      'transport_socket.common_tls_context.validation_context.max_verify_depth: is not supported',
+      'transport_socket.common_tls_context.tls_certificates[0].password: is not supported',
+      'transport_socket.common_tls_context.tls_certificates[0].private_key_provider: is not supported',
+    ],
+  ],
   [
     'a name without a port',
     {
