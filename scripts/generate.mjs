@@ -5,8 +5,15 @@ import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } fr
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { clearField, createFileRegistry, fromBinary, ScalarType, toBinary } from '@bufbuild/protobuf'
-import { DescriptorProtoSchema, FileDescriptorSetSchema, isWrapperDesc } from '@bufbuild/protobuf/wkt'
+import { clearField, create, createFileRegistry, fromBinary, ScalarType, toBinary } from '@bufbuild/protobuf'
+import {
+  DescriptorProtoSchema,
+  FieldDescriptorProto_Label,
+  FieldDescriptorProto_Type,
+  FieldDescriptorProtoSchema,
+  FileDescriptorSetSchema,
+  isWrapperDesc,
+} from '@bufbuild/protobuf/wkt'
 import { decodedEnums, decodedTypes } from '../src/discovery/decoded-types.ts'
 import { opaqueTypes } from '../src/discovery/opaque-types.ts'
 
@@ -57,6 +64,11 @@ const entries = [
   'xds/type/v3/typed_struct.proto',
 ]
 
+/** Booleans of messages that are newer than the .proto files, by name and number. */
+const newerFields = {
+  'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext': { auto_host_sni: 6, auto_sni_san_validation: 7 },
+}
+
 /** Options that only other generators read. Without them the descriptors take half the memory in every process. */
 const unread = ['validate.**', 'envoy.annotations.**', 'udpa.annotations.**', 'xds.annotations.**']
 
@@ -90,9 +102,24 @@ const buf = (...args) =>
 const image = join(staging, 'image.binpb')
 buf('build', staging, '-o', image, ...entries.flatMap(path => ['--path', join(staging, path)]))
 const set = fromBinary(FileDescriptorSetSchema, readFileSync(image))
-for (const { package: name, messageType } of set.file) for (const message of messageType) empty(message, name)
+for (const { package: name, messageType } of set.file) {
+  for (const message of messageType) {
+    addNewerFields(message, `${name}.${message.name}`)
+    empty(message, name)
+  }
+}
 dropUnreachable(set.file)
 writeFileSync(image, toBinary(FileDescriptorSetSchema, set))
+
+function addNewerFields(message, typeName) {
+  for (const [name, number] of Object.entries(newerFields[typeName] ?? {})) {
+    if (message.field.some(field => field.number === number)) throw new Error(`${typeName}.${name} is in the .proto files now`)
+    const jsonName = name.replaceAll(/_([a-z])/g, (_, letter) => letter.toUpperCase())
+    const type = FieldDescriptorProto_Type.BOOL
+    const label = FieldDescriptorProto_Label.OPTIONAL
+    message.field.push(create(FieldDescriptorProtoSchema, { name, number, jsonName, type, label }))
+  }
+}
 
 /** Leaves messages whose insides are not looked into without any. */
 function empty(message, parent) {

@@ -20,7 +20,7 @@ import type { ClusterCounters } from './cluster-counters.ts'
 import type { ClusterManager } from './cluster-manager.ts'
 import { channels } from './diagnostics.ts'
 import { type DnsLookup, DnsResolver } from './dns-resolver.ts'
-import { drainConnections, Endpoint, type EndpointConnections, type UsedConnections } from './endpoint.ts'
+import { Endpoint, type EndpointConnections, isReachedOtherwise } from './endpoint.ts'
 import { EndpointChannels } from './grpc/endpoint-channels.ts'
 import { LoadReportStream } from './grpc/load-report-stream.ts'
 import { type CheckTarget, HealthChecker, type KnownHealth, type Verdict } from './health-checker.ts'
@@ -184,9 +184,12 @@ export class Cluster {
     this.#hosts = new HostSet((endpointConfig, locality, priority) => {
       const endpoint = new Endpoint(endpointConfig, locality, priority, this.#updatedAt, connections)
       if (this.weighing !== null) endpoint.reportedWeight = new HostWeight()
-      const used = kept?.get(endpoint.name)
-      // What is left in the end belongs to endpoints that are no more, or are spoken to in another way.
-      if (used !== undefined && endpoint.adopt(used)) kept?.delete(endpoint.name)
+      const before = kept?.get(endpoint.name)
+      if (before !== undefined && !isReachedOtherwise(before.config, endpointConfig)) {
+        endpoint.adopt(before)
+        // What is left in the end belongs to endpoints that are no more, or are reached in another way.
+        kept?.delete(endpoint.name)
+      }
       return endpoint
     })
     const mayWait = isDns || this.isHashing || this.#checker !== null
@@ -196,7 +199,7 @@ export class Cluster {
       : null
     if (this.isHashing) void this.#loadHash(isDns ? null : assignment)
     else if (!isDns) this.update(assignment)
-    if (kept !== null) for (const used of kept.values()) void drainConnections(used)
+    if (kept !== null) for (const endpoint of kept.values()) void endpoint.drain()
   }
 
   /** The hash function comes before the first pick; requests wait for it. */
@@ -453,7 +456,7 @@ export class Cluster {
 
   #tlsOf(endpoint: LbEndpoint): SecureTransport | undefined {
     const { tls, tlsMatches } = this.config
-    return this.#environment.security.choose(tls, tlsMatches, endpoint.transportSocketMatch)
+    return this.#environment.security.choose(tls, tlsMatches, endpoint)
   }
 
   /** New connections for an endpoint. */
@@ -480,10 +483,10 @@ export class Cluster {
     })
   }
 
-  /** The connections of its endpoints by name, now those of the cluster that takes its place. */
-  #handOver(): Map<string, UsedConnections> {
-    const kept = new Map<string, UsedConnections>()
-    for (const { name, used } of this.#hosts.endpoints()) if (used !== null) kept.set(name, used)
+  /** Its endpoints that have connections, by name; those are now of the cluster that takes its place. */
+  #handOver(): Map<string, Endpoint> {
+    const kept = new Map<string, Endpoint>()
+    for (const endpoint of this.#hosts.endpoints()) if (endpoint.used !== null) kept.set(endpoint.name, endpoint)
     this.#isDrained = true
     this.#load?.release()
     this.#endChecks()

@@ -15,15 +15,10 @@ export interface EndpointConnections {
   grpc(endpoint: Endpoint): EndpointChannels
 }
 
-/** What chooses how an endpoint is spoken to, of its metadata. */
-type TransportSocketCriteria = LbEndpoint['transportSocketMatch']
-
 /** The connections of an endpoint, those that were ever made. */
 export interface UsedConnections {
   readonly http: ConnectionPools | null
   readonly grpc: EndpointChannels | null
-  /** That they were made for. */
-  readonly transportSocketMatch: TransportSocketCriteria
 }
 
 /**
@@ -117,22 +112,27 @@ export class Endpoint implements Host {
 
   /** Its connections, if it was ever called; for whoever takes over. */
   get used(): UsedConnections | null {
-    if (this.#http === null && this.#grpc === null) return null
-    return { http: this.#http, grpc: this.#grpc, transportSocketMatch: this.config.transportSocketMatch }
+    return this.#http === null && this.#grpc === null ? null : { http: this.#http, grpc: this.#grpc }
   }
 
-  /** Takes over the connections that the same address had in an earlier cluster, unless it is spoken to in another way now. */
-  adopt({ http, grpc, transportSocketMatch }: UsedConnections): boolean {
-    if (!sameCriteria(transportSocketMatch, this.config.transportSocketMatch)) return false
-    this.#http = http
-    this.#grpc = grpc
-    return true
+  /** Takes over the connections that the same address had in an earlier cluster. */
+  adopt(before: Endpoint): void {
+    this.#http = before.#http
+    this.#grpc = before.#grpc
   }
 
   /** Ends its connections once what is in flight on them is done. */
   async drain(): Promise<void> {
     const { used } = this
     if (used !== null) await drainConnections(used)
+  }
+
+  /** The next call makes new connections; what is in flight on the old ones goes on. */
+  #reconnect(): void {
+    const { used } = this
+    this.#http = null
+    this.#grpc = null
+    if (used !== null) void drainConnections(used)
   }
 
   /** Takes over what an update says about the same address. Returns whether anything that balancing looks at changed. */
@@ -144,7 +144,7 @@ export class Endpoint implements Host {
       priority !== this.priority ||
       config.hostname !== this.hostname ||
       !sameLocality(locality, this.locality)
-    if (!sameCriteria(config.transportSocketMatch, this.config.transportSocketMatch)) this.#reconnect()
+    if (isReachedOtherwise(config, this.config)) this.#reconnect()
     this.hostname = config.hostname
     this.weight = config.weight
     this.health = config.health
@@ -154,22 +154,19 @@ export class Endpoint implements Host {
     this.config = config
     return changed
   }
-
-  /** It is another that has the address now, or the same one speaks TLS now, or no more: what is called next is called anew. */
-  #reconnect(): void {
-    const { used } = this
-    this.#http = null
-    this.#grpc = null
-    if (used !== null) void drainConnections(used)
-  }
 }
 
-function sameCriteria(one: TransportSocketCriteria, other: TransportSocketCriteria): boolean {
-  return one === other || JSON.stringify(one) === JSON.stringify(other)
+/** Whether connections to an address would now be made in another way: over another transport socket, with another SNI, by other addresses. */
+export function isReachedOtherwise(one: LbEndpoint, other: LbEndpoint): boolean {
+  return (
+    one.hostname !== other.hostname ||
+    !sameEntries(one.transportSocketMatch, other.transportSocketMatch) ||
+    !sameAddresses(one.additionalAddresses, other.additionalAddresses)
+  )
 }
 
 /** Ends connections once what is in flight on them is done. */
-export async function drainConnections({ http, grpc }: UsedConnections): Promise<void> {
+async function drainConnections({ http, grpc }: UsedConnections): Promise<void> {
   grpc?.drain()
   await http?.drain()
 }
@@ -182,4 +179,19 @@ export function endpointName(address: string, port: number): string {
 
 function sameLocality(one: Locality, other: Locality): boolean {
   return one === other || (one.region === other.region && one.zone === other.zone && one.subZone === other.subZone)
+}
+
+function sameEntries(one: LbEndpoint['transportSocketMatch'], other: LbEndpoint['transportSocketMatch']): boolean {
+  if (one === other) return true
+  if (one === undefined || other === undefined) return false
+  const entries = Object.entries(one)
+  return entries.length === Object.keys(other).length && entries.every(([key, value]) => other[key] === value)
+}
+
+function sameAddresses(one: readonly Address[], other: readonly Address[]): boolean {
+  return (
+    one === other ||
+    (one.length === other.length &&
+      one.every(({ address, port }, index) => other[index]?.address === address && other[index].port === port))
+  )
 }

@@ -2,7 +2,7 @@ import type { LbEndpoint } from '../discovery/model/endpoint.ts'
 import { type CheckAnswer, CheckedHealth, type HealthCheckConfig } from '../policies/health-check.ts'
 import type { Runtime, Timer } from '../runtime.ts'
 import type { CheckPacer, PacedCheck } from './check-pacer.ts'
-import type { Address, Endpoint } from './endpoint.ts'
+import { type Address, type Endpoint, isReachedOtherwise } from './endpoint.ts'
 import type { EndpointChannels } from './grpc/endpoint-channels.ts'
 import { checkGrpcHealth } from './grpc/health-check.ts'
 import type { ConnectionPools } from './http/connection-pool.ts'
@@ -145,10 +145,12 @@ class Session implements PacedCheck {
   #http: ConnectionPools | null = null
   #grpc: EndpointChannels | null = null
   #connectedTo = ''
+  #connectedWith: LbEndpoint
 
   constructor(endpoint: Endpoint, health: CheckedHealth, options: HealthCheckerOptions) {
     this.health = health
     this.#endpoint = endpoint
+    this.#connectedWith = endpoint.config
     this.#options = options
   }
 
@@ -221,9 +223,10 @@ class Session implements PacedCheck {
     const name = endpoint.healthCheck?.hostname || (check.kind === 'tcp' ? '' : check.host) || own || cluster
     const target = targetOf(endpoint)
     const tls = tlsOf(endpoint)
-    const to = JSON.stringify([target.address, target.port, endpoint.transportSocketMatch])
-    if (to !== this.#connectedTo) this.#disconnect()
+    const to = `${target.address} ${target.port}`
+    if (to !== this.#connectedTo || isReachedOtherwise(endpoint, this.#connectedWith)) this.#disconnect()
     this.#connectedTo = to
+    this.#connectedWith = endpoint
     switch (check.kind) {
       case 'http':
         this.#http ??= connections.http(target)

@@ -6,8 +6,8 @@ type Kind = 'uri' | 'dns' | 'email' | 'ip'
 
 /**
  * Checks the names in a certificate against `match_typed_subject_alt_names`. The names are read from its DER, never from Node's text form,
- * in which one name can look like several (CVE-2021-44532). A DNS matcher also takes `*.example.com` for a name below it, one label deep
- * (RFC 6125).
+ * in which one name can look like several (CVE-2021-44532). An exact matcher takes a DNS name in either case, and `*.example.com` for a name
+ * below it, one label deep (RFC 6125).
  */
 export class SubjectAltNameCheck {
   readonly #matchers: readonly {
@@ -51,13 +51,14 @@ export class SubjectAltNameCheck {
   #matches(kind: Kind, name: string): boolean {
     return this.#matchers.some(
       ({ type, compiled, exact }) =>
-        (type === 'any' || type === kind) && (compiled.matches(name) || (kind === 'dns' && isBelow(exact, name))),
+        (type === 'any' || type === kind) &&
+        (compiled.matches(name) || (kind === 'dns' && exact !== '' && isDnsName(exact, name))),
     )
   }
 }
 
-function isBelow(name: string, wildcard: string): boolean {
-  if (!wildcard.startsWith('*.')) return false
-  const dot = name.indexOf('.')
-  return dot > 0 && name.slice(dot).toLowerCase() === wildcard.slice(1).toLowerCase()
+/** @param certified may be `*.example.com` */
+function isDnsName(name: string, certified: string): boolean {
+  const dot = certified.startsWith('*.') ? name.indexOf('.') : 0
+  return dot >= 0 && name.slice(dot).toLowerCase() === certified.slice(dot === 0 ? 0 : 1).toLowerCase()
 }

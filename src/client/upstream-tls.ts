@@ -1,7 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
-import { createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls'
+import { checkServerIdentity, createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls'
 import type { TransportSocketMatch, UpstreamTls } from '../discovery/model/cluster.ts'
+import type { LbEndpoint } from '../discovery/model/endpoint.ts'
+import type { SubjectAltNameMatcher } from '../discovery/model/tls.ts'
 import { type Clock, systemClock } from '../runtime.ts'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import { Identities } from '../security/identities.ts'
@@ -12,7 +14,7 @@ import { SubjectAltNameCheck } from './subject-alt-names.ts'
 
 /** The part of Node's TLS options that {@link UpstreamSecurity.connectOptions} sets. */
 export interface TlsConnectOptions {
-  /** Empty for an IP address, which is no SNI (RFC 6066 section 3). */
+  /** Empty: none is sent. An IP address is none (RFC 6066 section 3). */
   readonly servername: string
   readonly secureContext: SecureContext
   readonly rejectUnauthorized: true
@@ -55,11 +57,11 @@ export class UpstreamSecurity {
   choose(
     tls: UpstreamTls | undefined,
     matches: readonly TransportSocketMatch[],
-    metadata: Readonly<Record<string, string>> | undefined,
+    { transportSocketMatch, hostname }: Pick<LbEndpoint, 'transportSocketMatch' | 'hostname'>,
   ): SecureTransport | undefined {
-    const chosen = matches.find(match => fits(match, metadata) && this.#isPossible(match.tls))
+    const chosen = matches.find(match => fits(match, transportSocketMatch) && this.#isPossible(match.tls))
     const found = chosen === undefined ? tls : chosen.tls
-    return found && new SecureTransport(found, this)
+    return found && new SecureTransport(found, this, hostname)
   }
 
   /** The identity that new connections over `tls` are made with. */
@@ -70,17 +72,19 @@ export class UpstreamSecurity {
 
   /**
    * Node's TLS options for a new connection. The peer is always verified against the given roots. With roots of the mesh its certificate must be
-   * an SVID of a trusted domain (SPIFFE X509-SVID) with one of the given names; else it must be for one of the given names, or for the SNI
-   * where there are none.
+   * an SVID of a trusted domain (SPIFFE X509-SVID) with one of the given names; else it must be for one of the given names, or where there are
+   * none for the SNI, or for the name that is called. The SNI is chosen as in Envoy, and the names as well (gRFC A101).
    *
-   * @param hostname the logical host name, the SNI when the cluster names none
+   * @param called the logical host name
+   * @param endpointName the hostname of the endpoint; empty where it has none
    * @throws MeshError `MESH_ERR_IDENTITY` while the certificate or the roots are not there, or the certificate has expired
    */
-  connectOptions(tls: UpstreamTls, hostname: string): TlsConnectOptions {
-    const name = tls.sni === '' ? hostname : tls.sni
-    const check = this.#checkOf(tls)
+  connectOptions(tls: UpstreamTls, called: string, endpointName: string): TlsConnectOptions {
+    const name = tls.autoSni ? called : tls.autoHostSni && endpointName !== '' ? endpointName : tls.sni
+    const servername = isIP(name) === 0 ? name : ''
+    const check = this.#checkOf(tls, this.#namesOf(tls, servername, called), servername === '' ? name || called : '')
     return {
-      servername: isIP(name) === 0 ? name : '',
+      servername,
       secureContext: this.#contextOf(tls),
       rejectUnauthorized: true,
       ...(check === undefined ? undefined : { checkServerIdentity: (_hostname, certificate) => check(certificate) }),
@@ -118,28 +122,46 @@ export class UpstreamSecurity {
       ...(certificate?.kind === 'inline'
         ? { cert: certificate.certificateChain, key: certificate.privateKey.reveal() }
         : undefined),
-      ...(trust.kind === 'inline' ? { ca: trust.ca } : undefined),
+      // Not the text itself: an empty one would mean the roots that Node brings.
+      ...(trust.kind === 'inline' ? { ca: [trust.ca] } : undefined),
       ...(trusted === undefined ? undefined : { ca: authoritiesOf(trusted) }),
     })
     this.#contexts.set(tls, { identities: [own, trusted], context })
     return context
   }
 
-  /** What is asked of the peer's certificate once its chain is good; `undefined`: what Node asks. Never throws, which Node could not stand. */
-  #checkOf(tls: UpstreamTls): ((certificate: PeerCertificate) => Error | undefined) | undefined {
-    const { trust, subjectAltNames } = tls
-    const isOfMesh = trust.kind === 'provider'
-    if (!isOfMesh && subjectAltNames.length === 0) return undefined
+  /** The names of which the peer's certificate must have one; `undefined` where it is to be for the host. */
+  #namesOf(tls: UpstreamTls, servername: string, called: string): SubjectAltNameCheck | undefined {
+    if (tls.autoSanValidation) return new SubjectAltNameCheck([exactName('any', called)])
+    if (tls.autoSniSanValidation && servername !== '') return new SubjectAltNameCheck([exactName('dns', servername)])
+    const { subjectAltNames } = tls
+    if (tls.trust.kind !== 'provider' && subjectAltNames.length === 0) return undefined
     let names = this.#checks.get(tls)
     if (names === undefined) {
       names = new SubjectAltNameCheck(subjectAltNames)
       this.#checks.set(tls, names)
     }
-    const expected = names
+    return names
+  }
+
+  /**
+   * What is asked of the peer's certificate once its chain is good; `undefined`: what Node asks, which is that it is for the SNI. Never throws,
+   * which Node could not stand.
+   *
+   * @param host for which the certificate is to be where there are no names and no SNI
+   */
+  #checkOf(
+    { trust }: UpstreamTls,
+    names: SubjectAltNameCheck | undefined,
+    host: string,
+  ): ((certificate: PeerCertificate) => Error | undefined) | undefined {
+    if (names === undefined && host === '') return undefined
     return certificate => {
       try {
+        if (names === undefined) return checkServerIdentity(host, certificate)
         const problem =
-          (isOfMesh ? this.#svidProblem(certificate, trust.instance) : undefined) ?? expected.problem(certificate.raw)
+          (trust.kind === 'provider' ? this.#svidProblem(certificate, trust.instance) : undefined) ??
+          names.problem(certificate.raw)
         return problem === undefined ? undefined : new Error(problem)
       } catch (error) {
         return error instanceof Error ? error : new Error(String(error))
@@ -158,10 +180,13 @@ export class UpstreamSecurity {
 export class SecureTransport {
   readonly #tls: UpstreamTls
   readonly #security: UpstreamSecurity
+  readonly #endpointName: string
 
-  constructor(tls: UpstreamTls, security: UpstreamSecurity) {
+  /** @param endpointName the hostname of the endpoint */
+  constructor(tls: UpstreamTls, security: UpstreamSecurity, endpointName = '') {
     this.#tls = tls
     this.#security = security
+    this.#endpointName = endpointName
   }
 
   /** The identity that new connections are made with; `undefined` where none of the mesh is, or it is not there yet. */
@@ -170,8 +195,8 @@ export class SecureTransport {
   }
 
   /** See {@link UpstreamSecurity.connectOptions}. */
-  connectOptions(hostname: string): TlsConnectOptions {
-    return this.#security.connectOptions(this.#tls, hostname)
+  connectOptions(called: string): TlsConnectOptions {
+    return this.#security.connectOptions(this.#tls, called, this.#endpointName)
   }
 
   /** See {@link UpstreamSecurity.watch}. */
@@ -184,9 +209,13 @@ export class SecureTransport {
 export const publicTls = new SecureTransport(
   {
     sni: '',
+    autoHostSni: false,
+    autoSni: true,
     certificate: undefined,
     trust: { kind: 'system' },
     subjectAltNames: [],
+    autoSniSanValidation: false,
+    autoSanValidation: false,
     alpnProtocols: [],
     minVersion: undefined,
     maxVersion: 'TLSv1.3',
@@ -198,3 +227,8 @@ function fits({ criteria }: TransportSocketMatch, metadata: Readonly<Record<stri
   for (const [key, value] of Object.entries(criteria)) if (metadata?.[key] !== value) return false
   return true
 }
+
+const exactName = (type: SubjectAltNameMatcher['type'], value: string): SubjectAltNameMatcher => ({
+  type,
+  matcher: { kind: 'exact', value, ignoreCase: false },
+})

@@ -88,7 +88,7 @@ export class AuthoritySigner implements CertificateSigner {
 
   async #tlsOptions(current: WorkloadIdentity | undefined, signal: AbortSignal): Promise<ConnectionOptions> {
     const { credentials } = this.#options
-    if (credentials.kind === 'token-file') return { ca: readFile(credentials.caCertificateFile) }
+    if (credentials.kind === 'token-file') return { ca: [readFile(credentials.caCertificateFile)] }
     if (current !== undefined)
       return {
         ca: authoritiesOf(current),

@@ -61,7 +61,13 @@ export function loadBootstrap(
   }
   return {
     servers: [
-      { uri: address, credentials: { kind: env.INMESH_JOIN_TOKEN ? 'identity' : 'insecure' }, features: [], delta: true },
+      {
+        uri: address,
+        credentials: { kind: env.INMESH_JOIN_TOKEN ? 'identity' : 'insecure' },
+        callCredentials: [],
+        features: [],
+        delta: true,
+      },
     ],
     authorities: new Map(),
     node: completeNode({}, env, self),

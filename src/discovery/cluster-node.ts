@@ -1,8 +1,9 @@
+import { AmbientErrors } from './ambient-errors.ts'
 import type { ClusterConfig } from './model/cluster.ts'
 import type { ClusterLoadAssignment } from './model/endpoint.ts'
 import type { ClusterState } from './model/mesh-config.ts'
 import type { ResourceKey, ResourceSource } from './resource-source.ts'
-import type { ResourceError, StatusOr } from './resource-watcher.ts'
+import type { StatusOr } from './resource-watcher.ts'
 
 /** The endpoints that an EDS cluster names. */
 interface AssignmentWatch {
@@ -17,7 +18,7 @@ export class ClusterNode {
   /** `undefined` until the cluster is resolved or has failed for the first time. */
   state: ClusterState | undefined
   /** What is wrong although `state` is in use. */
-  ambient: ResourceError | undefined
+  readonly ambient = new AmbientErrors()
   readonly #source: ResourceSource
   /** `isStructural`: what the cluster leads to may have changed, and not only its own state. */
   readonly #onChange: (node: ClusterNode, isStructural: boolean) => void
@@ -30,10 +31,7 @@ export class ClusterNode {
     this.name = name
     this.#source = source
     this.#onChange = onChange
-    this.#unwatchCluster = source.watch('cluster', name, {
-      onResourceChanged: result => this.#onCluster(result),
-      onAmbientError: error => this.#onAmbient(error),
-    })
+    this.#unwatchCluster = this.ambient.watch(source, 'cluster', name, result => this.#onCluster(result))
   }
 
   /** The clusters that an aggregate names, by the newest configuration. */
@@ -76,12 +74,9 @@ export class ClusterNode {
 
   #newAssignment(service: string): AssignmentWatch {
     const assignment: AssignmentWatch = { service, unwatch: () => {}, result: undefined }
-    assignment.unwatch = this.#source.watch('clusterLoadAssignment', service, {
-      onResourceChanged: result => {
-        assignment.result = result
-        if (this.#assignment === assignment) this.#resolve()
-      },
-      onAmbientError: error => this.#onAmbient(error),
+    assignment.unwatch = this.ambient.watch(this.#source, 'clusterLoadAssignment', service, result => {
+      assignment.result = result
+      if (this.#assignment === assignment) this.#resolve()
     })
     return assignment
   }
@@ -104,10 +99,6 @@ export class ClusterNode {
     const isStructural = !(this.state?.kind === 'ready' && state.kind === 'ready' && this.state.config === state.config)
     this.state = state
     this.#onChange(this, isStructural)
-  }
-
-  #onAmbient(error: ResourceError | undefined): void {
-    this.ambient = error
   }
 }
 

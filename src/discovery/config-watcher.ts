@@ -77,7 +77,7 @@ export class ConfigWatcher {
   get ambientErrors(): readonly string[] {
     const roots = [...this.#targets.values(), ...this.#inbound.values()].map(({ node }) => node)
     const nodes = [...roots, ...this.#clusters.values()]
-    return [...new Set(nodes.flatMap(({ ambient }) => (ambient ? [ambient.message] : [])))]
+    return [...new Set(nodes.flatMap(({ ambient }) => ambient.messages))]
   }
 
   /** The resources that each target leads to, and those of the servers of this process. */

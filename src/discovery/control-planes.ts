@@ -108,7 +108,8 @@ export class ControlPlanes {
     const key = xdsServerKey(server)
     const known = this.#transports.get(key)
     if (known !== undefined) return known
-    const made = new XdsTransport(server, this.#options.runtime.clock, this.#options.identities)
+    const { runtime, identities } = this.#options
+    const made = new XdsTransport(server, runtime, identities)
     this.#transports.set(key, made)
     return made
   }

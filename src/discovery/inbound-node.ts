@@ -1,3 +1,4 @@
+import { AmbientErrors } from './ambient-errors.ts'
 import { type InboundListener, isInboundListener } from './model/inbound-listener.ts'
 import type { InboundRoutes, InboundState } from './model/mesh-config.ts'
 import type { ResourceKey, ResourceSource } from './resource-source.ts'
@@ -14,7 +15,7 @@ export class InboundNode {
   /** The newest of which everything is resolved; `undefined` while there is none. */
   published: InboundState | undefined
   /** What is wrong although what is in use stays in use. */
-  ambient: ResourceError | undefined
+  readonly ambient = new AmbientErrors()
   readonly #source: ResourceSource
   readonly #onChange: () => void
   readonly #unwatch: () => void
@@ -28,15 +29,10 @@ export class InboundNode {
     this.published = stale
     this.#source = source
     this.#onChange = onChange
-    this.#unwatch = source.watch('listener', name, {
-      onResourceChanged: result => {
-        if (!result.ok) this.#fail(result.error)
-        else if (isInboundListener(result.value)) this.#use(result.value)
-        else this.#fail({ reason: 'invalid', message: `Listener ${JSON.stringify(name)}: is a client's` })
-      },
-      onAmbientError: error => {
-        this.ambient = error
-      },
+    this.#unwatch = this.ambient.watch(source, 'listener', name, result => {
+      if (!result.ok) this.#fail(result.error)
+      else if (isInboundListener(result.value)) this.#use(result.value)
+      else this.#fail({ reason: 'invalid', message: `Listener ${JSON.stringify(name)}: is a client's` })
     })
   }
 
@@ -74,16 +70,11 @@ export class InboundNode {
   #watchRoutes(name: string): void {
     const watch: { unwatch: () => void; state: InboundRoutes | undefined } = { unwatch: () => {}, state: undefined }
     this.#routes.set(name, watch)
-    watch.unwatch = this.#source.watch('routeConfiguration', name, {
-      onResourceChanged: result => {
-        if (result.ok) watch.state = { kind: 'ready', routeConfiguration: result.value }
-        else if (result.error.reason !== 'unavailable' || watch.state === undefined)
-          watch.state = { kind: 'failed', ...result.error }
-        if (this.#routes.get(name) === watch) this.#resolve()
-      },
-      onAmbientError: error => {
-        this.ambient = error
-      },
+    watch.unwatch = this.ambient.watch(this.#source, 'routeConfiguration', name, result => {
+      if (result.ok) watch.state = { kind: 'ready', routeConfiguration: result.value }
+      else if (result.error.reason !== 'unavailable' || watch.state === undefined)
+        watch.state = { kind: 'failed', ...result.error }
+      if (this.#routes.get(name) === watch) this.#resolve()
     })
   }
 

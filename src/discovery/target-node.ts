@@ -1,10 +1,11 @@
 import { DomainTable, withoutPort } from '../policies/domain-table.ts'
+import { AmbientErrors } from './ambient-errors.ts'
 import { type InboundListener, isInboundListener } from './model/inbound-listener.ts'
 import type { Listener } from './model/listener.ts'
 import type { TargetState } from './model/mesh-config.ts'
 import type { RouteConfiguration, VirtualHost } from './model/route.ts'
 import type { ResourceKey, ResourceSource } from './resource-source.ts'
-import type { ResourceError, StatusOr } from './resource-watcher.ts'
+import type { StatusOr } from './resource-watcher.ts'
 
 /** The route configuration that the listener names. */
 interface RouteWatch {
@@ -21,7 +22,7 @@ export class TargetNode {
   /** The clusters that {@link candidate} leads to. */
   candidateClusters: readonly string[] = []
   /** What is wrong although what is in use stays in use. */
-  ambient: ResourceError | undefined
+  readonly ambient = new AmbientErrors()
   readonly #listenerNames: readonly string[]
   readonly #source: ResourceSource
   readonly #onChange: () => void
@@ -38,14 +39,9 @@ export class TargetNode {
     this.#onChange = onChange
     this.#listeners = listenerNames.map(() => undefined)
     this.#unwatchListeners = listenerNames.map((name, index) =>
-      source.watch('listener', name, {
-        onResourceChanged: result => {
-          this.#listeners[index] = asClients(name, result)
-          this.#resolve()
-        },
-        onAmbientError: error => {
-          this.ambient = error
-        },
+      this.ambient.watch(source, 'listener', name, result => {
+        this.#listeners[index] = asClients(name, result)
+        this.#resolve()
       }),
     )
   }
@@ -99,14 +95,9 @@ export class TargetNode {
 
   #newRoutes(name: string): RouteWatch {
     const routes: RouteWatch = { name, unwatch: () => {}, result: undefined }
-    routes.unwatch = this.#source.watch('routeConfiguration', name, {
-      onResourceChanged: result => {
-        routes.result = result
-        if (this.#routes === routes) this.#resolve()
-      },
-      onAmbientError: error => {
-        this.ambient = error
-      },
+    routes.unwatch = this.ambient.watch(this.#source, 'routeConfiguration', name, result => {
+      routes.result = result
+      if (this.#routes === routes) this.#resolve()
     })
     return routes
   }

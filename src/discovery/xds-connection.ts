@@ -112,7 +112,7 @@ export class XdsConnection {
   }
 
   /** Opens a gRPC call. */
-  request(path: string): ClientHttp2Stream {
+  request(path: string, metadata: Readonly<Record<string, string>> = {}): ClientHttp2Stream {
     return this.#session.request({
       ':method': 'POST',
       ':path': path,
@@ -121,6 +121,7 @@ export class XdsConnection {
       te: 'trailers',
       'grpc-accept-encoding': 'identity',
       'user-agent': `inmesh/${version}`,
+      ...metadata,
     })
   }
 

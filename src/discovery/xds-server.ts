@@ -6,6 +6,8 @@ export interface XdsServer {
   /** A gRPC target: `host:port`, `dns:///host:port`, `unix:///path`. */
   readonly uri: string
   readonly credentials: XdsCredentials
+  /** All of them are shown with every stream (gRFC A97). */
+  readonly callCredentials: readonly XdsCallCredentials[]
   /** As given; those that are not known mean nothing. */
   readonly features: readonly string[]
   /** Whether to speak incremental xDS first. */
@@ -24,12 +26,18 @@ export type XdsCredentials =
       readonly identity: { readonly certificateFile: string; readonly privateKeyFile: string } | undefined
     }
 
+/** Who a stream says that it is for: the token in a file, whose path is absolute. */
+export interface XdsCallCredentials {
+  readonly kind: 'jwt-token-file'
+  readonly path: string
+}
+
 /** `server_features` that ask for incremental xDS. */
 const deltaFeatures = ['inmesh.delta', 'xds_delta']
 
 /** The part of a server that says whether two mean the same: where, how secured, and with which features. */
-export function xdsServerKey({ uri, credentials, features, delta }: XdsServer): string {
-  return JSON.stringify([uri, credentials, [...features].sort(), delta])
+export function xdsServerKey({ uri, credentials, callCredentials, features, delta }: XdsServer): string {
+  return JSON.stringify([uri, credentials, callCredentials, [...features].sort(), delta])
 }
 
 /**
@@ -41,7 +49,13 @@ export function readServer(server: JsonReader): XdsServer {
   const uri = server.string('server_uri')
   if (!uri) throw server.error('server_uri', 'must be set: the host:port of the control plane')
   const features = server.strings('server_features')
-  return { uri, credentials: readCredentials(server), features, delta: deltaFeatures.some(name => features.includes(name)) }
+  return {
+    uri,
+    credentials: readCredentials(server),
+    callCredentials: readCallCredentials(server),
+    features,
+    delta: deltaFeatures.some(name => features.includes(name)),
+  }
 }
 
 /** The first kind that is supported wins (gRFC A27). */
@@ -55,6 +69,18 @@ function readCredentials(server: JsonReader): XdsCredentials {
   }
   const listed = kinds.length > 0 ? `${kinds.join(', ')} not supported` : 'none given'
   throw server.error('channel_creds', `${listed}: must have "insecure" or "tls"`)
+}
+
+/** Every kind that is supported counts, and none has to be there (gRFC A97). */
+function readCallCredentials(server: JsonReader): XdsCallCredentials[] {
+  return server
+    .array('call_creds')
+    .filter(entry => entry.string('type') === 'jwt_token_file')
+    .map(entry => {
+      const path = entry.object('config')?.string('jwt_token_file')
+      if (!path) throw entry.error('config', 'must have jwt_token_file: the path of the token')
+      return { kind: 'jwt-token-file', path: resolve(path) }
+    })
 }
 
 function readTls(config: JsonReader | undefined): XdsCredentials {

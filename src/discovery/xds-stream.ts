@@ -1,5 +1,5 @@
 import type { ClientHttp2Stream } from 'node:http2'
-import type { Clock } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
 import { Identities } from '../security/identities.ts'
 import { frameMessage, MessageReader } from './grpc-message.ts'
 import {
@@ -10,6 +10,7 @@ import {
   statusOfReset,
   type XdsStreamStatus,
 } from './grpc-status.ts'
+import { JwtTokenFile } from './jwt-token-file.ts'
 import { XdsConnection } from './xds-connection.ts'
 import type { XdsServer } from './xds-server.ts'
 
@@ -44,9 +45,10 @@ export interface XdsStreamHandler<Response> {
 const maxMessageBytes = 128 * 1024 * 1024
 /** `CANCEL` (RFC 9113, section 7). */
 const cancelCode = 8
-/** gRPC's UNKNOWN and INTERNAL. */
+/** gRPC's. */
 const unknown = 2
 const internal = 13
+const unauthenticated = 16
 
 /**
  * The streams to one control plane, over `node:http2`, which speaks as much gRPC as they need. HTTP/2 and the generated types are loaded when
@@ -54,17 +56,23 @@ const internal = 13
  */
 export class XdsTransport {
   readonly #server: XdsServer
-  readonly #clock: Clock
+  readonly #clock: Runtime['clock']
   readonly #identities: Identities
+  readonly #tokens: readonly JwtTokenFile[]
   #connection: XdsConnection | undefined
   #keepaliveTimeMs: number | undefined
   /** Streams of configuration that the server has answered. */
   #answered = 0
 
-  constructor(server: XdsServer, clock: Clock, identities: Identities = new Identities()) {
+  constructor(
+    server: XdsServer,
+    { clock, random }: Pick<Runtime, 'clock' | 'random'>,
+    identities: Identities = new Identities(),
+  ) {
     this.#server = server
     this.#identities = identities
     this.#clock = clock
+    this.#tokens = server.callCredentials.map(({ path }) => new JwtTokenFile(path, clock, random))
   }
 
   /** The server's gRPC target. */
@@ -75,6 +83,7 @@ export class XdsTransport {
   /** Begins a stream. The handler is called later, never from here; a failure to open is told to it, too. */
   open<Request, Response>(method: StreamMethod<Request, Response>, handler: XdsStreamHandler<Response>): XdsStream<Request> {
     return new Http2Stream(method, handler, {
+      authorize: () => this.#authorize(),
       connect: () => this.#connect(),
       discard: () => {
         // Another one gets on well with it.
@@ -96,6 +105,18 @@ export class XdsTransport {
   close(): void {
     this.#connection?.destroy()
     this.#connection = undefined
+  }
+
+  async #authorize(): Promise<StreamAuthorization> {
+    if (this.#tokens.length === 0) return { ok: true, metadata: {} }
+    if (this.#server.credentials.kind === 'insecure')
+      return { ok: false, status: { code: unauthenticated, message: 'call_creds: a token is not sent in plain text' } }
+    const values: string[] = []
+    for (const found of await Promise.all(this.#tokens.map(token => token.authorize()))) {
+      if (!found.ok) return found
+      values.push(found.authorization)
+    }
+    return { ok: true, metadata: { authorization: values.join(',') } }
   }
 
   async #connect(): Promise<XdsConnection> {
@@ -125,8 +146,14 @@ export interface XdsStream<Request> {
   finish(): Promise<void>
 }
 
+/** What a stream says of who it is for; or why it cannot. */
+type StreamAuthorization =
+  | { readonly ok: true; readonly metadata: Readonly<Record<string, string>> }
+  | { readonly ok: false; readonly status: XdsStreamStatus }
+
 /** What a stream shares with the others of its server. */
 interface SharedConnection {
+  authorize(): Promise<StreamAuthorization>
   connect(): Promise<XdsConnection>
   /** Gives the connection up, unless it serves another stream. */
   discard(): void
@@ -183,10 +210,12 @@ class Http2Stream<Request, Response> implements XdsStream<Request> {
 
   async #run(): Promise<void> {
     const codec = await this.#method.loadCodec()
+    const authorization = await this.#shared.authorize()
     if (this.#isOver) return
+    if (!authorization.ok) return this.#end(authorization.status)
     const connection = await this.#shared.connect()
     if (this.#isOver) return
-    const stream = connection.request(this.#method.path)
+    const stream = connection.request(this.#method.path, authorization.metadata)
     this.#call = { stream, codec }
     // One that comes after the status has nobody to tell.
     stream.on('error', () => {})

@@ -187,7 +187,7 @@ function optionsOf(
     rejectUnauthorized: requiresClientCertificate,
     ...(own === undefined ? undefined : ownCertificate(own)),
     ...(certificate.kind === 'inline' ? { cert: certificate.certificateChain, key: certificate.privateKey.reveal() } : undefined),
-    // Never the roots that Node brings.
-    ca: trusted !== undefined ? authoritiesOf(trusted) : trust?.kind === 'inline' ? trust.ca : [],
+    // Never the roots that Node brings, which an empty text would mean.
+    ca: trusted !== undefined ? authoritiesOf(trusted) : trust?.kind === 'inline' ? [trust.ca] : [],
   }
 }

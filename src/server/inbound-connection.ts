@@ -18,6 +18,8 @@ export class InboundConnection {
   readonly facts: ConnectionFacts
   /** Who is at the other end; `null` without TLS, or without a certificate. */
   readonly peer: VerifiedPeer | null
+  /** Over TLS. */
+  readonly isSecure: boolean
   /** SNI; empty without. */
   readonly serverName: string
   /** It is to be closed as soon as it can be. */
@@ -38,6 +40,7 @@ export class InboundConnection {
     this.facts = facts
     this.chain = chain
     this.peer = peer
+    this.isSecure = 'encrypted' in socket && socket.encrypted === true
     this.serverName = serverName
   }
 

@@ -130,7 +130,7 @@ export class RequestView implements RouteRequest {
   }
 
   #describe(): InboundAttributes {
-    const { facts, peer, serverName } = this.connection
+    const { facts, peer, serverName, isSecure } = this.connection
     const { rawHeaders, pathname, path } = this
     return {
       method: this.method,
@@ -138,7 +138,13 @@ export class RequestView implements RouteRequest {
       query: path.length === pathname.length ? '' : path.slice(pathname.length),
       authority: this.authority,
       headers: rawHeaders.map((text, at) => (at % 2 === 0 ? text.toLowerCase() : text)),
-      peer: { principal: peer?.principals[0], address: facts.sourceAddress, port: facts.sourcePort },
+      peer: {
+        isSecure,
+        principals: peer?.principals ?? [],
+        names: peer?.allNames ?? [],
+        address: facts.sourceAddress,
+        port: facts.sourcePort,
+      },
       destination: { address: facts.destinationAddress, port: facts.destinationPort },
       requestedServerName: serverName,
       claims: this.claims,

@@ -7,6 +7,8 @@ export class VerifiedPeer {
   readonly certificate: X509Certificate
   /** Names that authorization may ask for: the URIs, else the DNS names, else the subject (gRFC A41). */
   readonly principals: readonly string[]
+  /** All of them: the URIs, the DNS names and the subject. */
+  readonly allNames: readonly string[]
   readonly names: SubjectAltNames | undefined
   /** The roots that it was verified with, where they are the mesh's. */
   readonly bundles: TrustBundles | undefined
@@ -23,7 +25,9 @@ export class VerifiedPeer {
     this.certificate = certificate
     this.names = readExtensions(certificate.raw).subjectAltNames
     const { uris = [], dnsNames = [] } = this.names ?? {}
-    this.principals = uris.length > 0 ? uris : dnsNames.length > 0 ? dnsNames : [certificate.subject ?? '']
+    const subject = distinguishedName(certificate.subject ?? '')
+    this.principals = uris.length > 0 ? uris : dnsNames.length > 0 ? dnsNames : [subject]
+    this.allNames = [...uris, ...dnsNames, subject]
     this.ownId = ownId
     this.#forwarded = undefined
   }
@@ -56,12 +60,14 @@ export class VerifiedPeer {
   }
 }
 
-/** RFC 2253, most specific first, of Node's one attribute a line. What no header may hold is left out. */
+/** RFC 2253, most specific first, of Node's one attribute a line. */
+function distinguishedName(subject: string): string {
+  return subject.split('\n').reverse().join(',')
+}
+
+/** The same for a header: what none may hold is left out. */
 function textOf(subject: string): string {
-  return subject
-    .split('\n')
-    .reverse()
-    .join(',')
+  return distinguishedName(subject)
     .replaceAll(/[^\x20-\x7e]/g, '')
     .replaceAll(/["\\]/g, '\\$&')
 }

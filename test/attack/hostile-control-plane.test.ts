@@ -82,8 +82,8 @@ test('F1: a message beyond the limit ends the stream before it is read', async t
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const uri = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  const place = { uri, credentials: { kind: 'insecure' }, features: [], delta: false } as const
-  const transport = new XdsTransport(place, new ManualClock())
+  const place = { uri, credentials: { kind: 'insecure' }, features: [], callCredentials: [], delta: false } as const
+  const transport = new XdsTransport(place, { clock: new ManualClock(), random: Math.random })
   t.after(() => {
     transport.close()
     server.close()

@@ -42,6 +42,12 @@ describe('SubjectAltNameCheck', () => {
     assert.match(String(found), /names none of good.example/)
   })
 
+  it('takes a DNS name in either case, as DNS does, and no other name', async () => {
+    assert.equal(await problem([exact('dns', 'a.Example.com')], 'dns:A.example.com'), undefined)
+    assert.equal(await problem([exact('dns', 'a.Example.com')], 'dns:*.EXAMPLE.com'), undefined)
+    assert.match(String(await problem([exact('uri', 'spiffe://td/A')], 'url:spiffe://td/a')), /names none/)
+  })
+
   it('matches a wildcard one label deep', async () => {
     assert.equal(await problem([exact('dns', 'a.example.com')], 'dns:*.example.com'), undefined)
     assert.match(String(await problem([exact('dns', 'a.b.example.com')], 'dns:*.example.com')), /names none/)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createSecureServer, createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -12,7 +13,7 @@ import type { AdsRequest, AdsResponse } from '../../src/discovery/discovery-mess
 import { DiscoveryResponseSchema } from '../../src/discovery/gen/envoy/service/discovery/v3/discovery_pb.ts'
 import { frameMessage } from '../../src/discovery/grpc-message.ts'
 import type { XdsStreamStatus } from '../../src/discovery/grpc-status.ts'
-import type { XdsCredentials } from '../../src/discovery/xds-server.ts'
+import type { XdsCallCredentials, XdsCredentials } from '../../src/discovery/xds-server.ts'
 import { XdsTransport } from '../../src/discovery/xds-stream.ts'
 import { version } from '../../src/version.ts'
 import { FakeAdsServer } from '../support/fake-ads-server.ts'
@@ -24,8 +25,16 @@ const request: AdsRequest = { protocol: 'sotw', typeUrl: cluster, nonce: '', ver
 const insecure: XdsCredentials = { kind: 'insecure' }
 
 /** One stream, and what it told. */
-function open(t: TestContext, uri: string, credentials = insecure, clock = new ManualClock()) {
-  const transport = new Http2AdsTransport(new XdsTransport({ uri, credentials, features: [], delta: false }, clock))
+function open(
+  t: TestContext,
+  uri: string,
+  credentials = insecure,
+  clock = new ManualClock(),
+  callCredentials: readonly XdsCallCredentials[] = [],
+) {
+  const transport = new Http2AdsTransport(
+    new XdsTransport({ uri, credentials, callCredentials, features: [], delta: false }, { clock, random: () => 0.5 }),
+  )
   t.after(() => transport.close())
   const connected = Promise.withResolvers<void>()
   const ended = Promise.withResolvers<XdsStreamStatus>()
@@ -285,6 +294,34 @@ suite('the ADS stream over HTTP/2', () => {
     assert.match(untrusting.message, /unable to verify the first certificate|self-signed certificate in certificate chain/)
     const missing = await open(t, `localhost:${port}`, { ...credentials, caCertificateFile: '/nowhere/ca.pem' }).ended
     assert.match(missing.message, /ENOENT: no such file or directory, open '\/nowhere\/ca.pem'/)
+  })
+
+  test('shows the tokens that it is given over TLS, and none in plain text (A97)', async t => {
+    const ca = await TestCa.create(t)
+    const identity = await ca.issue('dns:localhost')
+    const token = `e30.${Buffer.from(JSON.stringify({ exp: 4_000_000_000 })).toString('base64url')}.c2ln`
+    const path = `${ca.certificateFile}.jwt`
+    await writeFile(path, `${token}\n`)
+    const shown: unknown[] = []
+    const server = createSecureServer({ key: identity.privateKey, cert: identity.certificate })
+    server.on('stream', (_stream, headers) => shown.push(headers.authorization))
+    const { port } = await http2Server(t, stream => stream.respond(grpcHeaders), server)
+    const credentials = { kind: 'tls', caCertificateFile: ca.certificateFile, identity: undefined } as const
+    const kind = 'jwt-token-file'
+    const clock = new ManualClock()
+    await open(t, `localhost:${port}`, credentials, clock, [{ kind, path }]).connected
+    assert.deepEqual(shown, [`Bearer ${token}`])
+
+    const missing = await open(t, `localhost:${port}`, credentials, clock, [{ kind, path: '/nowhere/token' }]).ended
+    assert.equal(missing.code, 14)
+    assert.match(missing.message, /^call_creds: jwt_token_file \/nowhere\/token: ENOENT/)
+
+    const plain: unknown[] = []
+    const inPlainText = await http2Server(t, () => {})
+    inPlainText.server.on('stream', (_stream, headers) => plain.push(headers))
+    const refused = await open(t, `127.0.0.1:${inPlainText.port}`, insecure, clock, [{ kind, path }]).ended
+    assert.deepEqual(refused, { code: 16, message: 'call_creds: a token is not sent in plain text' })
+    assert.deepEqual(plain, [])
   })
 
   test('a Unix socket', async t => {

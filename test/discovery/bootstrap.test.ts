@@ -48,7 +48,9 @@ test('the file wins over the inline JSON, which wins over the address', () => {
 
 test('an address alone means plaintext and incremental xDS', () => {
   const bootstrap = loadBootstrap({ INMESH_CONTROL_PLANE: '[::1]:15010', INMESH_SERVICE: 'reviews' }, noFile, self)
-  assert.deepEqual(bootstrap?.servers, [{ uri: '[::1]:15010', credentials: { kind: 'insecure' }, features: [], delta: true }])
+  assert.deepEqual(bootstrap?.servers, [
+    { uri: '[::1]:15010', credentials: { kind: 'insecure' }, callCredentials: [], features: [], delta: true },
+  ])
   assert.equal(bootstrap?.node.cluster, 'reviews')
   assert.equal(bootstrap?.node.id, 'reviews~host~7~abc')
   for (const bad of ['cp', 'http://cp:1', 'cp:', 'cp:port', ' :1']) {
@@ -88,7 +90,7 @@ test('unknown fields, features, credentials and certificate plugins are passed o
         server_uri: 'unix:///etc/istio/proxy/XDS',
         channel_creds: [{ type: 'google_default' }, { type: 'quantum', config: 7 }, { type: 'insecure' }],
         server_features: ['xds_v3', { odd: true }, 'inmesh.delta'],
-        call_creds: 'later',
+        call_creds: [{ type: 'quantum', config: 7 }, {}],
       },
     ],
     node: { id: 'x', build: 1 },
@@ -97,6 +99,7 @@ test('unknown fields, features, credentials and certificate plugins are passed o
   assert.deepEqual(servers[0], {
     uri: 'unix:///etc/istio/proxy/XDS',
     credentials: { kind: 'insecure' },
+    callCredentials: [],
     features: ['xds_v3', 'inmesh.delta'],
     delta: true,
   })
@@ -125,6 +128,27 @@ test('TLS credentials name absolute files, both halves of a pair or none', () =>
   assert.match(
     refused(() => tls({ certificate_file: 'c.pem' })),
     /xds_servers\[0\]\.channel_creds\[0\]\.config\.private_key_file: must be set, since certificate_file is$/,
+  )
+})
+
+test('call credentials are all those of a known type, with the absolute path of their token (A97)', () => {
+  const of = (...call_creds: unknown[]) => inline({ xds_servers: [{ ...server, call_creds }] }).servers[0]
+  const file = (jwt_token_file: string) => ({ type: 'jwt_token_file', config: { jwt_token_file, future: 1 } })
+  const unknown = { type: 'quantum', config: { jwt_token_file: 7 } }
+  assert.deepEqual(of(unknown, file('a'), file('/b')).callCredentials, [
+    { kind: 'jwt-token-file', path: resolve('a') },
+    { kind: 'jwt-token-file', path: '/b' },
+  ])
+  assert.notEqual(xdsServerKey(of()), xdsServerKey(of(file('/a'))))
+  const wrong = /xds_servers\[0\]\.call_creds\[0\]\.config: must have jwt_token_file: the path of the token$/
+  for (const config of [undefined, null, {}, { jwt_token_file: '' }])
+    assert.match(
+      refused(() => of({ type: 'jwt_token_file', config })),
+      wrong,
+    )
+  assert.match(
+    refused(() => of({ type: 'jwt_token_file', config: { jwt_token_file: 7 } })),
+    /call_creds\[0\]\.config\.jwt_token_file: must be a string, got 7$/,
   )
 })
 

@@ -378,3 +378,28 @@ test('a server is published once it is known whom its filters can ask, and repla
   watcher.unwatchInbound('server')
   assert.deepEqual([show(watcher.current), source.watched('cluster')], [[], []])
 })
+
+test('A88: what is wrong with something in use is told until a better one comes, and of each resource by itself', async () => {
+  const source = new FakeResourceSource(undefined, false)
+  const watcher = new ConfigWatcher({ source, listenerTemplate: '%s', onChange: () => {} })
+  watcher.watch('svc')
+  await source.giveAll(...serviceMessages('svc', '10.0.0.1:80'))
+  await source.fail('listener', 'svc', 'invalid')
+  await source.fail('routeConfiguration', 'svc', 'invalid')
+  await source.fail('clusterLoadAssignment', 'svc', 'invalid')
+  assert.deepEqual(watcher.ambientErrors, ['svc is bad'])
+  await source.give(routeMessage('svc', 'svc', 'other'), assignmentMessage('svc', '10.0.0.2:80'))
+  assert.deepEqual(watcher.ambientErrors, ['svc is bad'], 'of the listener')
+  await source.give(listenerMessage('svc', 'svc', 'newer'))
+  assert.deepEqual(watcher.ambientErrors, [])
+})
+
+test('A88: an error of routes that are not asked for any more is none', async () => {
+  const source = new FakeResourceSource(undefined, false)
+  const watcher = new ConfigWatcher({ source, listenerTemplate: '%s', onChange: () => {} })
+  watcher.watch('svc')
+  await source.giveAll(...serviceMessages('svc', '10.0.0.1:80'))
+  await source.fail('routeConfiguration', 'svc', 'invalid')
+  await source.give(listenerMessage('svc', 'others'))
+  assert.deepEqual(watcher.ambientErrors, [])
+})

@@ -12,18 +12,24 @@ import { createXdsConfigSource } from '../../src/discovery/xds-config-source.ts'
 import { completeNode } from '../../src/discovery/xds-node.ts'
 import type { XdsServer } from '../../src/discovery/xds-server.ts'
 import { XdsTransport } from '../../src/discovery/xds-stream.ts'
-import { silentLogger, systemClock } from '../../src/runtime.ts'
+import { silentLogger, systemRuntime } from '../../src/runtime.ts'
 import { FakeAdsServer, type FakeAdsServerOptions } from '../support/fake-ads-server.ts'
 import { FakeLoadStatsServer } from '../support/fake-load-stats-server.ts'
 import { unusedPort } from '../support/http-upstream.ts'
 import { serviceMessages } from '../support/xds-resources.ts'
 
 const node = completeNode({ id: 'me', cluster: 'c' }, {}, { hostname: 'h', pid: 1, unique: 'u' })
-const runtime = { clock: systemClock, random: Math.random, logger: silentLogger }
-const serverOf = (uri: string): XdsServer => ({ uri, credentials: { kind: 'insecure' }, features: [], delta: false })
+const runtime = { ...systemRuntime, logger: silentLogger }
+const serverOf = (uri: string): XdsServer => ({
+  uri,
+  credentials: { kind: 'insecure' },
+  callCredentials: [],
+  features: [],
+  delta: false,
+})
 
 function open(t: TestContext, target: string) {
-  const transport = new XdsTransport(serverOf(target), systemClock)
+  const transport = new XdsTransport(serverOf(target), systemRuntime)
   t.after(() => transport.close())
   const answered = Promise.withResolvers<LoadStatsResponse>()
   const ended = Promise.withResolvers<XdsStreamStatus>()
@@ -111,7 +117,7 @@ test('a response without an interval ends the stream', async t => {
 
 test('the last report of a cluster that leaves arrives before the stream ends', async t => {
   const { fake, target } = await FakeLoadStatsServer.start(t)
-  const transport = new XdsTransport(serverOf(target), systemClock)
+  const transport = new XdsTransport(serverOf(target), systemRuntime)
   t.after(() => transport.close())
   const loads = {
     ...someLoad,
@@ -181,7 +187,7 @@ test('a control plane that takes no reports serves the configuration undisturbed
 
 test('the last report of a client that is closed has arrived when it is', async t => {
   const { fake, target } = await FakeLoadStatsServer.start(t)
-  const transport = new XdsTransport(serverOf(target), systemClock)
+  const transport = new XdsTransport(serverOf(target), systemRuntime)
   let taken = 0
   const loads: LoadSource = {
     isWanted: true,

@@ -30,7 +30,7 @@ function setUp(
   const transport = new FakeAdsTransport()
   const events: XdsClientEvent[] = []
   const client = new XdsClient({
-    server: { uri: 'cp:1', credentials: { kind: 'insecure' }, features: [], delta: false, ...change },
+    server: { uri: 'cp:1', credentials: { kind: 'insecure' }, callCredentials: [], features: [], delta: false, ...change },
     node,
     // In the middle of the jitter.
     runtime: { clock, random: scriptedRandom(0.5), logger: silentLogger },
@@ -39,7 +39,10 @@ function setUp(
       ? {}
       : {
           fallbacks: [
-            { server: { uri: 'cp:2', credentials: { kind: 'insecure' }, features: [], delta: false }, transport: fallback },
+            {
+              server: { uri: 'cp:2', credentials: { kind: 'insecure' }, callCredentials: [], features: [], delta: false },
+              transport: fallback,
+            },
           ],
         }),
     loadTypes: async () => load(),

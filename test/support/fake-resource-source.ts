@@ -9,23 +9,24 @@ import { wireResource, type XdsMessage } from './xds-resources.ts'
 
 const clock = new ManualClock()
 
-function newStore<T>(kind: string): ResourceStore<T> {
-  return new ResourceStore<T>({ kind, clock, timeoutMs: 1, timeoutIsTransient: false, dropOnDataError: true })
+function newStore<T>(kind: string, dropOnDataError: boolean): ResourceStore<T> {
+  return new ResourceStore<T>({ kind, clock, timeoutMs: 1, timeoutIsTransient: false, dropOnDataError })
 }
 
 /** A {@link ResourceSource} that holds what the test gives it. */
 export class FakeResourceSource implements ResourceSource {
-  readonly #stores: { readonly [K in ResourceKind]: ResourceStore<ResourceModels[K]> } = {
-    listener: newStore('Listener'),
-    routeConfiguration: newStore('RouteConfiguration'),
-    cluster: newStore('Cluster'),
-    clusterLoadAssignment: newStore('ClusterLoadAssignment'),
-  }
-
+  readonly #stores: { readonly [K in ResourceKind]: ResourceStore<ResourceModels[K]> }
   readonly #types: ResourceTypes
 
-  constructor(types: ResourceTypes = resourceTypes) {
+  /** @param dropOnDataError a resource that is refused or gone is not kept; default true */
+  constructor(types: ResourceTypes = resourceTypes, dropOnDataError = true) {
     this.#types = types
+    this.#stores = {
+      listener: newStore('Listener', dropOnDataError),
+      routeConfiguration: newStore('RouteConfiguration', dropOnDataError),
+      cluster: newStore('Cluster', dropOnDataError),
+      clusterLoadAssignment: newStore('ClusterLoadAssignment', dropOnDataError),
+    }
   }
 
   watch<K extends ResourceKind>(kind: K, name: string, watcher: ResourceWatcher<ResourceModels[K]>): () => void {

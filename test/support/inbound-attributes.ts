@@ -1,10 +1,14 @@
-import type { InboundAttributes, JwtClaims } from '../../src/policies/rbac/inbound-attributes.ts'
+import type { InboundAttributes, InboundPeer, JwtClaims } from '../../src/policies/rbac/inbound-attributes.ts'
+
+/** The one name of the peer, `undefined` without certificate; or more about it. */
+type Peer = Partial<InboundPeer> & { readonly principal?: string | undefined }
 
 /** An inbound request; `GET /` of `shop`'s web from 10.0.0.1 unless said otherwise. */
 export function inbound({
-  peer,
+  peer: { principal, ...peer } = { principal: 'spiffe://cluster.local/ns/shop/sa/web' },
   ...more
-}: Partial<Omit<InboundAttributes, 'peer'>> & { readonly peer?: object } = {}): InboundAttributes {
+}: Partial<Omit<InboundAttributes, 'peer'>> & { readonly peer?: Peer } = {}): InboundAttributes {
+  const principals = principal === undefined ? [] : [principal]
   return {
     method: 'GET',
     path: '/',
@@ -15,7 +19,14 @@ export function inbound({
     requestedServerName: '',
     claims: undefined,
     ...more,
-    peer: { principal: 'spiffe://cluster.local/ns/shop/sa/web', address: '10.0.0.1', port: 40_000, ...peer },
+    peer: {
+      isSecure: principal !== undefined,
+      principals,
+      names: peer.principals ?? principals,
+      address: '10.0.0.1',
+      port: 40_000,
+      ...peer,
+    },
   }
 }
 

@@ -6,9 +6,13 @@ import { systemClock } from '../../src/runtime.ts'
 export function makeTls(tls: Partial<UpstreamTls> = {}): UpstreamTls {
   return {
     sni: '',
+    autoHostSni: false,
+    autoSni: false,
     certificate: undefined,
     trust: { kind: 'system' },
     subjectAltNames: [],
+    autoSniSanValidation: false,
+    autoSanValidation: false,
     alpnProtocols: [],
     minVersion: undefined,
     maxVersion: 'TLSv1.3',
@@ -17,5 +21,5 @@ export function makeTls(tls: Partial<UpstreamTls> = {}): UpstreamTls {
 }
 
 /** The same, to connect with. */
-export const makeTransport = (tls: Partial<UpstreamTls> = {}): SecureTransport =>
-  new SecureTransport(makeTls(tls), new UpstreamSecurity(systemClock))
+export const makeTransport = (tls: Partial<UpstreamTls> = {}, endpointName = ''): SecureTransport =>
+  new SecureTransport(makeTls(tls), new UpstreamSecurity(systemClock), endpointName)

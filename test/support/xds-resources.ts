@@ -47,7 +47,12 @@ export function serverMessage(name: string, cluster: string): Listener {
     name: 'hcm',
     configType: { case: 'typedConfig', value: anyPack(HttpConnectionManagerSchema, manager) },
   } as const
-  return create(ListenerSchema, { name, filterChains: [{ filters: [filter] }] })
+  const socket = { address: '0.0.0.0', portSpecifier: { case: 'portValue', value: 80 } } as const
+  return create(ListenerSchema, {
+    name,
+    address: { address: { case: 'socketAddress', value: socket } },
+    filterChains: [{ filters: [filter] }],
+  })
 }
 
 /** A route configuration that spreads every call evenly over `clusters`. */

@@ -107,6 +107,9 @@ export interface OutlierDetection {
   readonly minHealthPercent: number
 }
 
+/** No client takes a longer SNI. */
+export const maxSniBytes = 255
+
 export type ClientTls =
   | { readonly mode: 'disable' }
   /** With the identities of the mesh. */

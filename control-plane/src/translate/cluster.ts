@@ -23,7 +23,7 @@ import { ads, self } from './config-source.ts'
 import { httpProtocolOptions } from './http-protocol-options.ts'
 import { loadBalancing } from './load-balancing.ts'
 import type { ClusterPolicy } from './traffic-policies.ts'
-import { automaticSockets, transportSocket } from './transport-socket.ts'
+import { automaticSockets, automaticTls, transportSocket } from './transport-socket.ts'
 import type { View } from './view.ts'
 
 /** Istio's defaults. */
@@ -58,7 +58,7 @@ export function translateCluster(input: ClusterInput, view: View, trustDomain: s
   if (!discovery) return undefined
   const pool = policy.connectionPool
   const keepalive = pool?.tcpKeepalive
-  const protocolOptions = httpProtocolOptions(port.protocol, pool)
+  const protocolOptions = httpProtocolOptions(port.protocol, pool, automaticTls(policy.tls, service))
   const socket = transportSocket(policy.tls, service, port, view, trustDomain)
   const matches = policy.tls ? [] : automaticSockets(service, port, view, trustDomain)
   return create(ClusterSchema, {

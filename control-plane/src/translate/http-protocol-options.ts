@@ -5,11 +5,16 @@ import { HttpProtocolOptionsSchema } from 'inmesh/gen/envoy/extensions/upstreams
 import type { ConnectionPool } from '../model/destination-rule.ts'
 import type { Protocol } from '../model/protocol.ts'
 import { pack } from './config-source.ts'
+import type { AutomaticTls } from './transport-socket.ts'
 
 const extension = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 
 /** `typed_extension_protocol_options` of a cluster; `undefined` where HTTP/1.1 with Envoy's defaults is meant. */
-export function httpProtocolOptions(protocol: Protocol, pool: ConnectionPool | undefined): Record<string, Any> | undefined {
+export function httpProtocolOptions(
+  protocol: Protocol,
+  pool: ConnectionPool | undefined,
+  automaticTls: AutomaticTls | undefined,
+): Record<string, Any> | undefined {
   const http2 = protocol === 'http2' || (protocol === 'http' && pool?.upgradeToHttp2 === true)
   const common = {
     ...(pool?.idleTimeoutMs === undefined ? {} : { idleTimeout: durationFromMs(pool.idleTimeoutMs) }),
@@ -18,10 +23,11 @@ export function httpProtocolOptions(protocol: Protocol, pool: ConnectionPool | u
       : { maxConnectionDuration: durationFromMs(pool.maxConnectionDurationMs) }),
     ...(pool?.maxRequestsPerConnection ? { maxRequestsPerConnection: pool.maxRequestsPerConnection } : {}),
   }
-  if (!http2 && Object.keys(common).length === 0) return undefined
+  if (!http2 && Object.keys(common).length === 0 && automaticTls === undefined) return undefined
   return {
     [extension]: pack(HttpProtocolOptionsSchema, {
       ...(Object.keys(common).length > 0 ? { commonHttpProtocolOptions: common } : {}),
+      ...(automaticTls === undefined ? {} : { upstreamHttpProtocolOptions: automaticTls }),
       upstreamProtocolOptions: {
         case: 'explicitHttpConfig',
         value: {

@@ -55,7 +55,7 @@ export function serverTlsSocket(view: View): Socket {
 }
 
 /** Mutual TLS to the endpoints that take it, and plain text to the others. */
-export function automaticTls(socket: Socket): readonly MessageInitShape<typeof Cluster_TransportSocketMatchSchema>[] {
+export function meshSockets(socket: Socket): readonly MessageInitShape<typeof Cluster_TransportSocketMatchSchema>[] {
   return [
     { name: 'tlsMode-istio', match: { [tlsModeLabel]: mutualTlsMode }, transportSocket: socket },
     {

@@ -1,10 +1,11 @@
-import type {
-  ClientTls,
-  ConnectionPool,
-  OutlierDetection,
-  PortPolicy,
-  RetryBudget,
-  TrafficPolicy,
+import {
+  type ClientTls,
+  type ConnectionPool,
+  maxSniBytes,
+  type OutlierDetection,
+  type PortPolicy,
+  type RetryBudget,
+  type TrafficPolicy,
 } from '../model/destination-rule.ts'
 import { readDurationMs, readDurationOrZeroMs } from './duration.ts'
 import { readPort } from './names.ts'
@@ -151,9 +152,15 @@ function readMeshTls(fields: Readonly<Record<'sni' | 'subjectAltNames' | MeshTls
   for (const name of meshTlsRefused) if (!fields[name].isAbsent) fields[name].error('must not be there with ISTIO_MUTUAL')
   return {
     mode: 'mesh',
-    sni: fields.sni.asString() ?? '',
+    sni: readSni(fields.sni),
     subjectAltNames: fields.subjectAltNames.items().map(item => item.asString() ?? ''),
   }
+}
+
+function readSni(value: Value): string {
+  const sni = value.asString() ?? ''
+  if (Buffer.byteLength(sni) > maxSniBytes) value.error(`must be at most ${maxSniBytes} bytes`)
+  return sni
 }
 
 const meshTlsRefused = [
@@ -190,7 +197,7 @@ function readTls(value: Value): ClientTls | undefined {
   }
   return {
     mode: 'simple',
-    sni: fields.sni.asString() ?? '',
+    sni: readSni(fields.sni),
     subjectAltNames: fields.subjectAltNames.items().map(item => item.asString() ?? ''),
     caCertificates: fields.caCertificates.asString() ?? '',
   }

@@ -261,6 +261,26 @@ test('mutual TLS expects the account of the service’s name, and those that its
   assert.deepEqual(api(selecting + entries), [...ids('api', 'vm', 'other'), 'a.test'])
 })
 
+test('tls SIMPLE to a host with a wildcard asks for, and verifies, the host that is called', () => {
+  const cluster = (more: string) =>
+    translate(
+      istioYaml(
+        'ServiceEntry',
+        'e',
+        "{ hosts: ['*.test'], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: STATIC, endpoints: [{ address: 10.0.0.1 }] }",
+      ) + istioYaml('DestinationRule', 'd', `{ host: '*.test', trafficPolicy: { tls: { mode: SIMPLE${more} } } }`),
+    ).cluster('outbound|80||*.test')
+  const options = (more: string) => {
+    const any = cluster(more).typedExtensionProtocolOptions['envoy.extensions.upstreams.http.v3.HttpProtocolOptions']
+    if (any === undefined) return undefined
+    const { autoSni, autoSanValidation } = unpack(any, HttpProtocolOptionsSchema).upstreamHttpProtocolOptions ?? {}
+    return { autoSni, autoSanValidation }
+  }
+  assert.deepEqual(options(''), { autoSni: true, autoSanValidation: true })
+  assert.deepEqual(options(', subjectAltNames: [a.test]'), { autoSni: true, autoSanValidation: false })
+  assert.equal(options(', sni: a.test'), undefined)
+})
+
 test('a host that is looked up is in its cluster, and has no assignment', () => {
   const entry = (resolution: string, more = '') =>
     istioYaml(

@@ -76,8 +76,10 @@ export function createChannel(
   }
   const { servername, secureContext, checkServerIdentity } = tls.connectOptions(hostOf(authority))
   const verify = checkServerIdentity === undefined ? {} : { checkServerIdentity }
-  const secured = watchedCredentials(grpcJs().credentials.createFromSecureContext(secureContext, verify), socket =>
-    tls.watch(socket),
+  const secured = watchedCredentials(
+    grpcJs().credentials.createFromSecureContext(secureContext, verify),
+    servername !== '',
+    socket => tls.watch(socket),
   )
   const credentials = withCallCredentialsOf(profile.credentials, secured)
   const named = servername === '' ? options : { ...options, 'grpc.ssl_target_name_override': servername }

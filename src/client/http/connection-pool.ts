@@ -162,7 +162,8 @@ function connector(origin: string, options: ConnectionOptions): Undici.buildConn
       try {
         const tlsOptions = tls.connectOptions(hostname)
         secured = { ...connectOptions, ...tlsOptions }
-        to = { ...target, servername: tlsOptions.servername }
+        // With `host` undici would say that one where there is no SNI.
+        to = { ...target, host: '', servername: tlsOptions.servername }
       } catch (error) {
         const failure = error instanceof Error ? error : new Error(String(error))
         markConnectFailure(failure)

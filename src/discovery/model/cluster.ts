@@ -59,13 +59,21 @@ export interface UpstreamHttp {
 
 /** `UpstreamTlsContext`. An unverified context is never built from it. */
 export interface UpstreamTls {
-  /** Empty: the name that is called. */
+  /** Empty: no SNI, unless {@link autoSni} or {@link autoHostSni} say one. */
   readonly sni: string
+  /** The SNI is the hostname of the endpoint, where it has one (`auto_host_sni`, gRFC A101). It goes before {@link sni}. */
+  readonly autoHostSni: boolean
+  /** The SNI is the name that is called (`HttpProtocolOptions`). It goes before both. */
+  readonly autoSni: boolean
   /** `undefined`: none is shown. */
   readonly certificate: CertificateSource | undefined
   readonly trust: TrustSource
-  /** One of them must match a name in the peer's certificate; empty: the SNI is that name. */
+  /** One of them must match a name in the peer's certificate; empty: it must be for the SNI, or for the name that is called where there is none. */
   readonly subjectAltNames: readonly SubjectAltNameMatcher[]
+  /** A DNS name in the certificate must be the SNI that was sent, in place of {@link subjectAltNames} (`auto_sni_san_validation`). */
+  readonly autoSniSanValidation: boolean
+  /** A name in the certificate must be the one that is called, in place of both (`HttpProtocolOptions.auto_san_validation`). */
+  readonly autoSanValidation: boolean
   readonly alpnProtocols: readonly string[]
   /** `undefined`: 1.3 with an identity of the mesh, which both sides then have; else 1.2. */
   readonly minVersion: TlsVersion | undefined

@@ -46,12 +46,15 @@ export class AssignmentBuilder {
     if (priority > maxPriority) at.addAt('priority', `must be <= ${maxPriority}, got ${priority}`)
     const { region, zone, subZone } = locality
     const key = JSON.stringify([priority, region, zone, subZone])
-    if (this.#localityKeys.has(key))
-      at.addAt(
-        'locality',
-        `{region: "${region}", zone: "${zone}", sub_zone: "${subZone}"} is there twice in priority ${priority}`,
-      )
-    this.#localityKeys.add(key)
+    // One without weight is none for gRPC, and for Envoy more of the same.
+    if (weight !== undefined && weight > 0) {
+      if (this.#localityKeys.has(key))
+        at.addAt(
+          'locality',
+          `{region: "${region}", zone: "${zone}", sub_zone: "${subZone}"} is there twice in priority ${priority}`,
+        )
+      this.#localityKeys.add(key)
+    }
     this.#localityWeights.set(priority, (this.#localityWeights.get(priority) ?? 0) + (weight ?? 0))
     if (this.#endpointWeights > maxUint32)
       at.addAt('lb_endpoints', `weights must not add up to more than ${maxUint32}, got ${this.#endpointWeights}`)

@@ -24,7 +24,8 @@ const defaultRefreshRateMs = 5000
 /** Decodes `envoy.config.cluster.v3.Cluster`. */
 export function decodeCluster(message: Cluster, problems: Problems): ClusterConfig {
   problems.required('name', message.name)
-  const { tls, matches } = decodeUpstreamTransport(message, problems)
+  const { http, automaticTls } = decodeUpstreamHttp(message, problems)
+  const { tls, matches } = decodeUpstreamTransport(message, automaticTls, problems)
   return {
     name: message.name,
     discovery: decodeDiscovery(message, problems),
@@ -42,7 +43,7 @@ export function decodeCluster(message: Cluster, problems: Problems): ClusterConf
     healthCheck: decodeHealthChecks(message, problems),
     tls,
     tlsMatches: matches,
-    http: decodeUpstreamHttp(message, problems),
+    http,
     destination: decodeDestination(message),
     loadReporting: decodeLoadReporting(message, problems),
   }
@@ -94,8 +95,20 @@ function decodeDns(message: Cluster, problems: Problems): ClusterDiscovery {
   const count = assignment.localities.reduce((sum, locality) => sum + locality.endpoints.length, 0)
   if (logical && (assignment.localities.length !== 1 || count !== 1))
     problems.addAt('load_assignment', `of a LOGICAL_DNS cluster must hold one locality with one endpoint, got ${count} endpoints`)
+  if (namesResolver(message)) problems.addAt('load_assignment', 'must not have a resolver_name: the system resolves')
+  // Without a port it would be the path of a Unix socket.
+  if (assignment.localities.some(({ endpoints }) => endpoints.some(({ port }) => port === 0)))
+    problems.addAt('load_assignment', 'must name a host and a port for each endpoint')
   const refreshRateMs = optionalDurationMs(message.dnsRefreshRate, 'positive', problems, 'dns_refresh_rate')
   return { kind: logical ? 'logical-dns' : 'strict-dns', assignment, refreshRateMs: refreshRateMs ?? defaultRefreshRateMs }
+}
+
+function namesResolver({ loadAssignment }: Cluster): boolean {
+  const endpoints = loadAssignment?.endpoints.flatMap(({ lbEndpoints }) => lbEndpoints) ?? []
+  return endpoints.some(({ hostIdentifier }) => {
+    const address = hostIdentifier.case === 'endpoint' ? hostIdentifier.value.address?.address : undefined
+    return address?.case === 'socketAddress' && address.value.resolverName !== ''
+  })
 }
 
 function decodeAssignment(message: Cluster, problems: Problems): ClusterLoadAssignment {

@@ -1,8 +1,11 @@
 import type { Cluster } from '../gen/envoy/config/cluster/v3/cluster_pb.ts'
-import type { HttpProtocolOptions as CommonOptions } from '../gen/envoy/config/core/v3/protocol_pb.ts'
+import type {
+  HttpProtocolOptions as CommonOptions,
+  UpstreamHttpProtocolOptions,
+} from '../gen/envoy/config/core/v3/protocol_pb.ts'
 import type { HttpProtocolOptions } from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts'
 import { httpProtocolOptionsType } from '../message-types.ts'
-import type { UpstreamHttp } from '../model/cluster.ts'
+import type { UpstreamHttp, UpstreamTls } from '../model/cluster.ts'
 import { readTypedConfig } from './any.ts'
 import { timeoutMs } from './duration.ts'
 import type { Problems } from './problems.ts'
@@ -10,21 +13,40 @@ import type { Problems } from './problems.ts'
 const extension = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 const hourMs = 3_600_000
 
+/** What the HTTP options of a cluster say about its TLS. */
+export type AutomaticTls = Pick<UpstreamTls, 'autoSni' | 'autoSanValidation'>
+
 /**
  * Decodes what a cluster says about HTTP: the `HttpProtocolOptions` extension, else the deprecated fields of the cluster.
  * `auto_config` and `use_downstream_protocol_config` mean HTTP/1.1 here: the caller speaks no protocol that could be copied, and
  * HTTP/1.1 is what a server without ALPN has in common with both.
  */
-export function decodeUpstreamHttp(message: Cluster, problems: Problems): UpstreamHttp {
+export function decodeUpstreamHttp(
+  message: Cluster,
+  problems: Problems,
+): { readonly http: UpstreamHttp; readonly automaticTls: AutomaticTls } {
   const any = message.typedExtensionProtocolOptions[extension]
   const at = problems.at(`typed_extension_protocol_options["${extension}"]`)
   const options = any === undefined ? undefined : readTypedConfig(any).as(httpProtocolOptionsType, at)
+  const requests = message.maxRequestsPerConnection
   if (options === undefined) {
     const protocol = message.http2ProtocolOptions === undefined ? 'http1' : 'http2'
-    const requests = message.maxRequestsPerConnection
-    return decodeCommon(message.commonHttpProtocolOptions, protocol, requests, problems)
+    return {
+      http: decodeCommon(message.commonHttpProtocolOptions, protocol, requests, problems),
+      automaticTls: decodeAutomaticTls(message.upstreamHttpProtocolOptions, problems),
+    }
   }
-  return decodeCommon(options.commonHttpProtocolOptions, decodeProtocol(options, at), message.maxRequestsPerConnection, at)
+  return {
+    http: decodeCommon(options.commonHttpProtocolOptions, decodeProtocol(options, at), requests, at),
+    automaticTls: decodeAutomaticTls(options.upstreamHttpProtocolOptions, at),
+  }
+}
+
+function decodeAutomaticTls(options: UpstreamHttpProtocolOptions | undefined, problems: Problems): AutomaticTls {
+  const { autoSni = false, autoSanValidation = false, overrideAutoSniHeader = '' } = options ?? {}
+  if (overrideAutoSniHeader !== '' && (autoSni || autoSanValidation))
+    problems.at('upstream_http_protocol_options').addAt('override_auto_sni_header', 'is not supported')
+  return { autoSni, autoSanValidation }
 }
 
 function decodeProtocol({ upstreamProtocolOptions }: HttpProtocolOptions, problems: Problems): UpstreamHttp['protocol'] {

@@ -1,3 +1,4 @@
+import { parseIp } from '../../policies/ip-range.ts'
 import type {
   FilterChainMatch as FilterChainMatchMessage,
   FilterChain as FilterChainMessage,
@@ -26,7 +27,8 @@ export function decodeInboundListener(message: ListenerMessage, problems: Proble
   refuseEqualMatches(filterChains, problems)
   const { defaultFilterChain } = message
   const at = problems.at('default_filter_chain')
-  if (filterChains.length === 0 && defaultFilterChain === undefined) problems.addAt('filter_chains', 'must not be empty')
+  if (defaultFilterChain === undefined && filterChains.every(({ match }) => match.isUnsupported))
+    problems.addAt('filter_chains', filterChains.length === 0 ? 'must not be empty' : 'have none that a connection could match')
   return {
     name: message.name,
     address: addressOf(message, problems),
@@ -37,7 +39,10 @@ export function decodeInboundListener(message: ListenerMessage, problems: Proble
 
 function addressOf({ address }: ListenerMessage, problems: Problems): InboundListener['address'] {
   const specifier = address?.address
-  if (specifier === undefined || specifier.case === undefined) return undefined
+  if (specifier === undefined || specifier.case === undefined) {
+    problems.addAt('address', 'is required')
+    return undefined
+  }
   if (specifier.case !== 'socketAddress') {
     problems.addAt('address', `must be a socket_address, got ${specifier.case}`)
     return undefined
@@ -145,10 +150,17 @@ function matchKeys({
 }: FilterChainMatch): string[] {
   if (isUnsupported) return []
   const orAny = (keys: readonly string[]) => (keys.length === 0 ? [''] : keys)
-  const ranges = (list: readonly CidrRange[]) => orAny(list.map(({ address, prefixLength }) => `${address}/${prefixLength}`))
+  const ranges = (list: readonly CidrRange[]) => orAny(list.map(rangeKey))
   return ranges(prefixRanges).flatMap(to =>
     ranges(sourcePrefixRanges).flatMap(from =>
       orAny(sourcePorts.map(String)).map(port => [to, transportProtocol, sourceType, from, port].join(' ')),
     ),
   )
+}
+
+/** The same for ranges of the same addresses, however they are written. */
+function rangeKey({ address, prefixLength }: CidrRange): string {
+  const bytes = parseIp(address) ?? []
+  const bits = Array.from(bytes, (byte, at) => byte & (0xff00 >> Math.max(0, Math.min(8, prefixLength - 8 * at))) & 0xff)
+  return `${bits.join('.')}/${prefixLength}`
 }

@@ -1,4 +1,4 @@
-import type { Message } from '@bufbuild/protobuf'
+import type { JsonObject, Message } from '@bufbuild/protobuf'
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { CommonLbConfig, LoadBalancingConfig, SlowStartConfig } from '../../policies/load-balancing/config.ts'
@@ -36,6 +36,7 @@ interface DecodedPolicy {
 const roundRobin: LoadBalancingConfig = { kind: 'round-robin', slowStart: undefined }
 const maxPolicyDepth = 16
 const maxRingSize = 8_388_608
+const maxNamedRingSize = 4096
 const maxTableSize = 5_000_011
 
 /**
@@ -156,7 +157,7 @@ function decodePolicy(any: Any | undefined, depth: number, problems: Problems): 
     case clientSideWeightedRoundRobinType.typeName:
       return plain(decodeWeightedRoundRobin(typed.as(clientSideWeightedRoundRobinType, problems), problems))
     default:
-      return decodeCustom(any, typed, problems) ?? decodeNamedPolicy(typed, problems)
+      return decodeCustom(any, typed, problems) ?? decodeNamedPolicy(any, typed, problems)
   }
 }
 
@@ -173,19 +174,39 @@ function decodeCustom(any: Any | undefined, { type }: TypedConfig, problems: Pro
   return plain({ kind: 'custom', type, config })
 }
 
-/** gRPC's own names, which reach a client as a `TypedStruct` of any type URL (gRFC A52). */
-function decodeNamedPolicy(typed: TypedConfig, _problems: Problems): DecodedPolicy | undefined {
+/** gRPC's own names, which reach a client as a `TypedStruct` with the fields of a service config (gRFC A52). */
+function decodeNamedPolicy(any: Any | undefined, typed: TypedConfig, problems: Problems): DecodedPolicy | undefined {
+  const config = any === undefined ? undefined : structOf(any)
+  if (config === undefined) return undefined
   switch (typed.type) {
     case 'round_robin':
       return plain(roundRobin)
     case 'pick_first':
-      return plain({ kind: 'pick-first', shuffle: false })
+      return plain({ kind: 'pick-first', shuffle: config.shuffleAddressList === true })
     case 'least_request':
     case 'least_request_experimental':
-      return plain({ kind: 'least-request', choiceCount: 2, activeRequestBias: 1, slowStart: undefined })
+      return plain(decodeLeastRequest({ choiceCount: wholeNumber(config, 'choiceCount', problems) }, problems))
+    case 'ring_hash_experimental':
+      return plain(decodeNamedRingHash(config, problems))
     default:
       return undefined
   }
+}
+
+/** gRPC's own defaults: a ring of at most 4,096 (gRFC A42). */
+function decodeNamedRingHash(config: JsonObject, problems: Problems): LoadBalancingConfig {
+  const maximumRingSize = Math.min(wholeNumber(config, 'maxRingSize', problems) ?? maxNamedRingSize, maxNamedRingSize)
+  const minimumRingSize = Math.min(wholeNumber(config, 'minRingSize', problems) ?? 1024, maximumRingSize)
+  return { kind: 'ring-hash', minimumRingSize, maximumRingSize }
+}
+
+function wholeNumber(config: JsonObject, field: string, problems: Problems): number | undefined {
+  const value = config[field] ?? undefined
+  if (value === undefined) return undefined
+  const number = typeof value === 'string' ? Number(value) : value
+  if (typeof number === 'number' && Number.isInteger(number) && number > 0) return number
+  problems.addAt(field, `must be a whole number above 0, got ${JSON.stringify(value)}`)
+  return undefined
 }
 
 /** gRFC A58; `weight_update_period` below 100 ms counts as 100 ms. */
@@ -221,7 +242,8 @@ function decodeWrrLocality(typed: TypedConfig, depth: number, problems: Problems
     return plain(roundRobin)
   }
   const inner = decodePolicyList(list, depth + 1, problems.at('endpoint_picking_policy'))
-  return inner && { ...inner, localityWeighted: true }
+  if (inner === undefined) problems.addAt('endpoint_picking_policy', 'names no policy that is supported')
+  return { ...(inner ?? plain(roundRobin)), localityWeighted: true }
 }
 
 function withLocality(loadBalancing: LoadBalancingConfig, message: LocalityLbConfig | undefined): DecodedPolicy {

@@ -4,6 +4,7 @@ import type { VirtualHost as VirtualHostMessage } from '../gen/envoy/config/rout
 import type { RouteConfiguration as RouteConfigurationMessage } from '../gen/envoy/config/route/v3/route_pb.ts'
 import { routeConfigurationType, virtualHostType } from '../message-types.ts'
 import type { FilterOverrides, RouteConfiguration, VirtualHost } from '../model/route.ts'
+import { readTypedConfig } from './any.ts'
 import { decodeHeaderMutations } from './header-mutations.ts'
 import { decodeFilterOverrides } from './http-filter.ts'
 import { decodeMirrorPolicies } from './mirror-policy.ts'
@@ -17,6 +18,7 @@ interface Inherited {
   readonly mirrors: readonly MirrorPolicy[]
   readonly filterOverrides: FilterOverrides
   readonly maxBodyBytes: number
+  readonly specifierPlugins: ReadonlySet<string>
 }
 
 /** Decodes `envoy.config.route.v3.RouteConfiguration`. */
@@ -49,7 +51,10 @@ export function* readRouteConfiguration(
       rest.push(bytes.subarray(start, reader.pos))
     }
   }
-  const decoder = new RouteConfigurationDecoder(routeConfigurationType.decode(Buffer.concat(rest)), problems)
+  const message = routeConfigurationType.decode(Buffer.concat(rest))
+  // One within a listener needs none.
+  problems.required('name', message.name)
+  const decoder = new RouteConfigurationDecoder(message, problems)
   for (const virtualHost of virtualHosts) {
     decoder.addVirtualHost(virtualHostType.decode(virtualHost))
     yield
@@ -75,6 +80,7 @@ class RouteConfigurationDecoder {
       mirrors: decodeMirrorPolicies(message.requestMirrorPolicies, problems),
       filterOverrides: decodeFilterOverrides(message.typedPerFilterConfig, problems),
       maxBodyBytes: message.maxDirectResponseBodySizeBytes ?? defaultMaxBodyBytes,
+      specifierPlugins: readSpecifierPlugins(message, problems),
     }
   }
 
@@ -96,6 +102,19 @@ class RouteConfigurationDecoder {
   }
 }
 
+/** None is supported: one that is not optional refuses the configuration, and the routes of the others are left out. */
+function readSpecifierPlugins({ clusterSpecifierPlugins }: RouteConfigurationMessage, problems: Problems): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const [index, { extension, isOptional }] of clusterSpecifierPlugins.entries()) {
+    const { name = '', typedConfig } = extension ?? {}
+    names.add(name)
+    if (isOptional) continue
+    const type = readTypedConfig(typedConfig).type
+    problems.at('cluster_specifier_plugins', index).add(`"${name}" of type "${type}" is not supported and not optional`)
+  }
+  return names
+}
+
 function checkDomains(message: VirtualHostMessage, owners: Map<string, string>, problems: Problems): void {
   if (message.domains.length === 0) problems.addAt('domains', 'must not be empty')
   message.domains.forEach((written, index) => {
@@ -114,7 +133,6 @@ function checkDomains(message: VirtualHostMessage, owners: Map<string, string>, 
 const tlsRequirements = ['none', 'external-only', 'all'] as const
 
 function decodeVirtualHost(message: VirtualHostMessage, inherited: Inherited, problems: Problems): VirtualHost {
-  problems.required('name', message.name)
   if (message.matcher !== undefined) problems.addAt('matcher', 'is not supported')
   if (message.retryPolicyTypedConfig !== undefined) problems.addAt('retry_policy_typed_config', 'is not supported')
   const mirrors = decodeMirrorPolicies(message.requestMirrorPolicies, problems)
@@ -124,6 +142,7 @@ function decodeVirtualHost(message: VirtualHostMessage, inherited: Inherited, pr
       hedgeOnPerTryTimeout: message.hedgePolicy?.hedgeOnPerTryTimeout ?? false,
     },
     maxBodyBytes: inherited.maxBodyBytes,
+    specifierPlugins: inherited.specifierPlugins,
   }
   return {
     name: message.name,

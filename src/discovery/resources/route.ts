@@ -1,5 +1,6 @@
 import type {
   DirectResponseAction as DirectResponseActionMessage,
+  RouteAction as RouteActionMessage,
   Route as RouteMessage,
 } from '../gen/envoy/config/route/v3/route_components_pb.ts'
 import type { PathMatch, Route, RouteAction } from '../model/route.ts'
@@ -16,6 +17,8 @@ export interface RouteScope {
   readonly defaults: RouteDefaults
   /** `max_direct_response_body_size_bytes`; default 4096. */
   readonly maxBodyBytes: number
+  /** Names of the cluster specifier plugins that the route configuration declares. */
+  readonly specifierPlugins: ReadonlySet<string>
 }
 
 /**
@@ -44,6 +47,7 @@ export function decodeRoute(message: RouteMessage, scope: RouteScope, problems: 
 function decodeAction({ action }: RouteMessage, path: PathMatch, scope: RouteScope, problems: Problems): RouteAction | undefined {
   switch (action.case) {
     case 'route':
+      checkSpecifierPlugin(action.value, scope, problems.at('route'))
       return decodeForwardAction(action.value, path, scope.defaults, problems.at('route'))
     case 'redirect':
       return decodeRedirectAction(action.value, problems.at('redirect'))
@@ -54,6 +58,11 @@ function decodeAction({ action }: RouteMessage, path: PathMatch, scope: RouteSco
     default:
       return undefined
   }
+}
+
+function checkSpecifierPlugin({ clusterSpecifier }: RouteActionMessage, scope: RouteScope, problems: Problems): void {
+  if (clusterSpecifier.case !== 'clusterSpecifierPlugin' || scope.specifierPlugins.has(clusterSpecifier.value)) return
+  problems.addAt('cluster_specifier_plugin', `"${clusterSpecifier.value}" is not among cluster_specifier_plugins`)
 }
 
 function decodeDirectResponse(message: DirectResponseActionMessage, maxBodyBytes: number, problems: Problems): RouteAction {

@@ -1,3 +1,4 @@
+import type { DataSource } from '../gen/envoy/config/core/v3/base_pb.ts'
 import type {
   CertificateValidationContext,
   SubjectAltNameMatcher as SanMatcherMessage,
@@ -31,26 +32,34 @@ export interface Validation {
 export function refuseUnsupported(common: CommonTlsContext, problems: Problems): void {
   const unsupported: readonly (readonly [string, boolean])[] = [
     ['tls_certificate_certificate_provider', common.tlsCertificateCertificateProvider !== undefined],
-    ['tls_certificate_certificate_provider_instance', common.tlsCertificateCertificateProviderInstance !== undefined],
     ['custom_handshaker', common.customHandshaker !== undefined],
   ]
   for (const [field, given] of unsupported) if (given) problems.addAt(field, 'is not supported')
 }
 
-/** Decodes the own certificate: given here, or one of a provider's; `undefined` where there is none. */
+/**
+ * Decodes the own certificate; `undefined` where there is none. One of a provider's wins over those given here, and they over secrets; of several
+ * none could be chosen for the peer.
+ */
 export function decodeCertificate(common: CommonTlsContext, problems: Problems): CertificateSource | undefined {
-  const { tlsCertificateProviderInstance: instance, tlsCertificateSdsSecretConfigs: secrets, tlsCertificates } = common
+  const { tlsCertificateSdsSecretConfigs: secrets, tlsCertificates } = common
+  // The deprecated one is what Istio writes for clients of gRPC.
+  const instance = common.tlsCertificateProviderInstance ?? common.tlsCertificateCertificateProviderInstance
   if (instance !== undefined) return { kind: 'provider', instance: instance.instanceName || workloadIdentity }
   const [secret] = secrets
-  if (secret !== undefined) {
+  const [certificate] = tlsCertificates
+  if (tlsCertificates.length > 1) problems.addAt('tls_certificates', `must be one, got ${tlsCertificates.length}`)
+  if (certificate === undefined) {
+    if (secret === undefined) return undefined
+    if (secrets.length > 1) problems.addAt('tls_certificate_sds_secret_configs', `must be one, got ${secrets.length}`)
     const at = problems.at('tls_certificate_sds_secret_configs', 0)
     if (secret.name !== identitySecret) at.addAt('name', `"${secret.name}" cannot be fetched: only "${identitySecret}" is known`)
     return { kind: 'provider', instance: workloadIdentity }
   }
-  const [certificate] = tlsCertificates
-  if (certificate === undefined) return undefined
   const at = problems.at('tls_certificates', 0)
   const { certificateChain, privateKey } = certificate
+  for (const field of ['pkcs12', 'password'] as const) if (certificate[field] !== undefined) at.addAt(field, 'is not supported')
+  if (certificate.privateKeyProvider !== undefined) at.addAt('private_key_provider', 'is not supported')
   if (certificateChain === undefined) at.addAt('certificate_chain', 'is required')
   if (privateKey === undefined) at.addAt('private_key', 'is required')
   if (certificateChain === undefined || privateKey === undefined) return undefined
@@ -83,6 +92,8 @@ export function decodeValidation({ validationContextType }: CommonTlsContext, pr
       const trust = rootsOf(validationContextType.value.name, problems.at('validation_context_sds_secret_config'))
       return { trust, subjectAltNames: [] }
     }
+    case 'validationContextCertificateProviderInstance':
+      return { trust: providerOf(validationContextType.value.instanceName), subjectAltNames: [] }
     case undefined:
       return undefined
     default:
@@ -111,6 +122,7 @@ function decodeValidationContext(
     ['require_signed_certificate_timestamp', message.requireSignedCertificateTimestamp === true],
     ['allow_expired_certificate', message.allowExpiredCertificate],
     ['trust_chain_verification', message.trustChainVerification !== 0],
+    ['max_verify_depth', message.maxVerifyDepth !== undefined],
   ]
   for (const [field, given] of unsupported) if (given) problems.addAt(field, 'is not supported')
   return { trust: decodeTrust(message, named, problems), subjectAltNames: decodeSubjectAltNames(message, problems) }
@@ -122,11 +134,22 @@ function decodeTrust(
   problems: Problems,
 ): TrustSource {
   if (caCertificateProviderInstance !== undefined) return providerOf(caCertificateProviderInstance.instanceName)
-  if (trustedCa !== undefined) return { kind: 'inline', ca: readDataSource(trustedCa, problems.at('trusted_ca')) }
+  // What is fetched is merged over what is given, as in Envoy.
   if (named !== undefined) return named
+  if (trustedCa !== undefined) return { kind: 'inline', ca: readAuthorities(trustedCa, problems.at('trusted_ca')) }
   if (systemRootCerts === undefined)
     problems.addAt('trusted_ca', 'is required, or system_root_certs: the peer would not be verified')
   return { kind: 'system' }
+}
+
+const pemCertificate = /-----BEGIN ([A-Z0-9]+ )?CERTIFICATE-----/
+
+/** Without a certificate in it nobody could be verified. */
+function readAuthorities(source: DataSource, problems: Problems): string {
+  const before = problems.found.length
+  const text = readDataSource(source, problems)
+  if (problems.found.length === before && !pemCertificate.test(text)) problems.add('holds no certificate in PEM')
+  return text
 }
 
 const sanTypes: Readonly<Record<number, SubjectAltNameMatcher['type']>> = {

@@ -28,7 +28,7 @@ export class AuditTrail {
     if (this.#loggers.length === 0 || !(allowed ? onAllow : onDeny).has(this.#condition)) return undefined
     const event = {
       rpcMethod: request.path,
-      principal: request.peer.principal ?? '',
+      principal: request.peer.principals[0] ?? '',
       policyName: this.#filterName,
       matchedRule: policyName ?? '',
       authorized: allowed,

@@ -1,5 +1,5 @@
 import { compilePathTemplate } from '../path-template.ts'
-import { compileStringMatcher } from '../string-matcher.ts'
+import { compileStringMatcher, type StringMatcher } from '../string-matcher.ts'
 import { compileCidrRange } from './cidr-range.ts'
 import type { InboundAttributes } from './inbound-attributes.ts'
 import { compileMetadataMatcher, type MetadataMatcher } from './metadata-matcher.ts'
@@ -45,12 +45,8 @@ export function compilePermission(rule: Permission, polarity: Polarity): Request
 /** Compiles a principal. @throws Error when a regex is none */
 export function compilePrincipal(rule: Principal, polarity: Polarity): RequestMatches {
   switch (rule.kind) {
-    case 'authenticated': {
-      if (rule.name === undefined) return request => request.peer.principal !== undefined
-      const name = compileStringMatcher(rule.name)
-      // A peer without verified certificate is nobody, and `.*` does not mean nobody.
-      return ({ peer: { principal } }) => principal !== undefined && name.matches(principal)
-    }
+    case 'authenticated':
+      return polarity === 'widens' ? compileAnyName(rule.name) : compilePrincipalName(rule.name)
     case 'remote-ip':
       return compileAddress(rule.range, polarity, request => request.peer.address)
     case 'and':
@@ -62,6 +58,20 @@ export function compilePrincipal(rule: Principal, polarity: Polarity): RequestMa
     default:
       return compileShared(rule, polarity)
   }
+}
+
+/** To open the door: one of the names that count must match. A peer without verified certificate is nobody, and `.*` does not mean nobody. */
+function compilePrincipalName(name: StringMatcher | undefined): RequestMatches {
+  if (name === undefined) return ({ peer }) => peer.principals.length > 0
+  const { matches } = compileStringMatcher(name)
+  return ({ peer }) => peer.principals.some(matches)
+}
+
+/** To close it: any name will do, as in Envoy, and over TLS a peer without certificate is the empty name (gRFC A41). */
+function compileAnyName(name: StringMatcher | undefined): RequestMatches {
+  if (name === undefined) return ({ peer }) => peer.isSecure
+  const { matches } = compileStringMatcher(name)
+  return ({ peer }) => (peer.names.length > 0 ? peer.names.some(matches) : peer.isSecure && matches(''))
 }
 
 function compileShared(rule: SharedRule, polarity: Polarity): RequestMatches {

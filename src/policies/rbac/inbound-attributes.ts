@@ -33,8 +33,12 @@ export interface SocketEndpoint {
 
 /** Who is at the other end of the connection: the socket's address, never what a header says of it. */
 export interface InboundPeer extends SocketEndpoint {
-  /** URI SAN of the certificate, only when its chain and its SPIFFE ID were verified. */
-  readonly principal: string | undefined
+  /** Whether it speaks TLS, with or without a certificate of its own. */
+  readonly isSecure: boolean
+  /** What its certificate is asked for, only when its chain was verified, and its SPIFFE ID where it must have one: the URIs, else the DNS names, else the subject (gRFC A41). */
+  readonly principals: readonly string[]
+  /** Everything that the certificate calls it by. */
+  readonly names: readonly string[]
 }
 
 /** A JSON Web Token whose signature, issuer, audience and times were verified. */

@@ -32,14 +32,14 @@ async function refusedOnce(t: TestContext, pushback: string) {
   const channel = (target: string) => new MeshChannel(plane, authority => plane.watch(authority, 'http'), target)
   const client = grpcClientOn({ channel }, EchoClient, 'xds:///echo', {})
   t.after(() => client.close())
-  return { backend, clock, client }
+  return { backend, clock, client, plane }
 }
 
 suite('grpc-retry-pushback-ms (gRFC A6)', () => {
   test('is waited, in place of the backoff', async t => {
-    const { backend, clock, client } = await refusedOnce(t, '2500')
+    const { backend, clock, client, plane } = await refusedOnce(t, '2500')
     const result = callUnary(client, 'x')
-    await until(() => clock.pendingTimers > 0 && backend.seen.length > 0)
+    await until(() => [...plane.clusters.values()].some(cluster => cluster.breaker('default').retries === 1))
     await clock.advanceAsync(2499, 100)
     assert.equal(backend.seen.length, 1)
     clock.advance(1)

@@ -35,7 +35,10 @@ const cases: readonly (readonly [string, Init, readonly string[]])[] = [
   ],
   [
     'a locality twice in a priority',
-    { clusterName: 'a', endpoints: [{ locality: { zone: 'z' } }, { locality: { zone: 'z' } }] },
+    {
+      clusterName: 'a',
+      endpoints: [1, 1].map(loadBalancingWeight => ({ locality: { zone: 'z' }, loadBalancingWeight })),
+    },
     ['endpoints[1].locality: {region: "", zone: "z", sub_zone: ""} is there twice in priority 0'],
   ],
   [
@@ -97,6 +100,18 @@ for (const [title, init, errors] of cases) {
     assert.deepEqual(decode(init), { ok: false, errors: errors.map(error => label + error) })
   })
 }
+
+test('a locality that counts for nothing may be there twice: gRPC leaves it out, and Envoy adds it up', () => {
+  const decoded = decode({
+    clusterName: 'a',
+    endpoints: [{ loadBalancingWeight: 1 }, { loadBalancingWeight: 0, lbEndpoints: [endpoint('10.0.0.1')] }, {}],
+  })
+  assert.ok(decoded.ok)
+  assert.deepEqual(
+    decoded.value.localities.map(({ weight }) => weight),
+    [1, undefined, undefined],
+  )
+})
 
 test('an address with several ports, and a locality in several priorities, are no duplicates', () => {
   const decoded = decode({

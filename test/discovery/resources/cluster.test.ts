@@ -179,6 +179,20 @@ test('wrr_locality is taken off, and a policy known by name comes as a TypedStru
   assert.equal(commonLb.localityWeighted, true)
 })
 
+test("gRPC's own policies come by their names with the fields of a service config (A52)", () => {
+  const named = (name: string, value: JsonObject) =>
+    good({ loadBalancingPolicy: lb(struct(`type.googleapis.com/${name}`, value)) }).loadBalancing
+  assert.deepEqual(named('pick_first', { shuffleAddressList: true }), { kind: 'pick-first', shuffle: true })
+  assert.deepEqual(named('pick_first', {}), { kind: 'pick-first', shuffle: false })
+  const leastRequest = { kind: 'least-request', choiceCount: 5, activeRequestBias: 1, slowStart: undefined }
+  assert.deepEqual(named('least_request_experimental', { choiceCount: 5 }), leastRequest)
+  assert.deepEqual(named('ring_hash_experimental', { minRingSize: '10' }), {
+    kind: 'ring-hash',
+    minimumRingSize: 10,
+    maximumRingSize: 4096,
+  })
+})
+
 test('the deprecated balancers are decoded with their settings', () => {
   assert.deepEqual(good({ lbPolicy: 'RING_HASH', ringHashLbConfig: { minimumRingSize: '10' } }).loadBalancing, {
     kind: 'ring-hash',
@@ -235,10 +249,12 @@ test('HTTP options come from the extension, else from the deprecated fields', ()
   assert.equal(good({ http2ProtocolOptions: {} }).http.protocol, 'http2')
 })
 
-const tls = (commonTlsContext: JsonObject): JsonObject => ({
+const tls = (commonTlsContext: JsonObject, more: JsonObject = {}): JsonObject => ({
   name: 'tls',
-  typedConfig: { '@type': type('transport_sockets.tls.v3.UpstreamTlsContext'), sni: 's', commonTlsContext },
+  typedConfig: { '@type': type('transport_sockets.tls.v3.UpstreamTlsContext'), sni: 's', commonTlsContext, ...more },
 })
+const pem = '-----BEGIN CERTIFICATE-----'
+const systemRoots = { validationContext: { systemRootCerts: {} } }
 
 test('simple TLS is decoded', () => {
   const { tls: decoded } = good({
@@ -246,20 +262,94 @@ test('simple TLS is decoded', () => {
       tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' },
       alpnProtocols: ['h2'],
       validationContext: {
-        trustedCa: { inlineString: 'PEM' },
+        trustedCa: { inlineString: pem },
         matchTypedSubjectAltNames: [{ sanType: 'DNS', matcher: { exact: 'reviews' } }],
       },
     }),
   })
   assert.deepEqual(decoded, {
     sni: 's',
+    autoHostSni: false,
+    autoSni: false,
+    autoSniSanValidation: false,
+    autoSanValidation: false,
     certificate: undefined,
-    trust: { kind: 'inline', ca: 'PEM' },
+    trust: { kind: 'inline', ca: pem },
     subjectAltNames: [{ type: 'dns', matcher: { kind: 'exact', value: 'reviews', ignoreCase: false } }],
     alpnProtocols: ['h2'],
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
   })
+})
+
+test('the SNI may be that of the endpoint, and be what the peer is verified by (A101)', () => {
+  const { tls: decoded } = good({ transportSocket: tls(systemRoots, { autoHostSni: true, autoSniSanValidation: true }) })
+  assert.deepEqual([decoded?.sni, decoded?.autoHostSni, decoded?.autoSniSanValidation], ['s', true, true])
+})
+
+test('the SNI and the name in the certificate may be that which is called', () => {
+  const names = (more: JsonObject) => {
+    const { tls: decoded } = good({ transportSocket: tls(systemRoots), ...more })
+    return [decoded?.autoSni, decoded?.autoSanValidation]
+  }
+  const extension = (upstreamHttpProtocolOptions: JsonObject): JsonObject => ({
+    typedExtensionProtocolOptions: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': type('upstreams.http.v3.HttpProtocolOptions'),
+        upstreamHttpProtocolOptions,
+        explicitHttpConfig: { httpProtocolOptions: {} },
+      },
+    },
+  })
+  assert.deepEqual(names(extension({ autoSni: true })), [true, false])
+  assert.deepEqual(names(extension({ autoSanValidation: true })), [false, true])
+  assert.deepEqual(names({ upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: true } }), [true, true])
+  // It would change nothing.
+  assert.deepEqual(names(extension({ overrideAutoSniHeader: 'x-host' })), [false, false])
+})
+
+test('provider instances are also read from the fields that are deprecated, which Istio writes (A29)', () => {
+  const instance = (instanceName: string) => ({ instanceName, certificateName: 'x' })
+  const sourcesOf = (common: JsonObject) => {
+    const { tls: decoded } = good({ transportSocket: tls(common) })
+    return [decoded?.certificate, decoded?.trust]
+  }
+  const deprecated = {
+    tlsCertificateCertificateProviderInstance: instance('a'),
+    combinedValidationContext: {
+      defaultValidationContext: { matchSubjectAltNames: [{ exact: 'spiffe://td/x' }] },
+      validationContextCertificateProviderInstance: instance('b'),
+    },
+  }
+  const [a, b, c] = ['a', 'b', 'c'].map(name => ({ kind: 'provider', instance: name }))
+  assert.deepEqual(sourcesOf(deprecated), [a, b])
+  assert.deepEqual(sourcesOf({ ...deprecated, tlsCertificateProviderInstance: instance('c') }), [c, b])
+  assert.deepEqual(sourcesOf({ validationContextCertificateProviderInstance: instance('c') }), [undefined, c])
+})
+
+test('certificates that are given go before secrets', () => {
+  const given = { certificateChain: { inlineString: 'chain' }, privateKey: { inlineString: 'key' } }
+  const { tls: decoded } = good({
+    transportSocket: tls({ tlsCertificates: [given], tlsCertificateSdsSecretConfigs: [{ name: 'default' }], ...systemRoots }),
+  })
+  assert.equal(decoded?.certificate?.kind, 'inline')
+})
+
+test("the system's roots are trusted where the cluster says so, and names no others (A82)", () => {
+  const trust = (validation: JsonObject) => good({ transportSocket: tls(validation) }).tls?.trust
+  assert.deepEqual(trust(systemRoots), { kind: 'system' })
+  const provided = { systemRootCerts: {}, caCertificateProviderInstance: { instanceName: 'roots' } }
+  assert.deepEqual(trust({ validationContext: provided }), { kind: 'provider', instance: 'roots' })
+  assert.deepEqual(trust({ validationContext: { systemRootCerts: {}, trustedCa: { inlineString: pem } } }), {
+    kind: 'inline',
+    ca: pem,
+  })
+  const combined = (defaultValidationContext: JsonObject) => ({
+    combinedValidationContext: { defaultValidationContext, validationContextSdsSecretConfig: { name: 'ROOTCA' } },
+  })
+  const fetched = { kind: 'provider', instance: 'default' }
+  assert.deepEqual(trust(combined({ systemRootCerts: {} })), fetched)
+  assert.deepEqual(trust(combined({ trustedCa: { inlineString: pem } })), fetched)
 })
 
 test("Istio's automatic mutual TLS is a choice by the metadata of an endpoint", () => {
@@ -291,6 +381,102 @@ test("Istio's automatic mutual TLS is a choice by the metadata of an endpoint", 
 })
 
 const bad: readonly (readonly [string, JsonObject, readonly string[]])[] = [
+  [
+    'an SNI of more than 255 bytes (A101)',
+    { transportSocket: tls(systemRoots, { sni: 'a'.repeat(256) }) },
+    ['transport_socket.sni: must be at most 255 bytes, got 256'],
+  ],
+  [
+    'a policy of gRPC with a wrong field (A52)',
+    { loadBalancingPolicy: lb(struct('type.googleapis.com/least_request_experimental', { choiceCount: 'many' })) },
+    ['load_balancing_policy.policies[0].typed_extension_config.choiceCount: must be a whole number above 0, got "many"'],
+  ],
+  [
+    'localities weighted around no policy that is known',
+    {
+      loadBalancingPolicy: lb(
+        {
+          '@type': type('load_balancing_policies.wrr_locality.v3.WrrLocality'),
+          endpointPickingPolicy: lb(struct('type.googleapis.com/my_policy')),
+        },
+        struct('type.googleapis.com/round_robin'),
+      ),
+    },
+    ['load_balancing_policy.policies[0].typed_extension_config.endpoint_picking_policy: names no policy that is supported'],
+  ],
+  [
+    'several certificates of which one would be chosen',
+    {
+      transportSocket: tls({
+        tlsCertificates: ['a', 'b'].map(text => ({
+          certificateChain: { inlineString: text },
+          privateKey: { inlineString: text },
+        })),
+        ...systemRoots,
+      }),
+    },
+    ['transport_socket.common_tls_context.tls_certificates: must be one, got 2'],
+  ],
+  ...['', ' ', 'text'].map(
+    inlineString =>
+      [
+        `roots that are none: ${JSON.stringify(inlineString)}`,
+        { transportSocket: tls({ validationContext: { trustedCa: { inlineString } } }) },
+        ['transport_socket.common_tls_context.validation_context.trusted_ca: holds no certificate in PEM'],
+      ] as const,
+  ),
+  [
+    'a key that cannot be read, and a chain that is not counted',
+    {
+      transportSocket: tls({
+        tlsCertificates: [
+          {
+            certificateChain: { inlineString: 'chain' },
+            privateKey: { inlineString: 'key' },
+            password: { inlineString: 'secret' },
+            privateKeyProvider: { providerName: 'x' },
+          },
+        ],
+        validationContext: { systemRootCerts: {}, maxVerifyDepth: 1 },
+      }),
+    },
+    [
+      'transport_socket.common_tls_context.validation_context.max_verify_depth: is not supported',
+      'transport_socket.common_tls_context.tls_certificates[0].password: is not supported',
+      'transport_socket.common_tls_context.tls_certificates[0].private_key_provider: is not supported',
+    ],
+  ],
+  [
+    'a name without a port',
+    {
+      type: 'STRICT_DNS',
+      loadAssignment: {
+        clusterName: 'c',
+        endpoints: [{ lbEndpoints: [{ endpoint: { address: { socketAddress: { address: 'a.com', portValue: 0 } } } }] }],
+      },
+    },
+    ['load_assignment: must name a host and a port for each endpoint'],
+  ],
+  [
+    'a resolver of its own',
+    {
+      type: 'LOGICAL_DNS',
+      loadAssignment: {
+        clusterName: 'c',
+        endpoints: [
+          {
+            lbEndpoints: [{ endpoint: { address: { socketAddress: { address: 'a.com', portValue: 80, resolverName: 'x' } } } }],
+          },
+        ],
+      },
+    },
+    ['load_assignment: must not have a resolver_name: the system resolves'],
+  ],
+  [
+    'an SNI from a header',
+    { upstreamHttpProtocolOptions: { autoSni: true, overrideAutoSniHeader: 'x-host' } },
+    ['upstream_http_protocol_options.override_auto_sni_header: is not supported'],
+  ],
   ['no name', { name: '' }, ['name: is required']],
   [
     'EDS from a file',

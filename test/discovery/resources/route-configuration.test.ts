@@ -31,7 +31,6 @@ test("a timeout that is not given is Envoy's 15 seconds, and 0 is none", () => {
 
 test('a route whose action or match is not for a client is left out, and its siblings stay', () => {
   const names = routesOf(
-    { name: 'plugin', match: { prefix: '/' }, route: { clusterSpecifierPlugin: 'x' } },
     { name: 'filter', match: { prefix: '/' }, filterAction: {} },
     { name: 'nothing', match: { prefix: '/' } },
     { name: 'connect', match: { connectMatcher: {} }, route: { cluster: 'c' } },
@@ -41,6 +40,32 @@ test('a route whose action or match is not for a client is left out, and its sib
     { name: 'server', match: { prefix: '/' }, nonForwardingAction: {} },
   ).map(({ name }) => name)
   assert.deepEqual(names, ['good', 'server'])
+})
+
+test('a route by a cluster specifier plugin is left out where the plugin is optional, and refused where it is not, or is not there', () => {
+  const plugin = (isOptional: boolean): JsonObject => ({
+    isOptional,
+    extension: {
+      name: 'x',
+      typedConfig: {
+        '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
+        typeUrl: 'type.googleapis.com/grpc.lookup.v1.RouteLookupClusterSpecifier',
+      },
+    },
+  })
+  const route = { match: { prefix: '/' }, route: { clusterSpecifierPlugin: 'x' } }
+  const withPlugins = (...clusterSpecifierPlugins: JsonObject[]) => configuration([route, toC], {}, { clusterSpecifierPlugins })
+  assert.equal(good(withPlugins(plugin(true))).virtualHosts[0]?.routes.length, 1)
+  assert.deepEqual(errors(withPlugins(plugin(false))), [
+    'cluster_specifier_plugins[0]: "x" of type "grpc.lookup.v1.RouteLookupClusterSpecifier" is not supported and not optional',
+  ])
+  assert.deepEqual(errors(withPlugins()), [
+    'virtual_hosts[0].routes[0].route.cluster_specifier_plugin: "x" is not among cluster_specifier_plugins',
+  ])
+})
+
+test('routes of their own have a name, since nobody could ask for them otherwise', () => {
+  assert.deepEqual(errors({ ...configuration([toC]), name: '' }), ['name: is required'])
 })
 
 test('deprecated header specifiers are still read', () => {

@@ -97,6 +97,27 @@ describe('principals', () => {
     assert.ok(admits(not(named(exact('spiffe://x/y'))), nobody))
   })
 
+  test('A41: any of the names that count lets in, and every name keeps out', () => {
+    const peer = { isSecure: true, principals: ['spiffe://td/a', 'spiffe://td/b'] }
+    const request = inbound({ peer: { ...peer, names: [...peer.principals, 'b.test', 'CN=b,O=shop'] } })
+    const keepsOut = (principal: Principal, of: InboundAttributes) =>
+      !new RbacEngine(enforce('DENY', policy(anything, principal))).evaluate(of).allowed
+    assert.ok(admits(named(exact('spiffe://td/b')), request))
+    assert.ok(!admits(named(exact('b.test')), request), 'with a URI the DNS names do not count')
+    for (const name of request.peer.names) assert.ok(keepsOut(named(exact(name)), request), name)
+    assert.ok(!admits(not(named(exact('b.test'))), request))
+    assert.ok(!keepsOut(named(exact('c.test')), request))
+  })
+
+  test('A41: over TLS a peer without certificate is the empty name to who keeps it out', () => {
+    const keepsOut = (principal: Principal, isSecure: boolean) =>
+      !new RbacEngine(enforce('DENY', policy(anything, principal))).evaluate(inbound({ peer: { isSecure } })).allowed
+    for (const principal of [named(regex('.*')), named(exact('')), { kind: 'authenticated', name: undefined } as const])
+      assert.deepEqual([keepsOut(principal, true), keepsOut(principal, false)], [true, false], JSON.stringify(principal))
+    assert.ok(!keepsOut(named(exact('spiffe://td/a')), true))
+    assert.ok(!admits({ kind: 'authenticated', name: undefined }, inbound({ peer: { isSecure: true } })))
+  })
+
   test('a principal is compared as a whole', () => {
     const web = named(exact('spiffe://cluster.local/ns/shop/sa/web'))
     assert.ok(admits(web, inbound()))
