@@ -74,3 +74,22 @@ test('nothing begins beside the calls of an endpoint that has left', async t => 
   await until(() => [...channels.channels()].length === 0)
   assert.equal(begun, 1)
 })
+
+test('a call that is being connected outlives a change of its cluster', async t => {
+  const backend = await startGrpcBackend(t)
+  const { plane, source, telemetry } = makeMesh(t)
+  const configure = (connectTimeoutMs: number) =>
+    source.set({
+      targets: { echo: makeTarget([makeVirtualHost([makeRoute('c')])]) },
+      clusters: [makeCluster('c', [backend.address], { connectTimeoutMs })],
+    })
+  configure(5000)
+  const channel = (target: string) => new MeshChannel(plane, authority => plane.watch(authority, 'http'), target)
+  const client = grpcClientOn({ channel }, EchoClient, 'xds:///echo', {})
+  t.after(() => client.close())
+  const result = callUnary(client, 'x')
+  configure(6000)
+  const { code, details } = await result
+  assert.deepEqual([code, details], [grpc.status.OK, ''])
+  assert.equal(telemetry.finished[0]?.outcome.attempts, 2)
+})
