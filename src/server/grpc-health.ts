@@ -28,6 +28,7 @@ const definition: ServiceDefinition = { Check: method('Check', false), Watch: me
 export class HealthService {
   readonly #statuses = new Map<string, ServingStatus>([['', servingStatus.serving]])
   readonly #watchers = new Map<string, Set<ServerWritableStream<HealthCheckRequest, Buffer>>>()
+  #isDrained = false
 
   /** Adds the service to `server`. Returns whether there was none. */
   addTo(server: Server): boolean {
@@ -46,17 +47,23 @@ export class HealthService {
 
   /** Sets the state of a service; the empty name is the server's. */
   set(service: string, status: 'SERVING' | 'NOT_SERVING'): void {
-    this.#set(service, status === 'SERVING' ? servingStatus.serving : servingStatus.notServing)
+    if (!this.#isDrained) this.#set(service, status === 'SERVING' ? servingStatus.serving : servingStatus.notServing)
   }
 
-  /** Everything is NOT_SERVING from now on. */
+  /** Everything is NOT_SERVING from now on, whatever is set. */
   drain(): void {
+    this.#isDrained = true
     for (const service of this.#statuses.keys()) this.#set(service, servingStatus.notServing)
   }
 
   /** Ends what watches, so that the server can end. */
   close(): void {
     for (const watchers of this.#watchers.values()) for (const call of watchers) call.end()
+  }
+
+  /** Names that somebody watches, whether or not there is such a service. */
+  get watched(): number {
+    return this.#watchers.size
   }
 
   #set(service: string, status: ServingStatus): void {
@@ -76,8 +83,13 @@ export class HealthService {
     const watchers = this.#watchers.get(service) ?? new Set()
     this.#watchers.set(service, watchers)
     watchers.add(call)
-    call.on('cancelled', () => watchers.delete(call))
-    call.on('close', () => watchers.delete(call))
+    const leave = () => {
+      watchers.delete(call)
+      // A name is the caller's choice: it is not kept for longer than it is watched.
+      if (watchers.size === 0 && this.#watchers.get(service) === watchers) this.#watchers.delete(service)
+    }
+    call.on('cancelled', leave)
+    call.on('close', leave)
     call.write(encode(this.#statuses.get(service) ?? servingStatus.serviceUnknown))
   }
 }

@@ -135,8 +135,8 @@ export class EndpointChannels {
       channel = createChannel(this.#options, profile, authority, connection > 0)
       byAuthority.set(key, channel)
       if (this.#options.onConnected !== undefined) this.#watch(channel, this.#options.onConnected)
-      if (this.#beside === null) this.#beginBeside(profile, channel)
       if (this.#isClosed) this.#closeOnceConnected(channel)
+      else if (this.#beside === null) this.#beginBeside(profile, channel)
     }
     return channel
   }

@@ -58,6 +58,8 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   /** The running attempt. */
   #call: Call | null = null
   #number = 0
+  /** A channel was closed below an attempt. */
+  #wasClosed = false
   /** Headers of an answer that is not of gRPC: its status comes from its HTTP status, and may yet be retried. */
   #foreign: Metadata | null = null
   /** The channel of the running attempt while it has no connection. */
@@ -250,7 +252,10 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     const failure = failureOf(status)
     if (failure !== null) {
       this.#call = null
-      const free = failure === 'connect-failure' ? 'elsewhere' : failure === 'refused-stream' ? 'once' : 'no'
+      // A channel that is closed says nothing of its endpoint: with a new certificate come new ones.
+      const isOnce = failure === 'refused-stream' || (status.details === channelClosed && !this.#wasClosed)
+      if (status.details === channelClosed) this.#wasClosed = true
+      const free = isOnce ? 'once' : failure === 'connect-failure' ? 'elsewhere' : 'no'
       this.attemptFailed(failure, new CallStatusError(status), free, status.code)
       return
     }
@@ -391,6 +396,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
   protected abandon(): void {
     const call = this.#call
     this.#call = null
+    this.#connecting = null
     this.epoch = 0
     if (call === null) return
     this.#lastPeer = call.getPeer()

@@ -42,6 +42,7 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
   readonly #unsubscribe: () => void
   /** The endpoint whose connection stands for the channel's. */
   #probe: ChannelInterface | null = null
+  #followed: ChannelInterface | null = null
   #channelz: ChannelInterface | null = null
   #isClosed = false
 
@@ -97,7 +98,8 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
     if (!tryToConnect) return known === connectivityState.SHUTDOWN ? connectivityState.IDLE : known
     const probe = this.#findProbe()
     if (probe === null) return connectivityState.TRANSIENT_FAILURE
-    if (probe !== this.#probe) this.#follow(probe)
+    this.#probe = probe
+    this.#follow()
     return probe.getConnectivityState(true)
   }
 
@@ -113,6 +115,7 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
       watcher.timer = setTimeout(late, Math.min(Math.max(0, at - Date.now()), 0x7fffffff))
     }
     this.#watchers.add(watcher)
+    this.#follow()
     if (this.getConnectivityState(false) !== currentState) process.nextTick(() => this.#tellWatchers())
   }
 
@@ -155,16 +158,19 @@ export class MeshChannel implements ChannelInterface, ChannelProfile {
     return endpoint?.grpc.get(this, this.authority) ?? null
   }
 
-  #follow(probe: ChannelInterface): void {
-    this.#probe = probe
-    const next = () => {
-      if (this.#isClosed || this.#probe !== probe || this.#watchers.size === 0) return
-      probe.watchConnectivityState(probe.getConnectivityState(false), Number.POSITIVE_INFINITY, () => {
-        this.#tellWatchers()
-        next()
-      })
-    }
-    process.nextTick(next)
+  /** Looks at the probe for as long as somebody watches. */
+  #follow(): void {
+    const probe = this.#probe
+    if (probe === null || probe === this.#followed || this.#isClosed || this.#watchers.size === 0) return
+    const state = probe.getConnectivityState(false)
+    // Its endpoint has left: whoever wants to be connected looks for another one.
+    if (state === grpcJs().connectivityState.SHUTDOWN) return
+    this.#followed = probe
+    probe.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
+      if (this.#followed === probe) this.#followed = null
+      if (this.#probe === probe) this.#tellWatchers()
+      this.#follow()
+    })
   }
 
   #tellWatchers(): void {

@@ -90,4 +90,21 @@ suite('a channel that is closed', () => {
     answer()
     assert.equal((await result).code, 0)
   })
+
+  test('below a call, as when its certificate is renewed while it connects, is not the end of it', async t => {
+    const backend = await startGrpcBackend(t)
+    const { plane, source } = makeMesh(t)
+    source.set({ targets: { echo: target }, clusters: [makeCluster('c', [backend.address])] })
+    const channel = new MeshChannel(plane, authority => plane.watch(authority, 'http'), 'xds:///echo')
+    const client = grpcClientOn({ channel: () => channel }, EchoClient, 'xds:///echo', {})
+    t.after(() => client.close())
+    const results = [callUnary(client, 'x'), callUnary(client, 'x')]
+    const [endpoint] = plane.clusters.handle('c').cluster?.endpoints() ?? []
+    endpoint?.used?.grpc?.release(channel)
+    for (const result of results) {
+      const { code, details } = await result
+      assert.deepEqual([code, details], [0, ''])
+    }
+    assert.equal(backend.seen.length, 2)
+  })
 })

@@ -8,6 +8,7 @@ import { defaultRetryPolicy } from '../../../src/policies/retry.ts'
 import { makeCluster, makeRoute, makeTarget, makeVirtualHost } from '../../support/fake-config-source.ts'
 import { callUnary, EchoClient, type GrpcBackend, type StreamAnswer, startGrpcBackend } from '../../support/grpc-backend.ts'
 import { makeMesh, type TestMeshOptions } from '../../support/test-mesh.ts'
+import { until } from '../../support/until.ts'
 
 const { status: Status } = grpc
 const retry = { ...defaultRetryPolicy, backOff: { baseIntervalMs: 1, maxIntervalMs: 2 } }
@@ -448,5 +449,41 @@ suite('a gRPC channel through the mesh', () => {
       }),
       /Failed to connect before the deadline|Deadline passed/,
     )
+  })
+
+  test('its state is told to whoever watches it, beyond the endpoint that stood for it', async t => {
+    const [backend, other] = await Promise.all([startGrpcBackend(t), startGrpcBackend(t)])
+    const { client, source, plane } = meshOf(t, [backend])
+    const { READY, IDLE, SHUTDOWN } = grpc.connectivityState
+    const channel = client().getChannel()
+    const states: grpc.connectivityState[] = []
+    const watch = () =>
+      channel.watchConnectivityState(channel.getConnectivityState(false), Number.POSITIVE_INFINITY, error => {
+        states.push(channel.getConnectivityState(false))
+        if (error === undefined && states.at(-1) !== SHUTDOWN) watch()
+      })
+    channel.getConnectivityState(true)
+    watch()
+    await until(() => states.at(-1) === READY)
+    const { used } = [...(plane.clusters.handle('c').cluster?.endpoints() ?? [])][0] ?? assert.fail('no endpoint')
+    backend.kill()
+    await until(() => states.at(-1) === IDLE)
+    source.set({ clusters: [makeCluster('c', [other.address])] })
+    await until(() => [...(used?.grpc?.channels() ?? [])].length === 0)
+    channel.getConnectivityState(true)
+    await until(() => states.at(-1) === READY)
+  })
+
+  test('who begins to watch a channel that is connected hears that it is not any more', async t => {
+    const backend = await startGrpcBackend(t)
+    const { client } = meshOf(t, [backend])
+    const stub = client()
+    const channel = stub.getChannel()
+    await new Promise(resolve => stub.waitForReady(Number.POSITIVE_INFINITY, resolve))
+    const isOver = new Promise<Error | undefined>(resolve =>
+      channel.watchConnectivityState(grpc.connectivityState.READY, Date.now() + 3000, resolve),
+    )
+    backend.kill()
+    assert.equal(await isOver, undefined)
   })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as grpc from '@grpc/grpc-js'
+import { EndpointChannels } from '../../../src/client/grpc/endpoint-channels.ts'
 import { grpcClientOn } from '../../../src/client/grpc/grpc-client.ts'
 import { MeshChannel } from '../../../src/client/grpc/mesh-channel.ts'
 import { makeCluster, makeRetryPolicy, makeRoute, makeTarget, makeVirtualHost } from '../../support/fake-config-source.ts'
@@ -52,4 +53,43 @@ test('a call keeps the cluster that it has chosen, for its retries too, when rou
   await until(() => channels().length === 0)
   assert.equal((await callUnary(client, 'x')).code, grpc.status.OK)
   assert.equal(next.seen.length, 1)
+})
+
+test('nothing begins beside the calls of an endpoint that has left', async t => {
+  const backend = await startGrpcBackend(t)
+  let begun = 0
+  const beside = () => {
+    begun++
+    return { close() {} }
+  }
+  const channels = new EndpointChannels({ address: '127.0.0.1', port: backend.port, tls: undefined, beside })
+  const profile = { options: {}, credentials: grpc.credentials.createInsecure(), channelId: '', isClosed: false }
+  const callOn = (authority: string) =>
+    callUnary(new EchoClient('server', profile.credentials, { channelOverride: channels.get(profile, authority) }), 'x')
+  assert.equal((await callOn('before')).code, grpc.status.OK)
+  assert.equal(begun, 1)
+  channels.drain()
+  await until(() => [...channels.channels()].length === 0)
+  assert.equal((await callOn('after')).code, grpc.status.OK)
+  await until(() => [...channels.channels()].length === 0)
+  assert.equal(begun, 1)
+})
+
+test('a call that is being connected outlives a change of its cluster', async t => {
+  const backend = await startGrpcBackend(t)
+  const { plane, source, telemetry } = makeMesh(t)
+  const configure = (connectTimeoutMs: number) =>
+    source.set({
+      targets: { echo: makeTarget([makeVirtualHost([makeRoute('c')])]) },
+      clusters: [makeCluster('c', [backend.address], { connectTimeoutMs })],
+    })
+  configure(5000)
+  const channel = (target: string) => new MeshChannel(plane, authority => plane.watch(authority, 'http'), target)
+  const client = grpcClientOn({ channel }, EchoClient, 'xds:///echo', {})
+  t.after(() => client.close())
+  const result = callUnary(client, 'x')
+  configure(6000)
+  const { code, details } = await result
+  assert.deepEqual([code, details], [grpc.status.OK, ''])
+  assert.equal(telemetry.finished[0]?.outcome.attempts, 2)
 })
