@@ -47,6 +47,23 @@ export const systemClock: Clock = {
   },
 }
 
+/** How late a timer may be; beyond, something held the event loop. */
+const maxLagMs = 50
+
+/**
+ * A timer for something that others have to answer in time. Where it is late because something held the event loop, what came meanwhile is
+ * read first: Node runs timers before that.
+ */
+export function setPatientTimeout(clock: Clock, callback: () => void, delayMs: number): Timer {
+  const dueAt = clock.now() + delayMs
+  const onDue = () => {
+    if (clock.now() - dueAt > maxLagMs) timer = clock.setTimeout(callback, 0)
+    else callback()
+  }
+  let timer = clock.setTimeout(onDue, delayMs)
+  return { cancel: () => timer.cancel() }
+}
+
 /** Drops everything. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 

@@ -1,6 +1,6 @@
 import type { LbEndpoint } from '../discovery/model/endpoint.ts'
 import { type CheckAnswer, CheckedHealth, type HealthCheckConfig } from '../policies/health-check.ts'
-import type { Runtime, Timer } from '../runtime.ts'
+import { type Runtime, setPatientTimeout, type Timer } from '../runtime.ts'
 import type { CheckPacer, PacedCheck } from './check-pacer.ts'
 import { type Address, type Endpoint, isReachedOtherwise } from './endpoint.ts'
 import type { EndpointChannels } from './grpc/endpoint-channels.ts'
@@ -188,12 +188,13 @@ class Session implements PacedCheck {
     }
     let giveUp = () => {}
     this.#cancel = cancel
-    this.#timer = runtime.clock.setTimeout(() => {
+    const onLate = () => {
       giveUp()
       // What hangs must not be what the next check waits for.
       this.#disconnect()
       done({ result: 'failed', reason: 'no answer' })
-    }, config.timeoutMs)
+    }
+    this.#timer = setPatientTimeout(runtime.clock, onLate, config.timeoutMs)
     try {
       giveUp = this.#ask(done)
     } catch (error) {

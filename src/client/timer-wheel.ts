@@ -17,10 +17,13 @@ class Slot extends WheelTimer {
 }
 
 const slotCount = 512
+/** How late the underlying timer may be; beyond, something held the event loop. */
+const maxLagMs = 50
 
 /**
  * One coarse timer for all requests: arming and cancelling are O(1) and allocate nothing. A timer never fires early, and at most
- * one tick late. The underlying clock is used only while something waits.
+ * one tick late. The underlying clock is used only while something waits. After something held the event loop, what came meanwhile is read
+ * before timers fire: an answer that was there in time is no timeout.
  */
 export class TimerWheel {
   readonly tickMs: number
@@ -29,6 +32,10 @@ export class TimerWheel {
   #waiting = 0
   #doneTick: number
   #timer: Timer | null = null
+  /** When the underlying timer is due. */
+  #tickAt = 0
+  /** It was late, and gave way once. */
+  #isDeferred = false
 
   /** @param tickMs resolution; default 5 */
   constructor(clock: Clock, tickMs = 5) {
@@ -85,17 +92,29 @@ export class TimerWheel {
   #start(): void {
     // While the wheel was empty nobody looked at the clock.
     this.#doneTick = Math.floor(this.#clock.now() / this.tickMs)
-    this.#timer = this.#clock.setTimeout(this.#tick, this.tickMs)
+    this.#arm(this.tickMs)
+  }
+
+  #arm(delayMs: number): void {
+    this.#tickAt = this.#clock.now() + delayMs
+    this.#timer = this.#clock.setTimeout(this.#tick, delayMs)
   }
 
   readonly #tick = (): void => {
     this.#timer = null
-    const nowTick = Math.floor(this.#clock.now() / this.tickMs)
+    const now = this.#clock.now()
+    // Once: a process whose every turn is long has timeouts, too.
+    this.#isDeferred = !this.#isDeferred && now - this.#tickAt > maxLagMs
+    if (this.#isDeferred) {
+      this.#arm(0)
+      return
+    }
+    const nowTick = Math.floor(now / this.tickMs)
     // After a long pause of the process each slot needs one visit only.
     const first = Math.max(this.#doneTick + 1, nowTick - slotCount + 1)
     for (let tick = first; tick <= nowTick; tick++) this.#fire(tick & (slotCount - 1), nowTick)
     this.#doneTick = Math.max(this.#doneTick, nowTick)
-    if (this.#waiting > 0 && this.#timer === null) this.#timer = this.#clock.setTimeout(this.#tick, this.tickMs)
+    if (this.#waiting > 0 && this.#timer === null) this.#arm(this.tickMs)
   }
 
   #fire(index: number, nowTick: number): void {

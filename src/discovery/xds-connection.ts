@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ClientHttp2Session, ClientHttp2Stream, ClientSessionOptions, SecureClientSessionOptions } from 'node:http2'
 import { connect as connectSocket, isIP, type Socket } from 'node:net'
-import type { Clock, Timer } from '../runtime.ts'
+import { type Clock, setPatientTimeout, type Timer } from '../runtime.ts'
 import type { WorkloadIdentity } from '../security/certificate-provider.ts'
 import type { Identities } from '../security/identities.ts'
 import { containsAll, ownCertificate } from '../security/tls-material.ts'
@@ -174,7 +174,7 @@ export class XdsConnection {
       return
     }
     const overdue = () => this.destroy(new Error(`no answer to a ping within ${keepaliveTimeoutMs} ms`))
-    this.#keepalive = this.#clock.setTimeout(overdue, keepaliveTimeoutMs)
+    this.#keepalive = setPatientTimeout(this.#clock, overdue, keepaliveTimeoutMs)
     this.#session.ping(error => {
       if (error === null) this.#watch()
     })

@@ -1,16 +1,18 @@
-import type { Runtime } from '../runtime.ts'
+import type { Logger, Runtime } from '../runtime.ts'
 import type { CertificateProvider, WorkloadIdentity } from './certificate-provider.ts'
 import { ExpiryAlarm } from './expiry-alarm.ts'
 
 /** The last good identity of a provider, and those who wait for it. */
 export class KeptIdentity implements CertificateProvider {
   readonly #alarm: ExpiryAlarm
+  readonly #logger: Logger
   readonly #listeners = new Set<(identity: WorkloadIdentity) => void>()
   readonly #first = Promise.withResolvers<void>()
   #current: WorkloadIdentity | undefined
 
   constructor({ clock, logger }: Runtime) {
     this.#alarm = new ExpiryAlarm(clock, logger)
+    this.#logger = logger
     // Whoever waits for it hears of it.
     this.#first.promise.catch(() => {})
   }
@@ -34,7 +36,14 @@ export class KeptIdentity implements CertificateProvider {
     this.#current = identity
     this.#alarm.watch(identity, issuedAt)
     this.#first.resolve()
-    for (const listener of [...this.#listeners]) listener(identity)
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(identity)
+      } catch (error) {
+        // The others must hear of it: a root may be gone.
+        this.#logger.error('a listener to the identity of this workload failed', { error: String(error) })
+      }
+    }
   }
 
   /** There will never be a first one. */

@@ -115,6 +115,24 @@ describe('active health checks', () => {
     assert.deepEqual([pick(), pick()].sort(), [well.address, sick.address].sort())
   })
 
+  test('an answer that came while the application held the event loop is in time', async t => {
+    let isHeld = false
+    const upstream = await startUpstream(t, (_request, response) => {
+      response.end()
+      if (isHeld) clock.hold(500)
+    })
+    const { clock, events, health } = setUp(t, [upstream.address], http, { unhealthyThreshold: 1 })
+    await advanceUntil(clock, () => health()[0] === true)
+    isHeld = true
+    const before = upstream.seen.length
+    await advanceUntil(clock, () => upstream.seen.length > before)
+    isHeld = false
+    // What is there is read before the timers have another turn.
+    for (let turns = 0; turns < 20; turns++) await new Promise(resolve => setImmediate(resolve))
+    await advanceUntil(clock, () => upstream.seen.length > before + 1)
+    assert.deepEqual([events.filter(({ isHealthy }) => !isHealthy), health()], [[], [true]])
+  })
+
   test('a status that may pass, and no answer in time, are counted', async t => {
     let answer: 'ok' | 'busy' | 'silent' = 'ok'
     const upstream = await startUpstream(t, (_request, response) => {

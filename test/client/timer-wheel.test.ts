@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { TimerWheel, WheelTimer } from '../../src/client/timer-wheel.ts'
+import type { Clock } from '../../src/runtime.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
@@ -106,6 +107,37 @@ describe('TimerWheel', () => {
     for (const [index, probe] of probes.entries()) wheel.schedule(probe, index)
     now = 5000
     tick()
+    tick()
     for (const probe of probes) assert.equal(probe.firedAt.length, 1)
+  })
+
+  it('lets what came while the event loop was held be read first, once', () => {
+    let now = 0
+    let tick = () => {}
+    const delays: number[] = []
+    const clock: Clock = {
+      now: () => now,
+      wallNow: () => now,
+      setTimeout(callback, delayMs) {
+        delays.push(delayMs)
+        tick = callback
+        return { cancel() {} }
+      },
+    }
+    const manual = new ManualClock()
+    for (const answered of [true, false]) {
+      const wheel = new TimerWheel(clock)
+      const probe = new Probe(manual)
+      wheel.schedule(probe, now + 100)
+      now += 400
+      tick()
+      assert.deepEqual([probe.firedAt.length, delays.at(-1)], [0, 0], 'the turn of those who read')
+      if (answered) wheel.cancel(probe)
+      // Which takes long, too.
+      now += 400
+      tick()
+      assert.equal(probe.firedAt.length, answered ? 0 : 1)
+      wheel.close()
+    }
   })
 })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { XdsConnection } from '../../src/discovery/xds-connection.ts'
 import { Identities } from '../../src/security/identities.ts'
 import { ownCertificate } from '../../src/security/tls-material.ts'
@@ -37,7 +38,7 @@ async function open(t: TestContext) {
   const gone = async () => {
     while (!peer.destroyed) {
       peer.write('x')
-      await new Promise(resolve => setImmediate(resolve))
+      await turn()
     }
   }
   return { connection, clock, peer, gone }
@@ -49,6 +50,32 @@ test('a control plane that answers no ping is left', async t => {
   clock.advance(5_000)
   await gone()
   assert.match(String(connection.error), /no answer to a ping within 5000 ms/)
+})
+
+test('a ping that was answered while the application held the event loop is no reason to leave', async t => {
+  const { connection, clock, peer, gone } = await open(t)
+  // PING with its ACK; what it carries comes back.
+  const answered = new Promise<void>(resolve => {
+    peer.on('data', (bytes: Buffer) => {
+      const at = bytes.indexOf(Buffer.from([0, 0, 8, 6, 0]))
+      if (at < 0) return
+      const frame = Buffer.from(bytes.subarray(at, at + 17))
+      frame[4] = 1
+      peer.write(frame, () => resolve())
+    })
+  })
+  clock.advance(15_000)
+  await answered
+  clock.hold(6_000)
+  // It is read before the timer gets another turn.
+  for (let turns = 0; turns < 5; turns++) await turn()
+  clock.advance(1_000)
+  assert.equal(connection.isUsable, true)
+  peer.removeAllListeners('data').resume()
+  clock.advance(15_000)
+  clock.hold(6_000)
+  clock.advance(0)
+  await gone()
 })
 
 for (const [how, end] of [

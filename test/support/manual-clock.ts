@@ -52,6 +52,13 @@ export class ManualClock implements Clock {
     this.#now = end
   }
 
+  /** Something holds the event loop for so long: what falls due meanwhile fires at the end of it, and what that sets not yet. */
+  hold(ms: number): void {
+    this.#now += ms
+    const due = [...this.#pending].filter(({ at }) => at <= this.#now).sort((a, b) => a.at - b.at || a.order - b.order)
+    for (const pending of due) if (this.#pending.delete(pending)) pending.callback()
+  }
+
   /** {@link advance}, letting promises settle after each millisecond step of `stepMs`. */
   async advanceAsync(ms: number, stepMs = ms): Promise<void> {
     for (let left = ms; left > 0; left -= stepMs) {

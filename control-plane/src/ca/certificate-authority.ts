@@ -231,7 +231,14 @@ export class CertificateAuthority {
   }
 
   #tell(): void {
-    for (const listener of this.#listeners) listener(this.bundle)
+    for (const listener of this.#listeners) {
+      try {
+        listener(this.bundle)
+      } catch (error) {
+        // The others must hear of it: a root may be gone, or a certificate revoked.
+        this.#options.logger.error('a change of the bundle could not be taken over', { error: String(error) })
+      }
+    }
   }
 
   async #prepare(nowMs: number): Promise<void> {

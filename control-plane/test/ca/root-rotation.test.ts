@@ -13,6 +13,7 @@ import {
   type RotationConditions,
   type RotationState,
 } from '../../src/ca/root-rotation.ts'
+import { silentLogger } from '../../src/runtime.ts'
 import { dayMs, hourMs, issueRequest, openAuthority } from '../support/certificates.ts'
 
 const root = (pin: string, given: Partial<RootRecord> = {}): RootRecord => ({
@@ -151,6 +152,21 @@ test('listeners hear of each change of the bundle and of the signer', async () =
   authority.requestRotation()
   await authority.advanceRotation(() => false, 0)
   assert.equal(versions.length, 3)
+})
+
+test('a listener that fails keeps no other from hearing, and no step from being taken', async () => {
+  const told: string[] = []
+  const { authority } = await openAuthority({ logger: { ...silentLogger, error: message => told.push(message) } })
+  const versions: number[] = []
+  authority.onChange(() => {
+    throw new Error('broken')
+  })
+  authority.onChange(({ version }) => versions.push(version))
+  authority.requestRotation()
+  await authority.advanceRotation(() => false, 0)
+  await authority.revoke('0a')
+  assert.deepEqual(versions, [2, 2])
+  assert.deepEqual(told, Array(2).fill('a change of the bundle could not be taken over'))
 })
 
 test('a leaf that is signed while the next root takes over counts for the root that signed it', async () => {
