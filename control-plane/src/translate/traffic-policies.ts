@@ -78,8 +78,10 @@ export class TrafficPolicies {
   }
 
   #find(host: string): HostPolicy {
-    const owner = this.#routing.services.get(host)?.namespace ?? this.#view.namespace
-    for (const namespace of new Set([this.#view.namespace, owner, rootNamespace])) {
+    const { namespace: own } = this.#view
+    const owner = this.#routing.services.get(host)?.namespace ?? own
+    // Whoever calls from the root namespace has no nearer rules there: those are everybody's.
+    for (const namespace of new Set([...(own === rootNamespace ? [] : [own]), owner, rootNamespace])) {
       const candidates = this.#rules.filter(({ meta }) => meta.namespace === namespace)
       const pattern = closestMatch(
         candidates.map(rule => [rule.host, rule.host] as const),

@@ -185,6 +185,19 @@ test("the caller's namespace rules before the service's, and a rule for some cal
   assert.equal(lbPolicy({ namespace: 'shop' }), LbPolicy.RANDOM)
   assert.equal(lbPolicy({}), LbPolicy.LEAST_REQUEST)
   assert.equal(lbPolicy({ labels: { app: 'web' } }), LbPolicy.ROUND_ROBIN)
+  const everybodys = istioYaml(
+    'DestinationRule',
+    'all',
+    '{ host: "*", trafficPolicy: { loadBalancer: { simple: RANDOM } } }',
+    ', namespace: istio-system',
+  )
+  const own = rule('trafficPolicy: { loadBalancer: { simple: ROUND_ROBIN } }')
+  for (const namespace of ['default', 'other', 'istio-system'])
+    assert.equal(
+      translate(serviceYaml('reviews') + everybodys + own, { kind: 'envoy', namespace }).cluster(name).lbPolicy,
+      LbPolicy.ROUND_ROBIN,
+      namespace,
+    )
   // Labels select among the callers of the rule's own namespace.
   assert.equal(lbPolicy({ namespace: 'other', labels: { app: 'web' } }), LbPolicy.LEAST_REQUEST)
 })
