@@ -22,6 +22,7 @@ import { clusterName } from './cluster-name.ts'
 import { ads, self } from './config-source.ts'
 import { httpProtocolOptions } from './http-protocol-options.ts'
 import { loadBalancing } from './load-balancing.ts'
+import type { LocalityPlan } from './locality-plan.ts'
 import type { ClusterPolicy } from './traffic-policies.ts'
 import { automaticSockets, automaticTls, transportSocket } from './transport-socket.ts'
 import type { View } from './view.ts'
@@ -46,6 +47,8 @@ export interface ClusterInput {
   readonly policy: ClusterPolicy
   /** Those of the subset; only a service that is looked up has them in its cluster. */
   readonly endpoints: readonly MeshEndpoint[]
+  /** Which localities the caller prefers among them. */
+  readonly plan: LocalityPlan
   /** `undefined`: its load is not reported. */
   readonly loadReporting: LoadReporting | undefined
 }
@@ -92,7 +95,7 @@ type ClusterDiscovery = Pick<
   'clusterDiscoveryType' | 'edsClusterConfig' | 'dnsLookupFamily' | 'dnsRefreshRate' | 'respectDnsTtl' | 'loadAssignment'
 >
 
-function discover({ service, endpoints, port }: ClusterInput, name: string): ClusterDiscovery | undefined {
+function discover({ service, endpoints, port, plan }: ClusterInput, name: string): ClusterDiscovery | undefined {
   if (service.resolution === 'listed')
     return {
       clusterDiscoveryType: { case: 'type', value: DiscoveryType.EDS },
@@ -109,7 +112,7 @@ function discover({ service, endpoints, port }: ClusterInput, name: string): Clu
     dnsLookupFamily: DnsLookupFamily.V4_PREFERRED,
     dnsRefreshRate: durationFromMs(dnsRefreshMs),
     respectDnsTtl: true,
-    loadAssignment: assignment(name, looked, port.number),
+    loadAssignment: assignment(name, looked, port.number, isStrict ? plan : undefined),
   }
 }
 

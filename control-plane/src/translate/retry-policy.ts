@@ -58,7 +58,8 @@ function conditions(retryOn: readonly string[], withStatuses: boolean): string {
   return names.join(',')
 }
 
-const isStatus = (name: string) => /^\d+$/.test(name)
+/** As Go reads a number, with a sign or without. */
+const isStatus = (name: string) => /^[-+]?\d+$/.test(name)
 
 function previousHosts(): HostPredicate {
   return create(HostPredicateSchema, {

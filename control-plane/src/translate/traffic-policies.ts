@@ -57,17 +57,17 @@ export class TrafficPolicies {
 
   /**
    * What holds for a cluster. Settings of a port replace those of the rule, all of them; settings of a subset replace them one by
-   * one; settings of a port of a subset replace everything before. As Istio does it.
+   * one; settings of a port of a subset replace everything before. A port has no retry budget of its own: it has none where its settings
+   * replace those of the rule, and that of the rule where they replace those of a subset. As Istio does it.
    */
   ofCluster(host: string, subset: string, port: number): ClusterPolicy {
     const { trafficPolicy, subsets } = this.ofHost(host)
-    const base = trafficPolicy
-      ? { ...(trafficPolicy.ports.get(port) ?? trafficPolicy), retryBudget: trafficPolicy.retryBudget }
-      : nothing
+    const ofPort = trafficPolicy?.ports.get(port)
+    const base = ofPort ? { ...ofPort, retryBudget: undefined } : (trafficPolicy ?? nothing)
     const own = subset === '' ? undefined : subsets.find(({ name }) => name === subset)?.trafficPolicy
     if (!own) return pick(base)
     const ownPort = own.ports.get(port)
-    if (ownPort) return pick({ ...ownPort, retryBudget: own.retryBudget ?? base.retryBudget })
+    if (ownPort) return pick({ ...ownPort, retryBudget: base.retryBudget })
     return {
       connectionPool: own.connectionPool ?? base.connectionPool,
       loadBalancer: own.loadBalancer ?? base.loadBalancer,
@@ -78,8 +78,10 @@ export class TrafficPolicies {
   }
 
   #find(host: string): HostPolicy {
-    const owner = this.#routing.services.get(host)?.namespace ?? this.#view.namespace
-    for (const namespace of new Set([this.#view.namespace, owner, rootNamespace])) {
+    const { namespace: own } = this.#view
+    const owner = this.#routing.services.get(host)?.namespace ?? own
+    // Whoever calls from the root namespace has no nearer rules there: those are everybody's.
+    for (const namespace of new Set([...(own === rootNamespace ? [] : [own]), owner, rootNamespace])) {
       const candidates = this.#rules.filter(({ meta }) => meta.namespace === namespace)
       const pattern = closestMatch(
         candidates.map(rule => [rule.host, rule.host] as const),

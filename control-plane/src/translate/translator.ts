@@ -132,6 +132,7 @@ export class Translator {
           subset,
           policy,
           endpoints: endpoints.filter(each => selects(labels, each.labels)),
+          plan: this.#localityPlan(policies, service.host, subset, port.number),
         }
         return translateCluster(input, this.#view, this.#trustDomain) ?? []
       }),

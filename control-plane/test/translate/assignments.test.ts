@@ -80,6 +80,23 @@ test('with outlier detection nearer localities come first', () => {
   assert.deepEqual(groups(translate(serviceYaml('reviews'), at('us', 'a'), workloads)), ['eu 0 1 1', 'us/a 0 1 1', 'us/b 0 1 1'])
 })
 
+test('nearer localities come first among endpoints that are looked up, too', () => {
+  const entry = (resolution: string, endpoints: string) =>
+    istioYaml(
+      'ServiceEntry',
+      'e',
+      `{ hosts: [api.test], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: ${resolution}, endpoints: [${endpoints}] }`,
+    ) + istioYaml('DestinationRule', 'd', '{ host: api.test, trafficPolicy: { outlierDetection: {} } }')
+  const places = (yaml: string) =>
+    translate(yaml, at('us', 'a'))
+      .cluster('outbound|80||api.test')
+      .loadAssignment?.endpoints.map(({ locality, priority }) => `${locality?.region}/${locality?.zone} ${priority}`)
+  const [far, near] = ['{ address: a.test, locality: eu/a }', '{ address: b.test, locality: us/a }']
+  assert.deepEqual(places(entry('DNS', `${far}, ${near}`)), ['eu/a 1', 'us/a 0'])
+  assert.deepEqual(places(entry('DNS', far)), ['eu/a 0'])
+  assert.deepEqual(places(entry('DNS_ROUND_ROBIN', far)), ['eu/a 0'])
+})
+
 test('failover names the region that comes next', () => {
   const setting = 'loadBalancer: { localityLbSetting: { failover: [{ from: us, to: ap }] } }'
   const yaml = serviceYaml('reviews') + rule(`trafficPolicy: { outlierDetection: {}, ${setting} }`)

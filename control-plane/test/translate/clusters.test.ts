@@ -185,8 +185,35 @@ test("the caller's namespace rules before the service's, and a rule for some cal
   assert.equal(lbPolicy({ namespace: 'shop' }), LbPolicy.RANDOM)
   assert.equal(lbPolicy({}), LbPolicy.LEAST_REQUEST)
   assert.equal(lbPolicy({ labels: { app: 'web' } }), LbPolicy.ROUND_ROBIN)
+  const everybodys = istioYaml(
+    'DestinationRule',
+    'all',
+    '{ host: "*", trafficPolicy: { loadBalancer: { simple: RANDOM } } }',
+    ', namespace: istio-system',
+  )
+  const own = rule('trafficPolicy: { loadBalancer: { simple: ROUND_ROBIN } }')
+  for (const namespace of ['default', 'other', 'istio-system'])
+    assert.equal(
+      translate(serviceYaml('reviews') + everybodys + own, { kind: 'envoy', namespace }).cluster(name).lbPolicy,
+      LbPolicy.ROUND_ROBIN,
+      namespace,
+    )
   // Labels select among the callers of the rule's own namespace.
   assert.equal(lbPolicy({ namespace: 'other', labels: { app: 'web' } }), LbPolicy.LEAST_REQUEST)
+})
+
+test('a port has no retry budget of its own, and that of the rule only below a subset', () => {
+  const budget = (percent: number) => `retryBudget: { percent: ${percent} }`
+  const ports = 'portLevelSettings: [{ port: { number: 9080 }, loadBalancer: { simple: RANDOM } }]'
+  const percentOf = (spec: string, subset = '') =>
+    translate(serviceYaml('reviews') + rule(spec)).cluster(`outbound|9080|${subset}|${host}`).circuitBreakers?.thresholds[0]
+      ?.retryBudget?.budgetPercent?.value
+  const subset = (policy: string) => `subsets: [{ name: v1, labels: { version: v1 }, trafficPolicy: { ${policy} } }]`
+  assert.equal(percentOf(`trafficPolicy: { ${budget(30)} }`), 30)
+  assert.equal(percentOf(`trafficPolicy: { ${budget(30)}, ${ports} }`), undefined)
+  assert.equal(percentOf(`trafficPolicy: { ${budget(30)} }, ${subset(budget(40))}`, 'v1'), 40)
+  assert.equal(percentOf(`trafficPolicy: { ${budget(30)} }, ${subset(`${budget(40)}, ${ports}`)}`, 'v1'), 30)
+  assert.equal(percentOf(`trafficPolicy: { ${budget(30)}, ${ports} }, ${subset('outlierDetection: {}')}`, 'v1'), undefined)
 })
 
 /** Who must answer. */

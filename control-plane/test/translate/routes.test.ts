@@ -190,6 +190,7 @@ test('retries: statuses are told from conditions, attempts 0 is off', () => {
   assert.deepEqual([policy?.numRetries, policy?.retriableStatusCodes], [3, [409]])
   assert.equal(policy?.perTryTimeout && durationMs(policy.perTryTimeout), 1000)
   assert.equal(policy?.retryBackOff?.baseInterval && durationMs(policy.retryBackOff.baseInterval), 10)
+  assert.deepEqual(forwardOf(`{ retries: { attempts: 1, retryOn: "+503" }, ${to} }`).retryPolicy?.retriableStatusCodes, [503])
   assert.equal(forwardOf(`{ retries: { attempts: 0 }, ${to} }`).retryPolicy, undefined)
   const remote = `{ retries: { attempts: 1, retryRemoteLocalities: true }, ${to} }`
   assert.equal(forwardOf(remote).retryPolicy?.retryPriority, undefined)
