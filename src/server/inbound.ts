@@ -195,6 +195,7 @@ function expectedMs(headers: IncomingMessage['headers']): number {
 
 function describe(request: IncomingMessage, connection: InboundConnection | undefined): InboundRequest {
   const { method = 'GET', url = '/', headers, httpVersion, socket } = request
+  const { sourcePrincipal, security } = sourceOf(connection, socket)
   return {
     isGrpc: false,
     method,
@@ -205,7 +206,8 @@ function describe(request: IncomingMessage, connection: InboundConnection | unde
     headers,
     peerAddress: socket.remoteAddress ?? '',
     peerPort: socket.remotePort ?? 0,
-    ...sourceOf(connection, socket),
+    sourcePrincipal,
+    security,
   }
 }
 
@@ -216,13 +218,32 @@ function describe(request: IncomingMessage, connection: InboundConnection | unde
  */
 export function bindEvents(emitter: EventEmitter, exchange: InboundExchange): void {
   const { emit } = emitter
-  // Who has put an `emit` of their own there hears of every event.
-  const isOwn = emit === EventEmitter.prototype.emit
-  emitter.emit = function (this: EventEmitter, event: string | symbol, ...args: unknown[]): boolean {
-    // Most events have nobody to hear them; an error that nobody hears is thrown all the same.
-    if (isOwn && event !== 'error' && this.listenerCount(event) === 0) return false
-    return exchange.run(() => Reflect.apply(emit, this, [event, ...args]))
+  if (emit !== EventEmitter.prototype.emit) {
+    // Who has put an `emit` of their own there hears of every event.
+    emitter.emit = function (this: EventEmitter, ...args): boolean {
+      return exchange.run(() => Reflect.apply(emit, this, args))
+    }
+    return
   }
+  const bound: Bound = emitter
+  bound[boundTo] = exchange
+  bound.emit = emitBound
+}
+
+const boundTo = Symbol('inmesh.exchange')
+
+interface Bound extends EventEmitter {
+  [boundTo]?: InboundExchange
+}
+
+/** One function for all of them: to make one for each request would cost as much as the request's own events. */
+function emitBound(this: Bound, ...args: Parameters<EventEmitter['emit']>): boolean {
+  const [event] = args
+  const exchange = this[boundTo]
+  // Most events have nobody to hear them; an error that nobody hears is thrown all the same.
+  if (event !== 'error' && this.listenerCount(event) === 0) return false
+  const { emit } = EventEmitter.prototype
+  return exchange === undefined ? Reflect.apply(emit, this, args) : exchange.run(() => Reflect.apply(emit, this, args))
 }
 
 /** Pattern of the route as Express and its relatives leave it on the request. */

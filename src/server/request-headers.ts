@@ -9,7 +9,7 @@ const forwardedClientCert = 'x-forwarded-client-cert'
 /** Of what starts with `x-envoy-`, these tell and steer nothing but the deadline, which they can only shorten. */
 const informative: ReadonlySet<string> = new Set(['x-envoy-expected-rq-timeout-ms', 'x-envoy-attempt-count'])
 
-/** Headers that only the mesh itself sets; a peer's are dropped. */
+/** Headers that only the mesh itself sets, in lower case; a peer's are dropped. */
 function isReserved(name: string): boolean {
   return (
     name === forwardedClientCert ||
@@ -26,16 +26,22 @@ function isReserved(name: string): boolean {
 export function cleanHeaders(raw: RawHeaders, headers: IncomingHttpHeaders, peer: VerifiedPeer | null): void {
   let isDirty = false
   for (let at = 0; at < raw.length; at += 2) {
-    const name = lowerCase(raw[at] ?? '')
-    if (isReserved(name) || (name === 'connection' && namesReserved(raw[at + 1] ?? ''))) {
-      isDirty = true
-      break
-    }
+    const name = raw[at] ?? ''
+    if (mayBeReserved(name)) isDirty = isReserved(lowerCase(name))
+    else if (name.length === connection.length && lowerCase(name) === connection) isDirty = namesReserved(raw[at + 1] ?? '')
+    if (isDirty) break
   }
   if (isDirty) dropReserved(raw, headers)
   if (peer === null) return
   raw.push(forwardedClientCert, peer.forwardedClientCert)
   headers[forwardedClientCert] = peer.forwardedClientCert
+}
+
+const connection = 'connection'
+
+/** All that are reserved begin with an x and a hyphen: most names need not be looked at. */
+function mayBeReserved(name: string): boolean {
+  return (name.charCodeAt(0) | 0x20) === 0x78 && name.charCodeAt(1) === 0x2d
 }
 
 function dropReserved(raw: RawHeaders, headers: IncomingHttpHeaders): void {
@@ -49,7 +55,7 @@ function dropReserved(raw: RawHeaders, headers: IncomingHttpHeaders): void {
     }
     let value = raw[at + 1] ?? ''
     // As if they were only for this hop, they would not reach where an application sends them on.
-    if (name === 'connection') {
+    if (name === connection) {
       value = withoutReserved(value)
       headers.connection = value
     }
@@ -78,12 +84,12 @@ export function replaceHeader(raw: RawHeaders, headers: IncomingHttpHeaders, nam
   }
 }
 
-function namesReserved(connection: string): boolean {
-  return connection.includes('-') && connection.split(',').some(token => isReserved(lowerCase(token.trim())))
+function namesReserved(value: string): boolean {
+  return /x-/i.test(value) && value.split(',').some(token => isReserved(lowerCase(token.trim())))
 }
 
-function withoutReserved(connection: string): string {
-  return connection
+function withoutReserved(value: string): string {
+  return value
     .split(',')
     .filter(token => !isReserved(lowerCase(token.trim())))
     .join(',')
@@ -101,7 +107,9 @@ const singletons: ReadonlySet<string> = new Set(['host', 'authorization', 'proxy
 export function headerProblem(raw: readonly string[], isHttp10: boolean): string | undefined {
   let seen = 0
   for (let at = 0; at < raw.length; at += 2) {
-    const name = lowerCase(raw[at] ?? '')
+    const written = raw[at] ?? ''
+    if ((decisiveLengths & (1 << Math.min(written.length, 31))) === 0) continue
+    const name = lowerCase(written)
     if (name === 'transfer-encoding' && (isHttp10 || lowerCase((raw[at + 1] ?? '').trim()) !== 'chunked'))
       return 'has a transfer encoding that is not supported'
     if (!singletons.has(name)) continue
@@ -112,9 +120,16 @@ export function headerProblem(raw: readonly string[], isHttp10: boolean): string
   return undefined
 }
 
+/** A bit for each length that a name has which is decisive, so that most others are told by theirs. */
+const decisiveLengths = [...singletons, 'transfer-encoding'].reduce((mask, { length }) => mask | (1 << length), 0)
+
 const bits: Readonly<Record<string, number>> = Object.fromEntries([...singletons].map((name, at) => [name, 1 << at]))
 
 /** Most names come in lower case. */
 function lowerCase(name: string): string {
-  return /[A-Z]/.test(name) ? name.toLowerCase() : name
+  for (let at = 0; at < name.length; at++) {
+    const code = name.charCodeAt(at)
+    if (code >= 0x41 && code <= 0x5a) return name.toLowerCase()
+  }
+  return name
 }
