@@ -84,7 +84,9 @@ const generate = () =>
   )
 
 /** The modules of the SDK's `exports`; what else it has is bundled into files beside them (docs/decisions/0004). */
-const entries = ['index', 'register', 'otel', 'security/join-token']
+const entries = Object.values(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports).flatMap(
+  ({ default: file = '' }) => (file.includes('*') ? [] : (file.match(/^\.\/dist\/(.+)\.js$/)?.[1] ?? [])),
+)
 /** Modules that only benchmarks load from outside. */
 const innerEntries = ['client/http/fetch', 'client/router', 'client/endpoint']
 
