@@ -487,6 +487,9 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     this.responseEnded()
     this.#tellRetries(status.metadata)
     this.#listener?.onReceiveStatus(status)
+    // As of HTTP: what grpc-js still holds of a call that is over leads no further.
+    this.#listener = null
+    this.#metadata = null
   }
 
   /** The client hears of its retries with what comes of them (gRFC A6). */
