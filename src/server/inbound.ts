@@ -36,12 +36,12 @@ export class Inbound {
    * @param onError where an error of `handle` goes beside the caller's answer: default nowhere
    */
   serve(request: IncomingMessage, response: ServerResponse, handle: () => unknown, onError?: (error: unknown) => void): void {
-    const marked: IncomingMessage & { [isServed]?: true } = request
-    if (marked[isServed] === true) {
+    const marked: IncomingMessage & { [servedBy]?: Inbound } = request
+    if (marked[servedBy] === this) {
       handle()
       return
     }
-    marked[isServed] = true
+    marked[servedBy] = this
     const verdict = this.#gate === null ? null : admit(this.#gate, request, response)
     const connection = connectionOf(request.socket)
     const exchange = this.telemetry.receive(describe(request, connection), expectedMs(request.headers), isInstrumented())
@@ -72,8 +72,8 @@ export class Inbound {
   }
 }
 
-/** Marks the requests that somebody serves. */
-const isServed = Symbol('inmesh.served')
+/** On a request: who serves it. Each mesh of a process judges it by its own gate. */
+const servedBy = Symbol('inmesh.served-by')
 
 /**
  * The requests in flight. Not a `Set`: each table that it has grown out of leads to the next one, and so one that got into the old generation
