@@ -3,8 +3,23 @@ import { isUtf8 } from 'node:buffer'
 /** A path that every reader reads in the same way, or why there is none. */
 export type CanonicalPath = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly problem: string }
 
-/** What makes a path worth a closer look; linear, for whoever calls chooses the path. */
-const suspicious = /[^A-Za-z0-9\-._~!$&'()*+,=:@/?]|\/[./]/
+/** By character code: what is nothing but itself wherever it stands in a path or a query. */
+const isPlain = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[A-Za-z0-9\-._~!$&'()*+,=:@/?]/.test(String.fromCharCode(code)) ? 1 : 0,
+)
+const slash = 0x2f
+const dot = 0x2e
+
+/** Whether a path is canonical at first sight: plain characters alone, and neither a dot nor a slash after a slash. */
+function isCanonical(target: string): boolean {
+  let before = 0
+  for (let at = 0; at < target.length; at++) {
+    const code = target.charCodeAt(at)
+    if (isPlain[code] !== 1 || (before === slash && (code === dot || code === slash))) return false
+    before = code
+  }
+  return target.charCodeAt(0) === slash
+}
 
 const unreserved = /[A-Za-z0-9\-._~]/
 
@@ -17,7 +32,7 @@ const unreserved = /[A-Za-z0-9\-._~]/
  * @param target path and query, which stays as it is; in origin form
  */
 export function canonicalPath(target: string): CanonicalPath {
-  if (target.startsWith('/') && !suspicious.test(target)) return { ok: true, path: target }
+  if (isCanonical(target)) return { ok: true, path: target }
   const queryAt = target.indexOf('?')
   const raw = queryAt < 0 ? target : target.slice(0, queryAt)
   const problem = problemOf(raw, target)

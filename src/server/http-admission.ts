@@ -4,7 +4,7 @@ import { STATUS_CODES } from '../node-http.ts'
 import { type Denial, unavailable } from './denial.ts'
 import { isGated } from './gated-servers.ts'
 import { HttpRequestStream } from './http-request-stream.ts'
-import { connectionOf, type InboundConnection } from './inbound-connection.ts'
+import type { InboundConnection } from './inbound-connection.ts'
 import type { RequestGate } from './request-gate.ts'
 import { cleanHeaders, headerProblem, replaceHeader } from './request-headers.ts'
 import { canonicalTarget } from './request-target.ts'
@@ -15,14 +15,15 @@ import { RequestView } from './request-view.ts'
  * the application sees, and headers that only the mesh sets.
  *
  * @param response absent where the connection is to become something else than HTTP
+ * @param connection of the request; `undefined`: it came by no gate
  * @returns `null`: it is served
  */
 export function admit(
   gate: RequestGate,
   request: IncomingMessage,
-  response?: ServerResponse,
+  response: ServerResponse | null,
+  connection: InboundConnection | undefined,
 ): Denial | null | Promise<Denial | null> {
-  const connection = connectionOf(request.socket)
   if (connection === undefined)
     return 'server' in request.socket && isGated(request.socket.server) ? unavailable('the connection came by no listener') : null
   if (connection.chain === null) return null
@@ -32,13 +33,13 @@ export function admit(
 function judge(
   gate: RequestGate,
   request: IncomingMessage,
-  response: ServerResponse | undefined,
+  response: ServerResponse | null,
   connection: InboundConnection,
 ): Denial | null | Promise<Denial | null> {
   const { method = 'GET', url = '/', rawHeaders } = request
   cleanHeaders(rawHeaders, request.headers, connection.peer)
   const authority = request.headers.host ?? ''
-  const scheme = connection.peer !== null || 'encrypted' in request.socket ? 'https' : 'http'
+  const scheme = connection.isSecure || 'encrypted' in request.socket ? 'https' : 'http'
   let path = url
   let problem = ''
   if (connection.chain?.authorizes === true) {
@@ -48,7 +49,7 @@ function judge(
     else problem = `the target ${target.problem}`
   }
   const edit = (name: string, value: string | undefined) => replaceHeader(rawHeaders, request.headers, name, value)
-  const stream = response !== undefined && connection.chain?.asks === true ? new HttpRequestStream(request, response) : undefined
+  const stream = response !== null && connection.chain?.asks === true ? new HttpRequestStream(request, response) : undefined
   const view = new RequestView(method, path, authority, scheme, false, connection, rawHeaders, edit, stream)
   const verdict = gate.judge(view, problem)
   if (verdict instanceof Promise)

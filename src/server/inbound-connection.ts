@@ -1,5 +1,6 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { InboundPeer, SocketEndpoint } from '../policies/rbac/inbound-attributes.ts'
 import type { Clock } from '../runtime.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
 import type { CompiledChain } from './compiled-listener.ts'
@@ -22,6 +23,9 @@ export class InboundConnection {
   readonly isSecure: boolean
   /** SNI; empty without. */
   readonly serverName: string
+  /** Who its requests come from, as authorization reads it. */
+  readonly source: InboundPeer
+  readonly destination: SocketEndpoint
   /** It is to be closed as soon as it can be. */
   isDraining = false
   readonly #socket: Socket
@@ -42,6 +46,14 @@ export class InboundConnection {
     this.peer = peer
     this.isSecure = 'encrypted' in socket && socket.encrypted === true
     this.serverName = serverName
+    this.source = {
+      isSecure: this.isSecure,
+      principals: peer?.principals ?? [],
+      names: peer?.allNames ?? [],
+      address: facts.sourceAddress,
+      port: facts.sourcePort,
+    }
+    this.destination = { address: facts.destinationAddress, port: facts.destinationPort }
   }
 
   /** It speaks HTTP/2. */

@@ -26,7 +26,7 @@ export class Inbound {
   /** From now on every HTTP/1 answer asks for its connection to be closed, those to requests that are in flight included. */
   drain(): void {
     this.#isDraining = true
-    for (const ending of this.#active.list) ending.closeConnection()
+    for (const served of this.#active.list) served.closeConnection()
   }
 
   /**
@@ -42,33 +42,19 @@ export class Inbound {
       return
     }
     marked[servedBy] = this
-    const verdict = this.#gate === null ? null : admit(this.#gate, request, response)
     const connection = connectionOf(request.socket)
+    const verdict = this.#gate === null ? null : admit(this.#gate, request, response, connection)
     const exchange = this.telemetry.receive(describe(request, connection), expectedMs(request.headers), isInstrumented())
-    const ending = new Ending(exchange, request, response, connection ?? null, this.#active)
+    const served = new ServedRequest(exchange, request, response, connection ?? null, this.#active, onError)
     // Node reads nothing more from a connection on which an upgrade was asked for and not made.
-    if (this.#isDraining || request.headers.upgrade !== undefined) ending.closeConnection()
-    bindEvents(request, exchange)
-    bindEvents(response, exchange)
-    const fail = (error: unknown) => {
-      ending.fail(error)
-      onError?.(error)
-    }
-    const run = () => {
-      try {
-        const result = exchange.run(handle)
-        if (isThenable(result)) result.then(undefined, fail)
-      } catch (error) {
-        fail(error)
-      }
-    }
-    if (verdict === null) run()
+    if (this.#isDraining || request.headers.upgrade !== undefined) served.closeConnection()
+    if (verdict === null) served.run(handle)
     else if (verdict instanceof Promise)
       void verdict.then(denial => {
-        if (denial !== null) ending.deny(denial)
-        else if (!response.destroyed) run()
+        if (denial !== null) served.deny(denial)
+        else if (!response.destroyed) served.run(handle)
       })
-    else ending.deny(verdict)
+    else served.deny(verdict)
   }
 }
 
@@ -80,14 +66,14 @@ const servedBy = Symbol('inmesh.served-by')
  * keeps all requests after it from the collector of the young one.
  */
 class ActiveRequests {
-  readonly list: Ending[] = []
+  readonly list: ServedRequest[] = []
 
-  add(ending: Ending): void {
-    ending.place = this.list.length
-    this.list.push(ending)
+  add(served: ServedRequest): void {
+    served.place = this.list.length
+    this.list.push(served)
   }
 
-  delete({ place }: Ending): void {
+  delete({ place }: ServedRequest): void {
     const last = this.list.pop()
     if (last === undefined || last.place === place) return
     last.place = place
@@ -95,18 +81,20 @@ class ActiveRequests {
   }
 }
 
-/** Notes how an answer ends. */
-class Ending {
+/** A request and its answer, from the verdict on. */
+class ServedRequest {
   readonly #exchange: InboundExchange
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #connection: InboundConnection | null
   readonly #bytesBefore: number
   readonly #active: ActiveRequests
+  readonly #onError: ((error: unknown) => void) | undefined
   /** In the list of those in flight. */
-  place = 0
-  #error: Error | null = null
-  #closesConnection = false
+  place: number
+  #error: Error | null
+  #closesConnection: boolean
+  #isFinished: boolean
 
   constructor(
     exchange: InboundExchange,
@@ -114,18 +102,35 @@ class Ending {
     response: ServerResponse,
     connection: InboundConnection | null,
     active: ActiveRequests,
+    onError: ((error: unknown) => void) | undefined,
   ) {
     this.#exchange = exchange
     this.#connection = connection
-    connection?.begin()
     this.#request = request
     this.#response = response
     this.#bytesBefore = request.socket.bytesWritten
     this.#active = active
+    this.#onError = onError
+    this.place = 0
+    this.#error = null
+    this.#closesConnection = false
+    this.#isFinished = false
+    connection?.begin()
     active.add(this)
-    // After the answer is complete, and when its connection is gone: always, and once.
-    response.once('close', () => this.#finish())
+    bindEvents(request, exchange)
+    // After the answer is complete, and when its connection is gone: always.
+    bindEvents(response, exchange, () => this.#finish())
     if (connection?.isDraining === true) this.closeConnection()
+  }
+
+  /** Runs the application for it. */
+  run(handle: () => unknown): void {
+    try {
+      const result = this.#exchange.run(handle)
+      if (isThenable(result)) result.then(undefined, error => this.#fail(error))
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   /** The connection is not to be used again after this answer, whose headers say so if they have not been sent. */
@@ -150,8 +155,13 @@ class Ending {
     this.#request.resume()
   }
 
-  fail(error: unknown): void {
-    this.#error = error instanceof Error ? error : new Error(String(error))
+  #fail(error: unknown): void {
+    this.#break(error instanceof Error ? error : new Error(String(error)))
+    this.#onError?.(error)
+  }
+
+  #break(error: Error): void {
+    this.#error = error
     const response = this.#response
     if (response.headersSent) {
       response.destroy()
@@ -163,6 +173,8 @@ class Ending {
   }
 
   #finish(): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
     const request = this.#request
     const response = this.#response
     this.#active.delete(this)
@@ -199,13 +211,13 @@ function describe(request: IncomingMessage, connection: InboundConnection | unde
   return {
     isGrpc: false,
     method,
-    scheme: 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http',
+    scheme: security === 'none' ? 'http' : 'https',
     authority: headers.host ?? '',
     path: url,
     protocolVersion: httpVersion === '2.0' ? '2' : httpVersion,
     headers,
-    peerAddress: socket.remoteAddress ?? '',
-    peerPort: socket.remotePort ?? 0,
+    peerAddress: connection?.facts.sourceAddress ?? socket.remoteAddress ?? '',
+    peerPort: connection?.facts.sourcePort ?? socket.remotePort ?? 0,
     sourcePrincipal,
     security,
   }
@@ -215,25 +227,31 @@ function describe(request: IncomingMessage, connection: InboundConnection | unde
  * Makes the listeners of `emitter` run on behalf of a request.
  *
  * Node emits a body's events outside of what ran when the request came in; listeners are to find themselves in it all the same.
+ *
+ * @param onClose runs before the listeners of `close`
  */
-export function bindEvents(emitter: EventEmitter, exchange: InboundExchange): void {
+export function bindEvents(emitter: EventEmitter, exchange: InboundExchange, onClose?: () => void): void {
   const { emit } = emitter
   if (emit !== EventEmitter.prototype.emit) {
     // Who has put an `emit` of their own there hears of every event.
     emitter.emit = function (this: EventEmitter, ...args): boolean {
       return exchange.run(() => Reflect.apply(emit, this, args))
     }
+    if (onClose !== undefined) emitter.prependListener('close', onClose)
     return
   }
   const bound: Bound = emitter
   bound[boundTo] = exchange
-  bound.emit = emitBound
+  if (onClose !== undefined) bound[closing] = onClose
+  bound.emit = onClose === undefined ? emitBound : emitClosing
 }
 
 const boundTo = Symbol('inmesh.exchange')
+const closing = Symbol('inmesh.closing')
 
 interface Bound extends EventEmitter {
   [boundTo]?: InboundExchange
+  [closing]?: () => void
 }
 
 /** One function for all of them: to make one for each request would cost as much as the request's own events. */
@@ -244,6 +262,12 @@ function emitBound(this: Bound, ...args: Parameters<EventEmitter['emit']>): bool
   if (event !== 'error' && this.listenerCount(event) === 0) return false
   const { emit } = EventEmitter.prototype
   return exchange === undefined ? Reflect.apply(emit, this, args) : exchange.run(() => Reflect.apply(emit, this, args))
+}
+
+/** The same of what ends by closing; a listener for each would cost as much again. */
+function emitClosing(this: Bound, ...args: Parameters<EventEmitter['emit']>): boolean {
+  if (args[0] === 'close') this[closing]?.()
+  return Reflect.apply(emitBound, this, args)
 }
 
 /** Pattern of the route as Express and its relatives leave it on the request. */

@@ -85,6 +85,8 @@ export function replaceHeader(raw: RawHeaders, headers: IncomingHttpHeaders, nam
 }
 
 function namesReserved(value: string): boolean {
+  // What nearly every caller sends.
+  if (value === 'keep-alive' || value === 'close') return false
   return /x-/i.test(value) && value.split(',').some(token => isReserved(lowerCase(token.trim())))
 }
 
@@ -96,7 +98,8 @@ function withoutReserved(value: string): string {
 }
 
 /** Of what may come once, what is decisive for who a request is from and for. */
-const singletons: ReadonlySet<string> = new Set(['host', 'authorization', 'proxy-authorization', 'content-length'])
+const singletons: readonly string[] = ['host', 'authorization', 'proxy-authorization', 'content-length']
+const transferEncoding = 'transfer-encoding'
 
 /**
  * Why the headers of a request cannot be judged; `undefined` when they can: a header that must come once came twice (of which Node shows the
@@ -110,10 +113,11 @@ export function headerProblem(raw: readonly string[], isHttp10: boolean): string
     const written = raw[at] ?? ''
     if ((decisiveLengths & (1 << Math.min(written.length, 31))) === 0) continue
     const name = lowerCase(written)
-    if (name === 'transfer-encoding' && (isHttp10 || lowerCase((raw[at + 1] ?? '').trim()) !== 'chunked'))
+    if (name === transferEncoding && (isHttp10 || lowerCase((raw[at + 1] ?? '').trim()) !== 'chunked'))
       return 'has a transfer encoding that is not supported'
-    if (!singletons.has(name)) continue
-    const bit = bits[name] ?? 0
+    const place = singletons.indexOf(name)
+    if (place < 0) continue
+    const bit = 1 << place
     if ((seen & bit) !== 0) return `has two ${name} headers`
     seen |= bit
   }
@@ -121,9 +125,7 @@ export function headerProblem(raw: readonly string[], isHttp10: boolean): string
 }
 
 /** A bit for each length that a name has which is decisive, so that most others are told by theirs. */
-const decisiveLengths = [...singletons, 'transfer-encoding'].reduce((mask, { length }) => mask | (1 << length), 0)
-
-const bits: Readonly<Record<string, number>> = Object.fromEntries([...singletons].map((name, at) => [name, 1 << at]))
+const decisiveLengths = [...singletons, transferEncoding].reduce((mask, { length }) => mask | (1 << length), 0)
 
 /** Most names come in lower case. */
 function lowerCase(name: string): string {

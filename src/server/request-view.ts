@@ -2,6 +2,7 @@ import type { RouteRequest } from '../client/route-request.ts'
 import { withoutQuery } from '../policies/path-rewrite.ts'
 import type { InboundAttributes, JwtClaims } from '../policies/rbac/inbound-attributes.ts'
 import type { InboundConnection } from './inbound-connection.ts'
+import { RequestAttributes } from './request-attributes.ts'
 import type { RequestStream } from './request-stream.ts'
 
 /** Something an operator wants to know of a request that was let in. */
@@ -38,7 +39,7 @@ export class RequestView implements RouteRequest {
   claims: JwtClaims | undefined
   #metadata: Map<string, Readonly<Record<string, unknown>>> | null
   #notes: RequestNote[] | null
-  #attributes: InboundAttributes | null
+  #attributes: RequestAttributes | null
 
   constructor(
     method: string,
@@ -70,18 +71,17 @@ export class RequestView implements RouteRequest {
 
   /** What the application, and later filters, see from now on. */
   setHeader(name: string, value: string): void {
-    this.#attributes = null
+    this.#attributes?.forgetHeaders()
     this.#edit(name, value)
   }
 
   removeHeader(name: string): void {
-    this.#attributes = null
+    this.#attributes?.forgetHeaders()
     this.#edit(name, undefined)
   }
 
   /** Puts another query in the place of its own. */
   setPath(path: string): void {
-    this.#attributes = null
     this.path = path
   }
 
@@ -93,14 +93,18 @@ export class RequestView implements RouteRequest {
 
   /** Leaves something beside what is there. */
   addMetadata(filter: string, fields: Readonly<Record<string, unknown>>): void {
-    this.#attributes = null
     this.#metadata ??= new Map()
     this.#metadata.set(filter, { ...this.#metadata.get(filter), ...fields })
   }
 
-  /** In the form in which authorization reads it; made when it is first asked for. */
+  /** What filters have left, by their names; `undefined`: none has. */
+  get metadata(): ReadonlyMap<string, unknown> | undefined {
+    return this.#metadata ?? undefined
+  }
+
+  /** In the form in which authorization reads it: always as it is now. */
   get attributes(): InboundAttributes {
-    this.#attributes ??= this.#describe()
+    this.#attributes ??= new RequestAttributes(this)
     return this.#attributes
   }
 
@@ -127,28 +131,5 @@ export class RequestView implements RouteRequest {
       else found.push(value)
     }
     return found
-  }
-
-  #describe(): InboundAttributes {
-    const { facts, peer, serverName, isSecure } = this.connection
-    const { rawHeaders, pathname, path } = this
-    return {
-      method: this.method,
-      path: pathname,
-      query: path.length === pathname.length ? '' : path.slice(pathname.length),
-      authority: this.authority,
-      headers: rawHeaders.map((text, at) => (at % 2 === 0 ? text.toLowerCase() : text)),
-      peer: {
-        isSecure,
-        principals: peer?.principals ?? [],
-        names: peer?.allNames ?? [],
-        address: facts.sourceAddress,
-        port: facts.sourcePort,
-      },
-      destination: { address: facts.destinationAddress, port: facts.destinationPort },
-      requestedServerName: serverName,
-      claims: this.claims,
-      ...(this.#metadata === null ? undefined : { metadata: this.#metadata }),
-    }
   }
 }

@@ -7,6 +7,7 @@ import { ConnectionGate, type GateEnvironment } from './connection-gate.ts'
 import { markGated } from './gated-servers.ts'
 import { serveStream } from './grpc-inbound.ts'
 import { admit, afterVerdict, denySocket } from './http-admission.ts'
+import { connectionOf } from './inbound-connection.ts'
 import { ListenerWatch } from './listener-watch.ts'
 import type { FilterFactories } from './request-filters.ts'
 import type { RequestGate } from './request-gate.ts'
@@ -38,9 +39,11 @@ export class ServerGate {
     this.#environment = environment
     this.#emit = server.emit
     const self = this
-    server.emit = function (this: NetServer, event: string | symbol, ...args: unknown[]): boolean {
-      if (self.#gate !== null && self.#intercepts(self.#gate, event, args)) return true
-      const result = Reflect.apply(self.#emit, this, [event, ...args])
+    server.emit = function (this: NetServer, ...all: [event: string | symbol, ...args: unknown[]]): boolean {
+      const [event] = all
+      // Requests of HTTP/1 are judged where they are served.
+      if (event !== 'request' && self.#gate !== null && self.#intercepts(self.#gate, event, all.slice(1))) return true
+      const result = Reflect.apply(self.#emit, this, all)
       // Whoever registers the server has done so: the control plane is to know whose listener it is asked for.
       if (event === 'listening') self.#open()
       if (event === 'close') self.#close()
@@ -78,7 +81,7 @@ export class ServerGate {
     this.#watch = null
   }
 
-  /** Requests of HTTP/1 are judged where they are served; whatever else asks something of the application is judged here. */
+  /** Whatever asks something of the application, and is no request of HTTP/1, is judged here. */
   #intercepts(gate: ConnectionGate, event: string | symbol, args: readonly unknown[]): boolean {
     switch (event) {
       case 'stream':
@@ -111,7 +114,7 @@ export class ServerGate {
   }
 
   #interceptsRequest(event: string, request: InstanceType<typeof IncomingMessage>, args: readonly unknown[]): boolean {
-    const verdict = admit(this.#environment.requests, request)
+    const verdict = admit(this.#environment.requests, request, null, connectionOf(request.socket))
     if (verdict === null) return false
     const socket: Socket = request.socket
     if (!(verdict instanceof Promise)) {

@@ -3,7 +3,7 @@ import type { AccessLog } from './access-log.ts'
 import { ApiInstruments } from './api-instruments.ts'
 import { CallStats } from './call-stats.ts'
 import { CallTracing, type ClientSpans } from './call-tracing.ts'
-import { InboundExchange } from './inbound-exchange.ts'
+import { InboundExchange, type InboundSinks } from './inbound-exchange.ts'
 import type { InboundRequest } from './inbound-request.ts'
 import { InboundTracing } from './inbound-tracing.ts'
 import type { Outcome } from './outcome.ts'
@@ -36,6 +36,7 @@ export class MeshTelemetry implements Telemetry {
   readonly #calls: CallTracing
   readonly #inbound: InboundTracing
   readonly #instruments: ApiInstruments
+  readonly #inboundSinks: InboundSinks
 
   constructor({ service, runtime, accessLog = null, clientSpans = 'auto' }: TelemetryOptions) {
     this.service = service
@@ -46,6 +47,8 @@ export class MeshTelemetry implements Telemetry {
     this.#calls = new CallTracing(this.tracing, clientSpans)
     this.#inbound = new InboundTracing(this.tracing)
     this.#instruments = new ApiInstruments()
+    const { clock } = runtime
+    this.#inboundSinks = { stats: this.stats.inbound, instruments: this.#instruments, accessLog, clock }
   }
 
   /**
@@ -105,14 +108,8 @@ export class MeshTelemetry implements Telemetry {
     const { clock } = this.#runtime
     const startedAt = clock.now()
     const startedAtWall = clock.wallNow()
-    const trace = this.#inbound.start(request, startedAtWall, deadlineMs > 0 ? startedAt + deadlineMs : 0, hasForeignSpan)
-    this.#instruments.look()
-    return new InboundExchange(
-      request,
-      trace,
-      { stats: this.stats.inbound, instruments: this.#instruments, accessLog: this.#accessLog, clock },
-      startedAt,
-      startedAtWall,
-    )
+    const deadlineAt = deadlineMs > 0 ? startedAt + deadlineMs : 0
+    const trace = this.#inbound.start(request, startedAt, startedAtWall, deadlineAt, hasForeignSpan)
+    return new InboundExchange(request, trace, this.#inboundSinks, startedAt, startedAtWall)
   }
 }

@@ -46,6 +46,8 @@ export class InboundExchange {
     const durationMs = clock.now() - this.#startedAt
     const outcome = { ...ended, durationMs }
     const { attributes } = stats.add(this.request, outcome)
+    // Whoever counts may have come since the last request.
+    instruments.look()
     if (instruments.isEnabled) instruments.recordRequest(attributes, durationMs, this.request.isGrpc)
     const { span, scope } = this.#trace
     if (span !== null) finishInboundSpan(span, this.request, outcome, this.#startedAtWall + durationMs)

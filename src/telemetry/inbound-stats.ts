@@ -71,12 +71,52 @@ export class InboundRpcStats {
   }
 }
 
+/** What requests and their answers have in common that are counted in one cell. */
+class CellKey {
+  readonly cell: InboundCell
+  readonly #method: string
+  readonly #scheme: string
+  readonly #security: ConnectionSecurity
+  readonly #protocolVersion: string
+  readonly #sourcePrincipal: string
+  readonly #statusCode: number
+  readonly #route: string
+  readonly #errorType: string
+
+  constructor(request: InboundRequest, { statusCode, route }: InboundOutcome, errorType: string, cell: InboundCell) {
+    this.cell = cell
+    this.#method = request.method
+    this.#scheme = request.scheme
+    this.#security = request.security
+    this.#protocolVersion = request.protocolVersion
+    this.#sourcePrincipal = request.sourcePrincipal
+    this.#statusCode = statusCode
+    this.#route = route
+    this.#errorType = errorType
+  }
+
+  isOf(request: InboundRequest, { statusCode, route }: InboundOutcome, errorType: string): boolean {
+    return (
+      this.#statusCode === statusCode &&
+      this.#method === request.method &&
+      this.#sourcePrincipal === request.sourcePrincipal &&
+      this.#route === route &&
+      this.#errorType === errorType &&
+      this.#security === request.security &&
+      this.#scheme === request.scheme &&
+      this.#protocolVersion === request.protocolVersion
+    )
+  }
+}
+
 /** Counters of the requests that this process serves. */
 export class InboundStats {
   readonly #service: string
   /** By caller, and then by what the request and its answer were. */
   readonly #cells = new Map<string, Map<string, InboundCell>>()
   #count = 0
+  /** Where the last request was counted: most are like the one before. */
+  #last: CellKey | null = null
   readonly #rpcMethods = new Map<string, InboundRpcStats>()
   /** Requests that have begun and not ended. */
   active = 0
@@ -122,10 +162,18 @@ export class InboundStats {
   }
 
   #cell(request: InboundRequest, outcome: InboundOutcome): InboundCell {
+    const last = this.#last
+    const errorType = serverErrorType(outcome)
+    if (last?.isOf(request, outcome, errorType) === true) return last.cell
+    const cell = this.#find(request, outcome, errorType)
+    this.#last = new CellKey(request, outcome, errorType, cell)
+    return cell
+  }
+
+  #find(request: InboundRequest, outcome: InboundOutcome, errorType: string): InboundCell {
     const { method, scheme, protocolVersion, sourcePrincipal, security } = request
     const { statusCode, route } = outcome
     const known = knownMethod(method)
-    const errorType = serverErrorType(outcome)
     const key = `${known} ${scheme} ${security} ${protocolVersion} ${statusCode} ${errorType} ${route}`
     const found = this.#cells.get(sourcePrincipal)?.get(key)
     if (found !== undefined) return found

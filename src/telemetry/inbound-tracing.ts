@@ -4,7 +4,7 @@ import { type InboundOutcome, type InboundRequest, serverErrorType } from './inb
 import { sourceAttributes } from './inbound-stats.ts'
 import { context, createTraceState, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from './opentelemetry.ts'
 import { methodOfName } from './recorded-call.ts'
-import { hasContextManager, RequestScope, scopeKey } from './request-scope.ts'
+import { hasContextManager, lookForContextManager, RequestScope, scopeKey } from './request-scope.ts'
 import { grpcStatusName, rpcMethod } from './rpc-conventions.ts'
 import { knownMethod, redactQuery, serverAddress } from './semantic-conventions.ts'
 import { joinHeader, parseTraceparent, type TraceContext } from './trace-context.ts'
@@ -12,6 +12,9 @@ import type { TracingState } from './tracing-state.ts'
 
 /** Longest `tracestate` that is carried on (W3C Trace Context section 3.3.1.1 asks for at least 512). */
 const maxTracestateBytes = 8192
+
+/** How soon requests find an SDK that is registered while they come. */
+const lookIntervalMs = 100
 
 /** An inbound request's place in its trace. */
 export interface InboundTrace {
@@ -25,16 +28,28 @@ export interface InboundTrace {
 /** Takes a request's trace up, or begins one, and makes the SERVER span of what is sampled. */
 export class InboundTracing {
   readonly #state: TracingState
+  /** When it was last looked whether an SDK is there. */
+  #lookedAt: number
 
   constructor(state: TracingState) {
     this.#state = state
+    this.#lookedAt = Number.NEGATIVE_INFINITY
   }
 
   /**
+   * @param startedAt monotonic milliseconds
+   * @param startedAtWall milliseconds since the epoch
    * @param hasForeignSpan another instrumentation makes the SERVER span: the trace is its business
    * @param deadlineAt see {@link RequestScope.deadlineAt}
    */
-  start(request: InboundRequest, startedAtWall: number, deadlineAt: number, hasForeignSpan: boolean): InboundTrace {
+  start(
+    request: InboundRequest,
+    startedAt: number,
+    startedAtWall: number,
+    deadlineAt: number,
+    hasForeignSpan: boolean,
+  ): InboundTrace {
+    if (startedAt - this.#lookedAt >= lookIntervalMs) this.#look(startedAt)
     const isManaged = hasContextManager()
     if (hasForeignSpan && isManaged) {
       const scope = new RequestScope(null, '', '', undefined, deadlineAt)
@@ -44,7 +59,7 @@ export class InboundTracing {
     const tracestate = parent === null ? '' : limited(joinHeader(request.headers.tracestate), maxTracestateBytes)
     const baggage = limited(joinHeader(request.headers.baggage), maxBaggageBytes)
     const incoming = isManaged ? incomingContext(parent, tracestate) : ROOT_CONTEXT
-    const { tracer } = this.#state
+    const tracer = this.#state.knownTracer
     if (tracer === null) return this.#scoped(parent, tracestate, baggage, deadlineAt, isManaged ? incoming : null, null)
 
     const { sampler, ids } = this.#state
@@ -65,6 +80,13 @@ export class InboundTracing {
     const below = isManaged ? trace.setSpan(incoming, span) : null
     const recorded = span.isRecording() ? span : null
     return this.#scoped(place, traceState?.serialize() ?? '', baggage, deadlineAt, below, recorded)
+  }
+
+  /** To ask the API whether somebody has come costs each time; SDKs are registered when a process begins. */
+  #look(now: number): void {
+    this.#lookedAt = now
+    lookForContextManager()
+    this.#state.look()
   }
 
   #scoped(

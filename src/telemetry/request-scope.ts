@@ -52,10 +52,13 @@ const probe = ROOT_CONTEXT.setValue(probeKey, true)
 const storage = new AsyncLocalStorage<RequestScope>()
 let isContextManaged = false
 
-/** Whether somebody registered an OpenTelemetry context manager. Once true, it stays true. */
+/** Looks whether somebody registered an OpenTelemetry context manager, who then stays. */
+export function lookForContextManager(): void {
+  if (!isContextManaged) isContextManaged = context.with(probe, isProbeActive)
+}
+
+/** Whether {@link lookForContextManager} has found one. */
 export function hasContextManager(): boolean {
-  if (isContextManaged) return true
-  isContextManaged = context.with(probe, isProbeActive)
   return isContextManaged
 }
 

@@ -18,10 +18,20 @@ export class TracingState {
     this.#tracer = null
   }
 
+  /** The tracer that was found when somebody last looked. */
+  get knownTracer(): Tracer | null {
+    return this.#tracer
+  }
+
   /** The tracer of the registered SDK; `null` while there is none. An SDK may be registered at any time. */
   get tracer(): Tracer | null {
-    if (this.#tracer === null) this.#tracer = registeredTracer()
+    this.look()
     return this.#tracer
+  }
+
+  /** Looks whether an SDK has been registered. */
+  look(): void {
+    if (this.#tracer === null) this.#tracer = registeredTracer()
   }
 }
 

@@ -21,7 +21,7 @@ export interface InboundAttributes {
   /** `undefined` without a token that was verified. */
   readonly claims: JwtClaims | undefined
   /** What other filters have left, by their names; absent where none has. */
-  readonly metadata?: ReadonlyMap<string, unknown>
+  readonly metadata?: ReadonlyMap<string, unknown> | undefined
 }
 
 /** An end of a connection. */

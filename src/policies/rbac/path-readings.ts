@@ -6,11 +6,14 @@ import type { InboundAttributes } from './inbound-attributes.ts'
  * (`/admin;x=1`).
  */
 export function pathReadings(path: string): readonly string[] {
-  const needsMore = path.includes(';') || path.includes('%3B') || (path.length > 1 && path.endsWith('/'))
-  if (!needsMore) return [path]
+  if (hasOneReading(path)) return [path]
   const withoutParameters = path.replaceAll(/(?:;|%3B)[^/]*/g, '').replaceAll(/\/{2,}/g, '/')
   const readings = [path, withoutParameters]
   return [...readings, ...readings.map(reading => reading.replace(/\/+$/, '') || '/')]
+}
+
+function hasOneReading(path: string): boolean {
+  return !(path.includes(';') || path.includes('%3B') || (path.length > 1 && path.endsWith('/')))
 }
 
 /**
@@ -27,7 +30,8 @@ export function compilePathReadings(
     matcher.kind === 'regex' ? { kind: 'regex', regex: `(?i:${matcher.regex})` } : { ...matcher, ignoreCase: true },
   )
   return request => {
-    for (const path of pathReadings(pathOf(request))) if (compiled.matches(path)) return true
-    return false
+    const path = pathOf(request)
+    if (hasOneReading(path)) return compiled.matches(path)
+    return pathReadings(path).some(reading => compiled.matches(reading))
   }
 }
