@@ -22,8 +22,9 @@ const maxLagMs = 50
 
 /**
  * One coarse timer for all requests: arming and cancelling are O(1) and allocate nothing. A timer never fires early, and at most
- * one tick late. The underlying clock is used only while something waits. After something held the event loop, what came meanwhile is read
- * before timers fire: an answer that was there in time is no timeout.
+ * one tick late. The underlying timer is set for the nearest due time that it was ever asked for: of requests that are answered long before
+ * theirs, it hears once in all that time. After something held the event loop, what came meanwhile is read before timers fire: an answer
+ * that was there in time is no timeout.
  */
 export class TimerWheel {
   readonly tickMs: number
@@ -32,8 +33,8 @@ export class TimerWheel {
   #waiting = 0
   #doneTick: number
   #timer: Timer | null = null
-  /** When the underlying timer is due. */
-  #tickAt = 0
+  /** When the underlying timer is due; without one, never. */
+  #tickAt = Number.POSITIVE_INFINITY
   /** It was late, and gave way once. */
   #isDeferred = false
 
@@ -58,8 +59,8 @@ export class TimerWheel {
   /** Arms `timer` for `dueAt` on the clock's monotonic time, replacing what it was armed for. */
   schedule(timer: WheelTimer, dueAt: number): void {
     if (timer.dueTick !== 0) this.cancel(timer)
-    if (this.#timer === null) this.#start()
     const dueTick = Math.max(Math.ceil(dueAt / this.tickMs), this.#doneTick + 1)
+    if (dueTick * this.tickMs < this.#tickAt) this.#arm(dueTick * this.tickMs)
     const slot = this.#slots[dueTick & (slotCount - 1)]
     if (slot === undefined) return
     const last = slot.wheelPrevious ?? slot
@@ -87,34 +88,41 @@ export class TimerWheel {
   close(): void {
     this.#timer?.cancel()
     this.#timer = null
+    this.#tickAt = Number.POSITIVE_INFINITY
   }
 
-  #start(): void {
-    // While the wheel was empty nobody looked at the clock.
-    this.#doneTick = Math.floor(this.#clock.now() / this.tickMs)
-    this.#arm(this.tickMs)
-  }
-
-  #arm(delayMs: number): void {
-    this.#tickAt = this.#clock.now() + delayMs
-    this.#timer = this.#clock.setTimeout(this.#tick, delayMs)
+  #arm(tickAt: number): void {
+    this.#timer?.cancel()
+    this.#tickAt = tickAt
+    this.#timer = this.#clock.setTimeout(this.#tick, Math.max(0, Math.ceil(tickAt - this.#clock.now())))
   }
 
   readonly #tick = (): void => {
-    this.#timer = null
     const now = this.#clock.now()
     // Once: a process whose every turn is long has timeouts, too.
     this.#isDeferred = !this.#isDeferred && now - this.#tickAt > maxLagMs
+    this.#timer = null
+    this.#tickAt = Number.POSITIVE_INFINITY
     if (this.#isDeferred) {
-      this.#arm(0)
+      this.#arm(now)
       return
     }
     const nowTick = Math.floor(now / this.tickMs)
-    // After a long pause of the process each slot needs one visit only.
+    // After a long pause each slot needs one visit only.
     const first = Math.max(this.#doneTick + 1, nowTick - slotCount + 1)
     for (let tick = first; tick <= nowTick; tick++) this.#fire(tick & (slotCount - 1), nowTick)
     this.#doneTick = Math.max(this.#doneTick, nowTick)
-    if (this.#waiting > 0 && this.#timer === null) this.#arm(this.tickMs)
+    if (this.#waiting > 0) this.#armForNext()
+  }
+
+  /** At the first slot from here on that has something, of which some may be due only in another turn of the wheel. */
+  #armForNext(): void {
+    for (let tick = this.#doneTick + 1; tick <= this.#doneTick + slotCount; tick++) {
+      const slot = this.#slots[tick & (slotCount - 1)]
+      if (slot === undefined || slot.wheelNext === slot) continue
+      if (tick * this.tickMs < this.#tickAt) this.#arm(tick * this.tickMs)
+      return
+    }
   }
 
   #fire(index: number, nowTick: number): void {

@@ -3,7 +3,7 @@ import { parseGrpcTimeout } from '../policies/timeout.ts'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
-import { bindEvents } from './inbound.ts'
+import { bindEvents } from './bound-events.ts'
 import { connectionOf, sourceOf } from './inbound-connection.ts'
 
 /** CANCELLED: what becomes of a call that ends without a status. */
@@ -35,7 +35,7 @@ export function serveStream(
   const timeoutMs = typeof given === 'string' ? (parseGrpcTimeout(given) ?? 0) : 0
   const exchange = telemetry.receive(describe(stream, headers), timeoutMs, false)
   noteStatus(stream, exchange, isGrpc(headers))
-  bindEvents(stream, exchange)
+  bindEvents(stream, { exchange })
   exchange.run(handle)
 }
 

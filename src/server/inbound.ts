@@ -1,10 +1,11 @@
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as HttpServer } from '../node-http.ts'
 import { parseExpectedTimeoutMs } from '../policies/timeout.ts'
 import type { MeshTelemetry } from '../telemetry/create-telemetry.ts'
 import type { InboundExchange } from '../telemetry/inbound-exchange.ts'
 import type { InboundRequest } from '../telemetry/inbound-request.ts'
+import { bindEvents, type EventBinding } from './bound-events.ts'
 import type { Denial } from './denial.ts'
 import { admit } from './http-admission.ts'
 import { connectionOf, type InboundConnection, sourceOf } from './inbound-connection.ts'
@@ -82,8 +83,8 @@ class ActiveRequests {
 }
 
 /** A request and its answer, from the verdict on. */
-class ServedRequest {
-  readonly #exchange: InboundExchange
+class ServedRequest implements EventBinding {
+  readonly exchange: InboundExchange
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #connection: InboundConnection | null
@@ -104,7 +105,7 @@ class ServedRequest {
     active: ActiveRequests,
     onError: ((error: unknown) => void) | undefined,
   ) {
-    this.#exchange = exchange
+    this.exchange = exchange
     this.#connection = connection
     this.#request = request
     this.#response = response
@@ -117,16 +118,20 @@ class ServedRequest {
     this.#isFinished = false
     connection?.begin()
     active.add(this)
-    bindEvents(request, exchange)
-    // After the answer is complete, and when its connection is gone: always.
-    bindEvents(response, exchange, () => this.#finish())
+    bindEvents(request, this)
+    bindEvents(response, this)
     if (connection?.isDraining === true) this.closeConnection()
+  }
+
+  /** After the answer is complete, and when its connection is gone: always. */
+  closed(emitter: EventEmitter): void {
+    if (emitter === this.#response) this.#finish()
   }
 
   /** Runs the application for it. */
   run(handle: () => unknown): void {
     try {
-      const result = this.#exchange.run(handle)
+      const result = this.exchange.run(handle)
       if (isThenable(result)) result.then(undefined, error => this.#fail(error))
     } catch (error) {
       this.#fail(error)
@@ -180,7 +185,7 @@ class ServedRequest {
     this.#active.delete(this)
     this.#connection?.end()
     if (this.#closesConnection || this.#connection?.isDraining === true) request.socket.end()
-    this.#exchange.finish({
+    this.exchange.finish({
       statusCode: response.headersSent ? response.statusCode : 0,
       grpcStatus: -1,
       route: frameworkRoute(request),
@@ -221,53 +226,6 @@ function describe(request: IncomingMessage, connection: InboundConnection | unde
     sourcePrincipal,
     security,
   }
-}
-
-/**
- * Makes the listeners of `emitter` run on behalf of a request.
- *
- * Node emits a body's events outside of what ran when the request came in; listeners are to find themselves in it all the same.
- *
- * @param onClose runs before the listeners of `close`
- */
-export function bindEvents(emitter: EventEmitter, exchange: InboundExchange, onClose?: () => void): void {
-  const { emit } = emitter
-  if (emit !== EventEmitter.prototype.emit) {
-    // Who has put an `emit` of their own there hears of every event.
-    emitter.emit = function (this: EventEmitter, ...args): boolean {
-      return exchange.run(() => Reflect.apply(emit, this, args))
-    }
-    if (onClose !== undefined) emitter.prependListener('close', onClose)
-    return
-  }
-  const bound: Bound = emitter
-  bound[boundTo] = exchange
-  if (onClose !== undefined) bound[closing] = onClose
-  bound.emit = onClose === undefined ? emitBound : emitClosing
-}
-
-const boundTo = Symbol('inmesh.exchange')
-const closing = Symbol('inmesh.closing')
-
-interface Bound extends EventEmitter {
-  [boundTo]?: InboundExchange
-  [closing]?: () => void
-}
-
-/** One function for all of them: to make one for each request would cost as much as the request's own events. */
-function emitBound(this: Bound, ...args: Parameters<EventEmitter['emit']>): boolean {
-  const [event] = args
-  const exchange = this[boundTo]
-  // Most events have nobody to hear them; an error that nobody hears is thrown all the same.
-  if (event !== 'error' && this.listenerCount(event) === 0) return false
-  const { emit } = EventEmitter.prototype
-  return exchange === undefined ? Reflect.apply(emit, this, args) : exchange.run(() => Reflect.apply(emit, this, args))
-}
-
-/** The same of what ends by closing; a listener for each would cost as much again. */
-function emitClosing(this: Bound, ...args: Parameters<EventEmitter['emit']>): boolean {
-  if (args[0] === 'close') this[closing]?.()
-  return Reflect.apply(emitBound, this, args)
 }
 
 /** Pattern of the route as Express and its relatives leave it on the request. */

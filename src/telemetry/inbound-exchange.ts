@@ -4,7 +4,7 @@ import type { ApiInstruments } from './api-instruments.ts'
 import type { InboundOutcome, InboundRequest } from './inbound-request.ts'
 import type { InboundStats } from './inbound-stats.ts'
 import { finishInboundSpan, type InboundTrace } from './inbound-tracing.ts'
-import { runInScope } from './request-scope.ts'
+import { runInScope, storedScope } from './request-scope.ts'
 
 /** What tells of requests. */
 export interface InboundSinks {
@@ -36,6 +36,11 @@ export class InboundExchange {
   /** Runs code on behalf of the request: calls that it makes, now or later, belong to the same trace. */
   run<Result>(run: () => Result): Result {
     return runInScope(this.#trace.scope, this.#trace.otel, run)
+  }
+
+  /** Whether the code that runs now runs on behalf of the request. */
+  get isCurrent(): boolean {
+    return storedScope() === this.#trace.scope
   }
 
   /** The answer is complete, or will never be. Only the first call counts. */

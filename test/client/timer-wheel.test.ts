@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
 import { TimerWheel, WheelTimer } from '../../src/client/timer-wheel.ts'
 import type { Clock } from '../../src/runtime.ts'
 import { ManualClock } from '../support/manual-clock.ts'
@@ -52,6 +52,23 @@ describe('TimerWheel', () => {
     clock.advance(1000)
     assert.deepEqual(probe.firedAt, [])
     assert.equal(clock.pendingTimers, 0)
+  })
+
+  it('is not woken for requests that are answered long before their time', () => {
+    const clock = new ManualClock()
+    const wheel = new TimerWheel(clock)
+    const setTimeout = mock.method(clock, 'setTimeout')
+    const probe = new Probe(clock)
+    for (let request = 0; request < 1000; request++) {
+      wheel.schedule(probe, clock.now() + 15_000)
+      clock.advance(1)
+      wheel.cancel(probe)
+      clock.advance(9)
+    }
+    assert.equal(setTimeout.mock.callCount(), 1)
+    wheel.schedule(probe, clock.now() + 100)
+    clock.advance(105)
+    assert.deepEqual(probe.firedAt, [10_100], 'a nearer one is not waited for in vain')
   })
 
   it('replaces the due time of a timer that waits', () => {
