@@ -104,6 +104,8 @@ export class RouteMatcher {
   readonly #fraction: FractionalPercent | undefined
   readonly #grpcOnly: boolean
   readonly #pathOnly: boolean
+  /** Whether there is no request that it does not match. */
+  readonly matchesAll: boolean
 
   /** @throws Error when a regex or template of `match` is not legal */
   constructor(match: RouteMatch) {
@@ -118,6 +120,7 @@ export class RouteMatcher {
     this.#grpcOnly = match.grpcOnly
     this.#pathOnly =
       this.#headers.length === 0 && this.#queryParameters.length === 0 && this.#fraction === undefined && !this.#grpcOnly
+    this.matchesAll = this.#pathOnly && this.#path instanceof AnyPath
   }
 
   /**

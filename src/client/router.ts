@@ -16,14 +16,19 @@ export interface RouterAttachments<R, T> {
 export class CompiledVirtualHost<R, T> {
   readonly config: VirtualHost
   readonly routes: readonly CompiledRoute<R, T>[]
+  /** The route that every request takes; `null`: it depends on the request. */
+  readonly onlyRoute: CompiledRoute<R, T> | null
 
   constructor(config: VirtualHost, routes: readonly CompiledRoute<R, T>[]) {
     this.config = config
     this.routes = routes
+    const [first = null] = routes
+    this.onlyRoute = first?.matcher.matchesAll === true ? first : null
   }
 
   /** @param random in `[0, 1)`, for runtime fractions */
   match(request: RouteRequest, random: number): CompiledRoute<R, T> | null {
+    if (this.onlyRoute !== null) return this.onlyRoute
     const path = withoutQuery(request.path)
     const { routes } = this
     for (let at = 0; at < routes.length; at++) {
@@ -44,6 +49,9 @@ export class Router<R = undefined, T = undefined> {
   readonly virtualHosts: readonly CompiledVirtualHost<R, T>[]
   readonly #domains = new DomainTable<CompiledVirtualHost<R, T>>()
   readonly #ignorePort: boolean
+  /** That was asked for last, which is often asked for next. */
+  #lastAuthority: string | null = null
+  #lastHost: CompiledVirtualHost<R, T> | null = null
 
   /** @throws Error naming the virtual host and route whose regex, template, header format or domain is not legal */
   constructor(config: RouteConfiguration, attachments?: RouterAttachments<R, T>) {
@@ -57,7 +65,11 @@ export class Router<R = undefined, T = undefined> {
    * `ignore_port_in_host_matching`, which takes it off the request and never off the domains.
    */
   findVirtualHost(authority: string): CompiledVirtualHost<R, T> | null {
-    return this.#domains.find(this.#ignorePort ? withoutPort(authority) : authority)
+    if (authority === this.#lastAuthority) return this.#lastHost
+    const host = this.#domains.find(this.#ignorePort ? withoutPort(authority) : authority)
+    this.#lastAuthority = authority
+    this.#lastHost = host
+    return host
   }
 
   /**

@@ -111,9 +111,5 @@ function compile({ http }: FilterChain, config: RouteConfiguration, factories: F
 function onlyRouteOf({ virtualHosts }: InboundRouter): InboundRoute | null {
   const [virtualHost, ...others] = virtualHosts
   if (virtualHost === undefined || others.length > 0 || !virtualHost.config.domains.includes('*')) return null
-  const [route] = virtualHost.routes
-  if (route === undefined) return null
-  const { path, headers, queryParameters, runtimeFraction, grpcOnly } = route.config.match
-  const isAny = path.kind === 'prefix' && (path.value === '/' || path.value === '')
-  return isAny && headers.length + queryParameters.length === 0 && runtimeFraction === undefined && !grpcOnly ? route : null
+  return virtualHost.onlyRoute
 }
