@@ -37,12 +37,13 @@ export class Inbound {
    * @param onError where an error of `handle` goes beside the caller's answer: default nowhere
    */
   serve(request: IncomingMessage, response: ServerResponse, handle: () => unknown, onError?: (error: unknown) => void): void {
-    const marked: IncomingMessage & { [servedBy]?: Inbound } = request
-    if (marked[servedBy] === this) {
+    const marks: Marks = request
+    const others = marks[servedBy]
+    if (others?.includes(this)) {
       handle()
       return
     }
-    marked[servedBy] = this
+    marks[servedBy] = others === undefined ? [this] : [...others, this]
     const connection = connectionOf(request.socket)
     const verdict = this.#gate === null ? null : admit(this.#gate, request, response, connection)
     const exchange = this.telemetry.receive(describe(request, connection), expectedMs(request.headers), isInstrumented())
@@ -61,6 +62,10 @@ export class Inbound {
 
 /** On a request: who serves it. Each mesh of a process judges it by its own gate. */
 const servedBy = Symbol('inmesh.served-by')
+
+interface Marks extends IncomingMessage {
+  [servedBy]?: readonly Inbound[]
+}
 
 /**
  * The requests in flight. Not a `Set`: each table that it has grown out of leads to the next one, and so one that got into the old generation

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { describe, type TestContext, test } from 'node:test'
+import { describe, mock, type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { clientTls, plain, requestOn, secured, startGated } from '../support/gated-server.ts'
+import { clientTls, gateEnvironment, plain, requestOn, secured, startGated } from '../support/gated-server.ts'
 import { inboundState, makeChain, modes } from '../support/inbound-model.ts'
 import { enforce, exact, path, policy } from '../support/rbac-rules.ts'
 import { SvidAuthority } from '../support/svid-fixtures.ts'
@@ -70,4 +70,28 @@ describe('a connection on which an upgrade is denied', () => {
       assert.equal((await requestOn(next)).body, 'served')
     })
   }
+})
+
+test('a request is judged once by each mesh of the process that serves it, however often it passes there', async t => {
+  const inner = gateEnvironment(identity)
+  const outer = await startGated(
+    t,
+    (request, response) => {
+      const { inbound } = outer.environment
+      inbound.serve(request, response, () =>
+        inner.environment.inbound.serve(request, response, () => inbound.serve(request, response, () => response.end('served'))),
+      )
+    },
+    identity,
+  )
+  outer.source.setInbound('server', inboundState(makeChain({ filters })))
+  const judges = [outer, inner].map(({ environment: { gate } }) => {
+    assert.ok(gate)
+    return mock.method(gate.requests, 'judge')
+  })
+  assert.equal((await requestOn(await plain(t, outer.port), '/yes')).body, 'served')
+  assert.deepEqual(
+    judges.map(judge => judge.mock.callCount()),
+    [1, 1],
+  )
 })
