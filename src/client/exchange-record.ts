@@ -47,6 +47,8 @@ export abstract class ExchangeRecord extends WheelTimer implements RouteRequest,
   readonly authority: string
   phase: 'new' | 'waiting' | 'trying' | 'backoff' | 'committed' | 'finished'
   startedAt: number
+  /** When the request that it is made for has to be answered, in monotonic milliseconds; 0: it is made for none, or for one that has no end. */
+  requestDeadlineAt: number
   durationMs: number
   statusCode: number
   grpcStatus: number
@@ -81,6 +83,7 @@ export abstract class ExchangeRecord extends WheelTimer implements RouteRequest,
     this.authority = authority
     this.phase = 'new'
     this.startedAt = 0
+    this.requestDeadlineAt = 0
     this.durationMs = 0
     this.statusCode = 0
     this.grpcStatus = -1

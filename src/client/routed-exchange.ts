@@ -58,13 +58,27 @@ export abstract class RoutedExchange extends TimedExchange implements Waiter {
     return false
   }
 
+  /** When the request that it is made for has to be answered; see {@link ExchangeRecord.requestDeadlineAt}. */
+  protected deadlineOfRequest(): number {
+    return this.environment.telemetry.deadlineAt()
+  }
+
   /** Runs it. */
   protected run(): void {
     const { clock, telemetry } = this.environment
     this.startedAt = clock.now()
     this.span = telemetry.startSpan(this)
+    this.requestDeadlineAt = this.deadlineOfRequest()
     if (channels.requestStart.hasSubscribers) channels.requestStart.publish({ exchange: this })
-    this.#begin()
+    if (this.requestDeadlineAt !== 0) this.#limitToRequest(this.requestDeadlineAt)
+    if (this.phase !== 'finished') this.#begin()
+  }
+
+  /** Nobody waits for what comes after the answer to the request that it is made for. */
+  #limitToRequest(deadlineAt: number): void {
+    this.limit(deadlineAt, 'UT')
+    if (deadlineAt > this.startedAt) this.arm()
+    else this.onDeadline('UT')
   }
 
   #begin(): void {

@@ -8,6 +8,7 @@ import type { InboundRequest } from './inbound-request.ts'
 import { InboundTracing } from './inbound-tracing.ts'
 import type { Outcome } from './outcome.ts'
 import { RecordedCall } from './recorded-call.ts'
+import { currentScope } from './request-scope.ts'
 import { Stats } from './stats.ts'
 import type { CallLabels, CallSeries, CallSpan, CallStart, Telemetry } from './telemetry.ts'
 import { TracingState } from './tracing-state.ts'
@@ -71,6 +72,10 @@ export class MeshTelemetry implements Telemetry {
 
   startSpan(call: CallStart): CallSpan | null {
     return this.#calls.start(call)
+  }
+
+  deadlineAt(): number {
+    return currentScope()?.deadlineAt ?? 0
   }
 
   finish(series: CallSeries, outcome: Outcome, span: CallSpan | null): void {

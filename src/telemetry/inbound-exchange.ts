@@ -4,7 +4,7 @@ import type { ApiInstruments } from './api-instruments.ts'
 import type { InboundOutcome, InboundRequest } from './inbound-request.ts'
 import type { InboundStats } from './inbound-stats.ts'
 import { finishInboundSpan, type InboundTrace } from './inbound-tracing.ts'
-import { runInScope, storedScope } from './request-scope.ts'
+import { isStored, runInScope } from './request-scope.ts'
 
 /** What tells of requests. */
 export interface InboundSinks {
@@ -38,9 +38,10 @@ export class InboundExchange {
     return runInScope(this.#trace.scope, this.#trace.otel, run)
   }
 
-  /** Whether the code that runs now runs on behalf of the request. */
+  /** Whether the code that runs now runs on behalf of the request, as far as that makes a difference. */
   get isCurrent(): boolean {
-    return storedScope() === this.#trace.scope
+    const { otel, scope } = this.#trace
+    return otel === null && isStored(scope)
   }
 
   /** The answer is complete, or will never be. Only the first call counts. */
@@ -48,6 +49,7 @@ export class InboundExchange {
     if (this.#isFinished) return
     this.#isFinished = true
     const { stats, instruments, accessLog, clock } = this.#sinks
+    this.#trace.scope.answered()
     const durationMs = clock.now() - this.#startedAt
     const outcome = { ...ended, durationMs }
     const { attributes } = stats.add(this.request, outcome)

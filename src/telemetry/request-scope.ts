@@ -15,8 +15,9 @@ export class RequestScope {
   readonly baggage: string
   /** {@link baggage} as the OpenTelemetry context holds it. */
   readonly parsedBaggage: Baggage | undefined
-  /** Monotonic time in milliseconds by which the caller wants its answer; 0 when it did not say. */
-  readonly deadlineAt: number
+  /** There is nothing to hand on. */
+  readonly isEmpty: boolean
+  #deadlineAt: number
   #call: CallSpan | null
 
   constructor(
@@ -30,8 +31,19 @@ export class RequestScope {
     this.tracestate = tracestate
     this.baggage = baggage
     this.parsedBaggage = parsedBaggage
-    this.deadlineAt = deadlineAt
+    this.#deadlineAt = deadlineAt
+    this.isEmpty = trace === null && baggage === '' && deadlineAt === 0
     this.#call = null
+  }
+
+  /** Monotonic time in milliseconds by which the caller wants its answer; 0 when it did not say, or has had it. */
+  get deadlineAt(): number {
+    return this.#deadlineAt
+  }
+
+  /** The caller has had its answer: what goes on, or begins later, has no deadline of it. */
+  answered(): void {
+    this.#deadlineAt = 0
   }
 
   /** What every unrecorded call on behalf of the request sends: the same each time, so it is made once. */
@@ -66,12 +78,13 @@ function isProbeActive(): boolean {
   return context.active().getValue(probeKey) === true
 }
 
-/** The scope of the request on whose behalf the code runs, as far as it is not the OpenTelemetry context that holds it. */
-export function storedScope(): RequestScope | undefined {
-  return storage.getStore()
+/** Whether code that runs now, where no context manager is registered, finds what `scope` has to hand on. */
+export function isStored(scope: RequestScope): boolean {
+  const stored = storage.getStore()
+  return stored === scope || (stored === undefined && scope.isEmpty)
 }
 
-/** The scope of the request on whose behalf the code runs. */
+/** The scope of the request on whose behalf the code runs; `undefined`: of none, or of one that hands on nothing. */
 export function currentScope(): RequestScope | undefined {
   if (!isContextManaged) return storage.getStore()
   const scope = context.active().getValue(scopeKey)
@@ -81,6 +94,6 @@ export function currentScope(): RequestScope | undefined {
 /** Runs `run` in `scope`, through the OpenTelemetry context where one is given, else through this package's own storage. */
 export function runInScope<Result>(scope: RequestScope, otel: Context | null, run: () => Result): Result {
   if (otel !== null) return context.with(otel, run)
-  // To enter a scope costs a new frame of the context.
-  return storage.getStore() === scope ? run() : storage.run(scope, run)
+  // To enter a scope, and to leave it, costs a new frame of the context each.
+  return isStored(scope) ? run() : storage.run(scope, run)
 }

@@ -8,6 +8,9 @@ export const silentTelemetry: Telemetry = {
   startSpan(): CallSpan | null {
     return null
   },
+  deadlineAt() {
+    return 0
+  },
   startAttempt() {},
   endAttempt() {},
   finish() {},

@@ -51,6 +51,11 @@ export interface Telemetry {
   bind(labels: CallLabels): CallSeries
   /** `null` when there is neither a trace to continue nor one to begin. */
   startSpan(call: CallStart): CallSpan | null
+  /**
+   * When the request that is being served has to be answered, for which the running code makes its calls: monotonic milliseconds; 0 when there
+   * is none, or it has no end.
+   */
+  deadlineAt(): number
   /** An attempt of a gRPC call begins; `path` is its method. */
   startAttempt(series: CallSeries, path: string): void
   /** It ended. */

@@ -109,7 +109,7 @@ describe('a gRPC server of the mesh', () => {
   test('C4, C5: what a caller says of its time and its attempts shortens the one, and does nothing with the other', async t => {
     const seen: number[] = []
     const { echo } = await start(t, ({ request }, callback) => {
-      seen.push(currentScope()?.deadlineAt ?? -1)
+      seen.push(currentScope()?.deadlineAt ?? 0)
       callback(null, request)
     })
     const metadata = new grpc.Metadata()

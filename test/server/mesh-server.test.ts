@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage, type RequestListener, request as send } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -67,7 +68,7 @@ describe('requests', () => {
   test('C4: have the deadline that their caller tells, which only ever shortens what is done for them', async t => {
     const seen: number[] = []
     const { fetch, clock } = await start(t, (_, response) => {
-      seen.push(currentScope()?.deadlineAt ?? -1)
+      seen.push(currentScope()?.deadlineAt ?? 0)
       response.end()
     })
     clock.advance(1_000)
@@ -81,6 +82,23 @@ describe('requests', () => {
       const remainingMs = deadlineAt === 0 ? undefined : deadlineAt - clock.now()
       assert.ok(withinDeadlineMs(routeMs, remainingMs) <= routeMs)
     }
+  })
+
+  test('have a deadline for the calls made for them, and none for what goes on after their answer', async t => {
+    const { telemetry, fetch } = await start(t, (_, response) => {
+      within = AsyncLocalStorage.snapshot()
+      seen.push(telemetry.deadlineAt())
+      response.end()
+    })
+    let within = AsyncLocalStorage.snapshot()
+    const seen: number[] = []
+    await fetch({ traceparent, 'x-envoy-expected-rq-timeout-ms': '250' })
+    await until(() => telemetry.stats.inbound.active === 0)
+    within(() => {
+      assert.equal(telemetry.startSpan(call)?.traceparent, traceparent)
+      seen.push(telemetry.deadlineAt())
+    })
+    assert.deepEqual(seen, [250, 0])
   })
 
   test('are counted when they end', async t => {

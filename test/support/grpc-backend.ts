@@ -44,6 +44,8 @@ export interface SeenCall {
   readonly method: string
   readonly metadata: grpc.Metadata
   readonly authority: string
+  /** Milliseconds since the epoch; `Infinity`: none. */
+  readonly deadline: number
 }
 
 /** What a backend does with a unary call in place of echoing; true when it has answered itself. */
@@ -94,8 +96,8 @@ export async function startGrpcBackend(
 ): Promise<GrpcBackend> {
   const server = new grpc.Server(options)
   const seen: SeenCall[] = []
-  const note = (name: string, call: { metadata: grpc.Metadata; getHost(): string }) => {
-    seen.push({ method: name, metadata: call.metadata, authority: call.getHost() })
+  const note = (name: string, call: { metadata: grpc.Metadata; getHost(): string; getDeadline(): grpc.Deadline }) => {
+    seen.push({ method: name, metadata: call.metadata, authority: call.getHost(), deadline: Number(call.getDeadline()) })
   }
   const initial = (call: { metadata: grpc.Metadata }) => {
     const metadata = new grpc.Metadata()

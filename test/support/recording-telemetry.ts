@@ -17,6 +17,8 @@ export class RecordingTelemetry implements Telemetry {
   readonly events: string[] = []
   /** Makes the span of every call; none by default. */
   traced = false
+  /** Of the request that every call is made for; none by default. */
+  requestDeadlineAt = 0
 
   bind(labels: CallLabels): CallSeries {
     this.bound.push(labels)
@@ -33,6 +35,10 @@ export class RecordingTelemetry implements Telemetry {
       attempt: (attempt, endpoint) => this.events.push(`attempt ${attempt} ${endpoint}`),
       retry: (attempt, statusCode, reason) => this.events.push(`retry ${attempt} ${statusCode} ${reason}`),
     }
+  }
+
+  deadlineAt(): number {
+    return this.requestDeadlineAt
   }
 
   startAttempt(): void {}

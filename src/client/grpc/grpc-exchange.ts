@@ -105,6 +105,7 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
       return
     }
     this.#obeyParent()
+    this.#obeyRequest()
     if (this.#deadlineAt !== Number.POSITIVE_INFINITY) this.#obeyDeadline()
     this.run()
   }
@@ -545,6 +546,21 @@ export class GrpcExchange extends Exchange implements Call, InterceptingListener
     const { clock } = this.environment
     this.limit(clock.now() + Math.max(0, this.#deadlineAt - clock.wallNow()), 'UT')
     this.arm()
+  }
+
+  /** A client that takes no deadline from the call that it names takes none at all. */
+  protected override deadlineOfRequest(): number {
+    const { parentCall, propagateFlags } = this.#request
+    if (parentCall === null) return super.deadlineOfRequest()
+    const { propagate } = grpcJs()
+    return ((propagateFlags ?? propagate.DEFAULTS) & propagate.DEADLINE) === 0 ? 0 : super.deadlineOfRequest()
+  }
+
+  /** The server of an attempt is told how long the request has that is being served here meanwhile. */
+  #obeyRequest(): void {
+    const { clock } = this.environment
+    const deadlineAt = this.deadlineOfRequest()
+    if (deadlineAt !== 0) this.#deadlineAt = Math.min(this.#deadlineAt, clock.wallNow() + deadlineAt - clock.now())
   }
 
   /** grpc-js's own call would do it, but there may be none yet, and another one may follow it. */

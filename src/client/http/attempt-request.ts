@@ -1,5 +1,6 @@
 import { stringify } from 'node:querystring'
 import type { Dispatcher } from 'undici'
+import { expectedTimeoutMs, withinDeadlineMs } from '../../policies/timeout.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Exchange } from '../exchange.ts'
 import { finalizeRequest } from '../finalize-request.ts'
@@ -55,10 +56,10 @@ export function prepareOptions(options: Options): Options {
  * @param body the replaying body, or the caller's own
  */
 export function attemptRequest(exchange: Exchange, options: Options, body: unknown, endpoint: Endpoint | null): Options {
-  const { span, choice, changesHeaders } = exchange
+  const { span, choice, changesHeaders, requestDeadlineAt } = exchange
   const request: Options = { ...options, path: exchange.path }
   if (body !== options.body) Object.assign(request, { body })
-  if (!changesHeaders && span === null) return request
+  if (!changesHeaders && span === null && requestDeadlineAt === 0) return request
   const headers = FlatHeaders.from(options.headers)
   if (choice?.attachment?.needsFinalizing === true) {
     const { path, authority } = finalizeRequest(choice, exchange, headers, command => formatCommand(exchange, endpoint, command))
@@ -70,6 +71,7 @@ export function attemptRequest(exchange: Exchange, options: Options, body: unkno
     }
   }
   if (choice?.route.attachment?.sendsAttemptCount === true) headers.set('x-envoy-attempt-count', String(exchange.attempts))
+  if (requestDeadlineAt !== 0) headers.set('x-envoy-expected-rq-timeout-ms', String(expectedMs(exchange)))
   if (span !== null) {
     headers.set('traceparent', span.traceparent)
     if (span.tracestate !== '') headers.set('tracestate', span.tracestate)
@@ -83,4 +85,11 @@ export function attemptRequest(exchange: Exchange, options: Options, body: unkno
 export function headerSource(options: Options): HeaderSource {
   const { headers } = options
   return headers === undefined || headers === null || Array.isArray(headers) || !(Symbol.iterator in headers) ? headers : null
+}
+
+/** How long an answer is waited for, in whole milliseconds: of the route's times, and of the request that it is made for, what ends first. */
+function expectedMs({ environment, plan, startedAt, requestDeadlineAt }: Exchange): number {
+  const now = environment.clock.now()
+  const ofRoute = plan === null ? 0 : expectedTimeoutMs(plan, now - startedAt)
+  return Math.ceil(withinDeadlineMs(ofRoute, requestDeadlineAt - now))
 }

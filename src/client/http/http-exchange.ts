@@ -287,7 +287,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     const pool = endpoint.http.get(this.#origin)
     const body = this.#body ?? this.#options.body
     const isSame = body === this.#options.body && this.path === this.#options.path
-    const isPlain = isSame && this.span === null && !this.changesHeaders
+    const isPlain = isSame && this.span === null && !this.changesHeaders && this.requestDeadlineAt === 0
     const options = isPlain ? this.#options : attemptRequest(this, this.#options, body, endpoint)
     pool.dispatch(options, this.attempts === 1 ? this : new RetryAttempt(this, this.attempts))
   }
@@ -326,7 +326,7 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
     this.attempts = 1
     this.epoch = 1
     const body = this.#body ?? this.#options.body
-    const isPlain = body === this.#options.body && this.span === null
+    const isPlain = body === this.#options.body && this.span === null && this.requestDeadlineAt === 0
     const { origin } = this.#options
     const options = isPlain ? this.#options : attemptRequest(this, this.#options, body, null)
     this.#outside.dispatch(origin === undefined ? { ...options, origin: this.#origin } : options, this)

@@ -73,8 +73,24 @@ suite('a call in the service of another', () => {
     for (const result of results) assert.equal((await result).code, Status.DEADLINE_EXCEEDED)
   })
 
+  test('has that of the request that is being served, if that is nearer, and nothing is sent after it', async t => {
+    const { backend, client, clock, telemetry, configure } = await setUp(t)
+    configure()
+    telemetry.requestDeadlineAt = 3000
+    const results = [callUnary(client, 'x'), callUnary(client, 'x', { deadline: clock.wallNow() + 1000 })]
+    await until(() => backend.seen.length === 2)
+    const [inherited, own] = backend.seen.map(({ deadline }) => deadline - clock.wallNow())
+    assert.ok(inherited !== undefined && inherited > 2000 && inherited <= 3010, String(inherited))
+    assert.ok(own !== undefined && own <= 1010, String(own))
+    await clock.advanceAsync(3100, 50)
+    for (const result of results) assert.equal((await result).code, Status.DEADLINE_EXCEEDED)
+    assert.equal((await callUnary(client, 'x')).code, Status.DEADLINE_EXCEEDED)
+    assert.deepEqual([telemetry.finished[2]?.outcome.attempts, telemetry.finished[2]?.outcome.flag], [0, 'UT'])
+  })
+
   test('does neither where its client says so', async t => {
-    const { client, clock, parent } = await setUp(t, { deadline: Date.now() + 1000 })
+    const { client, clock, parent, telemetry } = await setUp(t, { deadline: Date.now() + 1000 })
+    telemetry.requestDeadlineAt = 1000
     const result = callUnary(client, 'x', {
       parent,
       propagate_flags: propagate.DEFAULTS & ~propagate.CANCELLATION & ~propagate.DEADLINE,

@@ -484,6 +484,35 @@ describe('timeouts', () => {
     assert.equal((await request('http://reviews/', { dispatcher, method: 'PUT', body: slow() as never })).statusCode, 200)
   })
 
+  it('of the request that it is made for, where that ends first, and its upstream is told', async t => {
+    const clock = new ManualClock()
+    const timeouts = { timeoutMs: 5000, retryPolicy: makeRetryPolicy({ perTryTimeoutMs: 1000 }) }
+    const { dispatcher, telemetry, upstream } = await meshOf(t, { clock, answer: silent, action: timeouts })
+    const expected = () => upstream.seen.map(({ headers }) => headers['x-envoy-expected-rq-timeout-ms'])
+    const headers = { 'x-envoy-expected-rq-timeout-ms': '9' }
+    clock.advance(100)
+    telemetry.requestDeadlineAt = 400
+    const failed = meshError(request('http://reviews/', { dispatcher, headers }), 'MESH_ERR_DEADLINE', 'UT', 504)
+    await until(() => upstream.seen.length === 1)
+    telemetry.requestDeadlineAt = 50_000
+    void request('http://reviews/', { dispatcher, headers }).catch(() => {})
+    await until(() => upstream.seen.length === 2)
+    assert.deepEqual(expected(), ['300', '1000'])
+    await clock.advanceAsync(299)
+    assert.equal(telemetry.finished.length, 0)
+    await clock.advanceAsync(10)
+    await failed
+  })
+
+  it('of a request whose time is over: nothing is sent', async t => {
+    const clock = new ManualClock()
+    const { dispatcher, telemetry, upstream } = await meshOf(t, { clock })
+    clock.advance(100)
+    telemetry.requestDeadlineAt = 100
+    await meshError(request('http://reviews/', { dispatcher }), 'MESH_ERR_DEADLINE', 'UT', 504)
+    assert.deepEqual([telemetry.finished[0]?.outcome.attempts, upstream.seen.length], [0, 0])
+  })
+
   it('per try: the next attempt answers', async t => {
     const { dispatcher, upstream, telemetry } = await meshOf(t, {
       answer: inTurn(silent, status(200, 'late')),
