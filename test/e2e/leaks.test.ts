@@ -180,7 +180,7 @@ test('F18: nothing is left behind by a request, a stream or an endpoint', { time
     }
   }
 
-  await run(Math.min(requests / 2, 20_000))
+  await run(Math.min(requests * 2, 20_000))
   await churn(3)
   const before = held()
   await run(requests)
