@@ -322,11 +322,14 @@ export class HttpExchange extends Exchange implements Handler, Controller, Attem
 
   protected passThrough(): boolean {
     if (this.#outside === null) return false
+    // Past the mesh a call has none of its times, and nobody there is told of one.
+    this.disarm()
+    this.requestDeadlineAt = 0
     this.phase = 'trying'
     this.attempts = 1
     this.epoch = 1
     const body = this.#body ?? this.#options.body
-    const isPlain = body === this.#options.body && this.span === null && this.requestDeadlineAt === 0
+    const isPlain = body === this.#options.body && this.span === null
     const { origin } = this.#options
     const options = isPlain ? this.#options : attemptRequest(this, this.#options, body, null)
     this.#outside.dispatch(origin === undefined ? { ...options, origin: this.#origin } : options, this)

@@ -331,9 +331,12 @@ describe('MeshDispatcher and hosts outside the mesh', () => {
     const waiting = request(url, { dispatcher, method: 'PUT', body: new Blob(['b']).stream() as never })
     source.set({ targets: { [`search:${upstream.port}`]: { kind: 'failed', reason: 'does-not-exist', message: 'no listener' } } })
     assert.deepEqual(await (await waiting).body.json(), { method: 'PUT', url: '/q', body: 'b' })
+    telemetry.traced = true
+    telemetry.requestDeadlineAt = performance.now() + 60_000
     assert.equal((await request(url, { dispatcher })).statusCode, 200)
     assert.equal(previous.origins.length, 2)
     assert.equal(telemetry.finished[0]?.outcome.statusCode, 200)
+    assert.equal(upstream.seen[1]?.headers['x-envoy-expected-rq-timeout-ms'], undefined, 'it is told of no deadline')
   })
 
   it('calls a name unknown that DNS does not know either', async t => {
